@@ -1,0 +1,80 @@
+/**
+ * The README's account of the configuration, from the schema and the list of Prometheus's keys.
+ *
+ *     node src/config/document.ts                    prints it
+ *     node src/config/document.ts --write README.md  puts it between the markers
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+
+import { configJsonSchema, type JsonSchema, sectionOf } from './json-schema.ts';
+import { FOREIGN_KEYS, type ForeignKey } from './prometheus-keys.ts';
+
+export const START_MARKER = '<!-- configuration:start -->';
+export const END_MARKER = '<!-- configuration:end -->';
+
+/** Markdown: a table of all keys, and one of what becomes of Prometheus's own keys. */
+export function configurationDocument(): string {
+  const moot = FOREIGN_KEYS.filter(({ verdict }) => verdict === 'moot');
+  const refused = FOREIGN_KEYS.filter(({ verdict, section }) => verdict === 'refused' && section.length > 0);
+  return [
+    '| key | value | default | meaning |',
+    '|---|---|---|---|',
+    ...keyRows(configJsonSchema(), ''),
+    '',
+    "Keys of Prometheus's own section that have no effect here (accepted, with a warning):",
+    '',
+    '| key | why |',
+    '|---|---|',
+    ...moot.map(foreignRow),
+    '',
+    'and those that would change the data, the way or the signing (refused by name):',
+    '',
+    '| key | why, and what to do |',
+    '|---|---|',
+    ...refused.map(foreignRow),
+  ].join('\n');
+}
+
+/** @throws Error where the text has no pair of markers. */
+export function withConfigurationDocument(markdown: string): string {
+  const start = markdown.indexOf(START_MARKER);
+  const end = markdown.indexOf(END_MARKER);
+  if (start === -1 || end < start) throw new Error(`no ${START_MARKER} followed by ${END_MARKER}`);
+  const head = markdown.slice(0, start + START_MARKER.length);
+  return `${head}\n\n${configurationDocument()}\n\n${markdown.slice(end)}`;
+}
+
+function keyRows(section: JsonSchema, prefix: string): string[] {
+  return Object.entries(section.properties ?? {}).flatMap(([key, property]) => {
+    // Keys of Prometheus without effect have no type here; they have a table of their own.
+    if (typeof property === 'boolean' || property.anyOf === undefined) return [];
+    const inner = sectionOf(property);
+    const isList = property.anyOf.some((each) => each.type === 'array');
+    const path = `${prefix}${key}`;
+    if (inner.properties === undefined) {
+      const preset =
+        property.default === undefined ? '' : `\`${JSON.stringify(property.default).replaceAll('"', '')}\``;
+      return [tableRow(`\`${path}\``, property.title ?? '', preset, property.description ?? '')];
+    }
+    const kind = isList ? 'list' : 'section';
+    const heading = tableRow(`**\`${path}\`**`, kind, '', property.description ?? '');
+    return [heading, ...keyRows(inner, `${path}${isList ? '[].' : '.'}`)];
+  });
+}
+
+function foreignRow({ section, key, reason }: ForeignKey): string {
+  return tableRow(`\`${[...section, key].join('.').replace('remote_write.', 'remote_write[].')}\``, reason);
+}
+
+function tableRow(...cells: string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
+}
+
+if (import.meta.main) {
+  const [option, file] = process.argv.slice(2);
+  if (option === '--write' && file !== undefined) {
+    writeFileSync(file, withConfigurationDocument(readFileSync(file, 'utf8')));
+  } else {
+    process.stdout.write(`${configurationDocument()}\n`);
+  }
+}

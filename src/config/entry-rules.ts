@@ -1,0 +1,239 @@
+/** Rules within one entry of remote_write: its queue, its signing, its TLS, and where its URL leads. */
+import { formatDuration } from './durations.ts';
+import { formatListenAddress } from './listen-address.ts';
+import type { Findings, KeyPath } from './problem.ts';
+import { quoted, refuseWhere, type RuleContext } from './rule-context.ts';
+import type { ParsedRemoteWrite, ServerConfig } from './schema.ts';
+import { formatSize } from './sizes.ts';
+import { checkProxyUrl, checkUrl, isOwnAddress, type UpstreamUrl } from './url-rules.ts';
+
+/** What an entry becomes once its rules hold; undefined parts have a problem of their own. */
+export interface EntryOutcome {
+  readonly name: string | undefined;
+  readonly upstream: UpstreamUrl | undefined;
+  readonly region: string | undefined;
+}
+
+/** AMP answers 413 above it. */
+const AMP_MAX_BYTES = 1_000_000;
+
+/** Prometheus gives up after 30s (its default remote_timeout); a second is for the network. */
+const SENDER_PATIENCE_MS = 29_000;
+
+/** Above it senders notice: each of them waits for its answer before it sends the series' next samples. */
+const LONG_DEADLINE_MS = 1000;
+
+const ROLE_ARN = /^arn:aws[a-z-]*:iam::\d{12}:role\/.+$/;
+
+export function entryRules(
+  entry: ParsedRemoteWrite,
+  index: number,
+  server: ServerConfig,
+  context: RuleContext,
+  findings: Findings,
+): EntryOutcome {
+  const path = ['remote_write', index];
+  const upstream = urlRules(entry, path, server, context, findings);
+  queueRules(entry, path, upstream, context, findings);
+  identityRules(entry.sigv4, [...path, 'sigv4'], context, findings);
+  const region = regionRule(entry.sigv4.region, path, upstream, context, findings);
+  return { name: entry.name ?? (index === 0 ? 'default' : undefined), upstream, region };
+}
+
+function urlRules(
+  entry: ParsedRemoteWrite,
+  entryPath: KeyPath,
+  server: ServerConfig,
+  context: RuleContext,
+  findings: Findings,
+): UpstreamUrl | undefined {
+  const proxyPath = [...entryPath, 'proxy_url'];
+  const proxyProblem = entry.proxy_url === undefined ? undefined : checkProxyUrl(entry.proxy_url);
+  if (proxyProblem !== undefined && context.isSound(proxyPath))
+    findings.problems.push({ path: proxyPath, ...proxyProblem });
+
+  const path = [...entryPath, 'url'];
+  if (!context.isSound(path)) return undefined;
+  const check = checkUrl(entry.url);
+  findings.problems.push(...check.problems.map((problem) => ({ path, ...problem })));
+  findings.warnings.push(...check.warnings.map((warning) => ({ path, ...warning })));
+  const upstream = check.upstream;
+  if (upstream === undefined) return undefined;
+
+  for (const key of ['listen', 'admin_listen'] as const) {
+    const listen = ['server', key];
+    refuseWhere(
+      isOwnAddress(upstream.href, server[key], context.ownNames),
+      [path, listen],
+      context,
+      findings.problems,
+      () => {
+        const own = quoted(formatListenAddress(server[key]), listen, context);
+        return `${upstream.href} is this proxy itself, which listens on server.${key} ${own}; give the URL of the upstream`;
+      },
+    );
+  }
+  if (entry.tls_config.insecure_skip_verify && upstream.href.startsWith('https:')) {
+    findings.warnings.push({
+      path: [...entryPath, 'tls_config', 'insecure_skip_verify'],
+      message: 'is on: anyone on the way can pose as the upstream; prefer ca_file',
+    });
+  }
+  return upstream;
+}
+
+function queueRules(
+  { queue_config: queue, remote_timeout: remoteTimeout }: ParsedRemoteWrite,
+  entryPath: KeyPath,
+  upstream: UpstreamUrl | undefined,
+  context: RuleContext,
+  { problems, warnings }: Findings,
+): void {
+  const at = (key: keyof typeof queue): KeyPath => [...entryPath, 'queue_config', key];
+  const count = (key: 'min_shards' | 'max_shards' | 'capacity' | 'max_samples_per_send'): string =>
+    quoted(queue[key], at(key), context);
+  const time = (key: 'min_backoff' | 'max_backoff' | 'batch_send_deadline' | 'delivery_timeout'): string =>
+    quoted(formatDuration(queue[key]), at(key), context);
+
+  refuseWhere(
+    queue.min_shards > queue.max_shards,
+    [at('min_shards'), at('max_shards')],
+    context,
+    problems,
+    () => `${count('min_shards')} is above max_shards ${count('max_shards')}; lower it, or raise max_shards`,
+  );
+  refuseWhere(
+    queue.capacity < queue.max_samples_per_send,
+    [at('capacity'), at('max_samples_per_send')],
+    context,
+    problems,
+    () =>
+      `${count('capacity')} is below max_samples_per_send ${count('max_samples_per_send')}: no full request could ` +
+      'be queued; raise it to twice max_samples_per_send or more',
+  );
+  refuseWhere(
+    queue.min_backoff > queue.max_backoff,
+    [at('min_backoff'), at('max_backoff')],
+    context,
+    problems,
+    () => `${time('min_backoff')} is above max_backoff ${time('max_backoff')}; lower it, or raise max_backoff`,
+  );
+  refuseWhere(
+    queue.batch_send_deadline >= queue.delivery_timeout,
+    [at('batch_send_deadline'), at('delivery_timeout')],
+    context,
+    problems,
+    () =>
+      `${time('batch_send_deadline')} is not below delivery_timeout ${time('delivery_timeout')}: the sender would ` +
+      'have its 503 before the first attempt; lower it, 50ms is usual',
+  );
+  refuseWhere(
+    upstream?.isAmp === true && queue.max_bytes_per_send > AMP_MAX_BYTES,
+    [at('max_bytes_per_send')],
+    context,
+    problems,
+    () =>
+      `${formatSize(queue.max_bytes_per_send)} is above the ${formatSize(AMP_MAX_BYTES)} (10^6 bytes) that AMP takes ` +
+      'in one request before it answers 413; lower it',
+  );
+
+  const isSlow = queue.batch_send_deadline > LONG_DEADLINE_MS && queue.batch_send_deadline < queue.delivery_timeout;
+  refuseWhere(
+    isSlow,
+    [at('batch_send_deadline')],
+    context,
+    warnings,
+    () =>
+      `${time('batch_send_deadline')} is long: senders wait for their answer meanwhile, unlike in Prometheus, where ` +
+      'only its own queue does; 50ms is usual',
+  );
+  refuseWhere(
+    queue.delivery_timeout > SENDER_PATIENCE_MS,
+    [at('delivery_timeout')],
+    context,
+    warnings,
+    () =>
+      `${time('delivery_timeout')} is above 29s, and Prometheus gives up at 30s and sends again; raise the senders' ` +
+      'remote_timeout above it, or lower it',
+  );
+  const timeout = [...entryPath, 'remote_timeout'];
+  refuseWhere(
+    remoteTimeout > queue.delivery_timeout,
+    [timeout, at('delivery_timeout')],
+    context,
+    warnings,
+    () =>
+      `${quoted(formatDuration(remoteTimeout), timeout, context)} is above delivery_timeout ${time('delivery_timeout')}, ` +
+      'which ends the attempt first and leaves no time for another; 10s is usual',
+  );
+}
+
+function identityRules(
+  sigv4: ParsedRemoteWrite['sigv4'],
+  path: KeyPath,
+  context: RuleContext,
+  { problems }: Findings,
+): void {
+  const hasAccessKey = sigv4.access_key !== undefined;
+  if (hasAccessKey !== (sigv4.secret_key !== undefined)) {
+    const [given, absent] = hasAccessKey ? ['access_key', 'secret_key'] : ['secret_key', 'access_key'];
+    problems.push({
+      path: [...path, given],
+      message: `is given without ${absent}; give both, or neither for the default chain of AWS`,
+    });
+  }
+  if (hasAccessKey && sigv4.profile !== undefined) {
+    problems.push({
+      path: [...path, 'access_key'],
+      message: `is given together with profile "${sigv4.profile}", and each is an identity; keep one of them`,
+    });
+  }
+  if (sigv4.external_id !== undefined && sigv4.role_arn === undefined) {
+    problems.push({
+      path: [...path, 'external_id'],
+      message: 'is given without role_arn, and is only used to assume a role; give role_arn, or remove it',
+    });
+  }
+  if (sigv4.role_arn === undefined) return;
+  if (!ROLE_ARN.test(sigv4.role_arn)) {
+    problems.push({
+      path: [...path, 'role_arn'],
+      message: 'is not the ARN of a role; write arn:aws:iam::ACCOUNT:role/NAME, with the 12 digits of the account',
+      showValue: true,
+    });
+  } else if (sigv4.role_arn === context.env['AWS_ROLE_ARN'] && !hasAccessKey && sigv4.profile === undefined) {
+    problems.push({
+      path: [...path, 'role_arn'],
+      message: `${sigv4.role_arn} is the role that AWS_ROLE_ARN gives already, and a role need not assume itself; remove it`,
+    });
+  }
+}
+
+function regionRule(
+  given: string | undefined,
+  entryPath: KeyPath,
+  upstream: UpstreamUrl | undefined,
+  context: RuleContext,
+  { problems }: Findings,
+): string | undefined {
+  const path = [...entryPath, 'sigv4', 'region'];
+  if (given !== undefined && !/^[a-z0-9-]+$/.test(given)) {
+    problems.push({ path, message: 'is not a region; write it as in us-west-2', showValue: true });
+    return undefined;
+  }
+  if (upstream === undefined) return undefined;
+  if (given !== undefined && upstream.region !== undefined && given !== upstream.region) {
+    const host = new URL(upstream.href).host;
+    problems.push({
+      path,
+      message: `${given} contradicts the URL's host ${host}, which is in ${upstream.region}; remove it, or correct the URL`,
+    });
+  }
+  const region = given ?? upstream.region ?? context.env['AWS_REGION'];
+  if (region !== undefined && region !== '') return region;
+  problems.push({
+    path,
+    message: "is missing, and neither the URL's host nor AWS_REGION tells it; give the region of the workspace",
+  });
+  return undefined;
+}

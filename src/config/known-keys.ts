@@ -1,0 +1,88 @@
+/**
+ * The keys that the schema knows, and the remedy for one that it does not: the key that was meant, or the section in
+ * which it belongs.
+ */
+import { z } from 'zod';
+
+import { formatKeyPath, type KeyPath } from './problem.ts';
+import { FOREIGN_KEYS } from './prometheus-keys.ts';
+import { configSchema } from './schema.ts';
+
+/** More changes than this and the suggestion is a guess. */
+const MOST_EDITS = 3;
+
+/** The predicate for a key that nothing knows. */
+export function unknownKeyMessage(section: KeyPath, key: string): string {
+  return `is an unknown key; ${didYouMean(section, key)}`;
+}
+
+/** True for a key in a known section that neither the schema nor the list of Prometheus's keys has. */
+export function isUnknownKey(path: KeyPath): boolean {
+  const section = sectionName(path.slice(0, -1));
+  const key = path.at(-1);
+  const siblings = knownKeys().filter((known) => known.section === section);
+  if (typeof key === 'number' || siblings.length === 0) return false;
+  const isForeign = FOREIGN_KEYS.some((foreign) => foreign.section.join('.') === section && foreign.key === key);
+  return !isForeign && !siblings.some((known) => known.key === key);
+}
+
+function didYouMean(section: KeyPath, key: string): string {
+  if (key === '<<') return 'merge keys are not read; write the keys out';
+  const here = sectionName(section);
+  const keys = knownKeys();
+  const siblings = keys.filter((known) => known.section === here);
+  const nearest = siblings
+    .map((known) => ({ key: known.key, edits: editDistance(plain(known.key), plain(key)) }))
+    .toSorted((a, b) => a.edits - b.edits)[0];
+  if (nearest?.edits === 0) return `did you mean ${nearest.key}?`;
+  const elsewhere = keys.find((known) => plain(known.key) === plain(key));
+  if (elsewhere !== undefined) {
+    return `${elsewhere.key} belongs in ${elsewhere.section === '' ? 'the top level of the file' : elsewhere.section}`;
+  }
+  if (nearest !== undefined && nearest.edits <= Math.min(MOST_EDITS, Math.floor(key.length / 2))) {
+    return `did you mean ${nearest.key}?`;
+  }
+  return `known here: ${siblings.map((known) => known.key).join(', ')}`;
+}
+
+/** A path without its list numbers: `remote_write.queue_config`. */
+function sectionName(path: KeyPath): string {
+  return formatKeyPath(path.filter((part) => typeof part === 'string'));
+}
+
+/** `maxShards`, `max-shards` and `max_shards` are one word. */
+function plain(key: string): string {
+  return key.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+}
+
+interface KnownKey {
+  readonly section: string;
+  readonly key: string;
+}
+
+function knownKeys(schema: z.core.$ZodType = configSchema, section = ''): KnownKey[] {
+  if (schema instanceof z.ZodObject) {
+    return Object.entries<z.core.$ZodType>(schema.shape).flatMap(([key, child]) => [
+      { section, key },
+      ...knownKeys(child, section === '' ? key : `${section}.${key}`),
+    ]);
+  }
+  if (schema instanceof z.ZodArray) return knownKeys(schema.element, section);
+  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional)
+    return knownKeys(schema.def.innerType, section);
+  return [];
+}
+
+/** Levenshtein: insertions, deletions and replacements of one character. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [row, left] of a.split('').entries()) {
+    const current = [row + 1];
+    for (const [column, right] of b.split('').entries()) {
+      const replaced = (previous[column] ?? 0) + (left === right ? 0 : 1);
+      current.push(Math.min(replaced, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}

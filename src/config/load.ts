@@ -1,0 +1,121 @@
+/**
+ * Configuration file -> Config, or every reason why not, at once.
+ *
+ *     text -> tree of text -> foreign keys out -> schema -> rules -> Config
+ *
+ * What the schema refuses is replaced by its default before the rules are asked, so that one run names the
+ * mistakes of both; rules on a value that was refused are left out (isSound).
+ */
+import { readFile } from 'node:fs/promises';
+import { hostname, networkInterfaces } from 'node:os';
+
+import { ConfigError } from '../errors.ts';
+import type { EntryOutcome } from './entry-rules.ts';
+import type { Environment } from './environment.ts';
+import { isUnknownKey, unknownKeyMessage } from './known-keys.ts';
+import { refuseNotYetBuilt } from './not-yet-built.ts';
+import { isWithin, type KeyPath } from './problem.ts';
+import { takeOutForeignKeys } from './prometheus-keys.ts';
+import { problemsOfIssues, sentencesOf } from './report.ts';
+import { checkRules } from './rules.ts';
+import { type Config, configSchema, type ParsedConfig, type RemoteWriteConfig } from './schema.ts';
+import { keyOf, readYaml, type YamlMap, type YamlTree } from './yaml-reader.ts';
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** One sentence each, with its place in the file; to be logged at start. */
+  readonly warnings: string[];
+}
+
+/** @throws ConfigError with one sentence per problem, also where the file cannot be read. */
+export async function loadConfig(file: string, env: Environment): Promise<LoadedConfig> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError([`${file}: cannot be read (${reason}); name the configuration file with --config FILE`]);
+  }
+  return parseConfig(text, env, file);
+}
+
+/** The same for text that is at hand. @throws ConfigError */
+export function parseConfig(text: string, env: Environment, fileName = 'config.yaml'): LoadedConfig {
+  const reading = readYaml(text, env, fileName);
+  const { places, tree } = reading;
+  if (tree === undefined) {
+    throw new ConfigError([...reading.syntaxErrors, ...sentencesOf(reading.problems, places, fileName)]);
+  }
+
+  const problems = [...reading.problems];
+  const foreign = takeOutForeignKeys(tree);
+  problems.push(...foreign.problems);
+  for (const path of reading.absent) {
+    // The schema never sees them, and a misspelt key is a mistake even with nothing behind it.
+    if (isUnknownKey(path)) problems.push({ path, message: unknownKeyMessage(path.slice(0, -1), String(path.at(-1))) });
+  }
+
+  // A value whose variable is not set is absent: that it is missing follows, and is not a second mistake.
+  const unsound: KeyPath[] = reading.problems.map((problem) => problem.path);
+  const first = configSchema.safeParse(tree);
+  let parsed: ParsedConfig | undefined = first.data;
+  if (!first.success) {
+    const found = problemsOfIssues(first.error.issues);
+    problems.push(...found.filter((problem) => !unsound.some((path) => isWithin(path, problem.path))));
+    unsound.push(...found.map((problem) => problem.path));
+    const repaired = structuredClone(tree);
+    for (const path of unsound) repairAt(repaired, path);
+    parsed = configSchema.safeParse(repaired).data;
+  }
+  if (parsed === undefined) throw new ConfigError(sentencesOf(problems, places, fileName));
+
+  const isSound = (path: KeyPath): boolean =>
+    !unsound.some((broken) => isWithin(path, broken) || isWithin(broken, path));
+  const rules = checkRules(parsed, { env, ownNames: ownNames(), isGiven: (path) => places.has(keyOf(path)), isSound });
+  problems.push(...rules.problems, ...refuseNotYetBuilt(parsed.server, isSound));
+  if (problems.length > 0) throw new ConfigError(sentencesOf(problems, places, fileName));
+  return {
+    config: { ...parsed, remote_write: finishedEntries(parsed, rules.entries) },
+    warnings: sentencesOf([...foreign.warnings, ...rules.warnings], places, fileName),
+  };
+}
+
+/** Joins what the schema and the rules know of each entry; without problems nothing of it is absent. */
+function finishedEntries(parsed: ParsedConfig, outcomes: readonly EntryOutcome[]): Config['remote_write'] {
+  const entries = parsed.remote_write.map((entry, index): RemoteWriteConfig => {
+    const outcome = outcomes[index];
+    const { name, upstream, region } = outcome ?? {};
+    if (name === undefined || upstream === undefined || region === undefined) {
+      throw new Error(`remote_write[${index}] has passed its rules without name, URL or region`);
+    }
+    return { ...entry, name, url: upstream.href, sigv4: { ...entry.sigv4, region } };
+  });
+  const [head, ...rest] = entries;
+  if (head === undefined) throw new Error('remote_write has passed its rules without an entry');
+  return [head, ...rest];
+}
+
+/** Stands in for a URL that is missing; no rule is asked about it. */
+const STAND_IN_URL = 'https://url.invalid/';
+
+/** Makes the tree at `path` acceptable to the schema: its default, or a stand-in where it is required. */
+function repairAt(tree: YamlMap, path: KeyPath): void {
+  let parent: YamlTree | undefined = tree;
+  for (const part of path.slice(0, -1)) {
+    if (parent === undefined || typeof parent === 'string') return;
+    if (Array.isArray(parent)) parent = parent[Number(part)];
+    else parent = Object.hasOwn(parent, part) ? parent[part] : undefined;
+  }
+  const last = path.at(-1);
+  if (parent === undefined || typeof parent === 'string' || last === undefined) return;
+  if (Array.isArray(parent)) parent[Number(last)] = { url: STAND_IN_URL };
+  else if (last === 'url') parent[last] = STAND_IN_URL;
+  else if (last === 'remote_write') parent[last] = [{ url: STAND_IN_URL }];
+  else delete parent[last];
+}
+
+/** Names under which a request to this machine comes back to it. */
+function ownNames(): string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+  return [hostname(), ...addresses];
+}

@@ -1,0 +1,148 @@
+/**
+ * Keys of Prometheus (3.5: remote_write, its HTTP client, queue_config, tls_config, sigv4) that are not ours.
+ *
+ * A section pasted from a prometheus.yml must not surprise: a key that changes nothing here is accepted with a
+ * warning that says why; a key that would change the data, the way to the upstream or the signing is refused by
+ * name with its remedy. Both are taken out here, before the schema, which knows only keys that do something.
+ */
+import type { Findings, KeyPath } from './problem.ts';
+import type { YamlMap, YamlTree } from './yaml-reader.ts';
+
+export interface ForeignKey {
+  /** Sections as in a path without list numbers; empty for the top of the file. */
+  readonly section: readonly string[];
+  readonly key: string;
+  /** `moot` is accepted with a warning, `refused` stops the start. */
+  readonly verdict: 'moot' | 'refused';
+  /** Follows `has no effect: ` or `is not supported: `. */
+  readonly reason: string;
+  /** Values that ask for what happens anyway: accepted without a word. */
+  readonly fine?: readonly string[];
+}
+
+const ENTRY = ['remote_write'];
+const QUEUE = ['remote_write', 'queue_config'];
+const TLS = ['remote_write', 'tls_config'];
+const SIGV4 = ['remote_write', 'sigv4'];
+
+const SENDER_DECIDES = "what arrives is forwarded as it came; set it in the sending Prometheus's own remote_write";
+const SIGNED_ONLY =
+  'requests to the upstream are authenticated by SigV4 alone; remove it and use sigv4, or put it into the ' +
+  "sending Prometheus's own remote_write when it is meant for the way to this proxy";
+const FIXED_HEADERS = 'only a small fixed set of headers is signed and sent upstream; remove it';
+const NO_CLIENT_CERTIFICATE = 'AMP does not ask for client certificates, requests are signed; remove it';
+const INLINE_CA = 'certificates are read from files only; put it into a file and name that in ca_file';
+const TLS_VERSION = 'the proxy speaks TLS 1.2 and 1.3; remove it';
+const ONE_SECTION = 'only the remote_write section of a prometheus.yml belongs here; remove it';
+
+export const FOREIGN_KEYS: readonly ForeignKey[] = [
+  moot(ENTRY, 'send_exemplars', SENDER_DECIDES),
+  moot(ENTRY, 'send_native_histograms', SENDER_DECIDES),
+  moot(ENTRY, 'metadata_config', SENDER_DECIDES),
+  moot(ENTRY, 'follow_redirects', 'redirects are never followed, for a signature holds for one URL only'),
+  moot(ENTRY, 'enable_http2', 'the proxy speaks HTTP/1.1 with keep-alive upstream'),
+  moot(ENTRY, 'round_robin_dns', 'every new connection looks the host name up anew'),
+  {
+    ...moot(
+      ENTRY,
+      'protobuf_message',
+      'the proxy speaks remote write 1.0 (prometheus.WriteRequest), as AMP documents it',
+    ),
+    fine: ['prometheus.WriteRequest'],
+  },
+  refused(
+    ENTRY,
+    'write_relabel_configs',
+    "samples are forwarded as they came; move it to the sending Prometheus's own remote_write",
+  ),
+  refused(ENTRY, 'headers', FIXED_HEADERS),
+  refused(ENTRY, 'http_headers', FIXED_HEADERS),
+  refused(ENTRY, 'basic_auth', SIGNED_ONLY),
+  refused(ENTRY, 'authorization', SIGNED_ONLY),
+  refused(ENTRY, 'oauth2', SIGNED_ONLY),
+  refused(ENTRY, 'bearer_token', SIGNED_ONLY),
+  refused(ENTRY, 'bearer_token_file', SIGNED_ONLY),
+  refused(ENTRY, 'azuread', SIGNED_ONLY),
+  refused(ENTRY, 'google_iam', SIGNED_ONLY),
+  refused(ENTRY, 'no_proxy', 'proxy_url holds for its entry alone; leave proxy_url out of entries that need no proxy'),
+  refused(ENTRY, 'proxy_from_environment', 'the way upstream is what this file says; name the proxy in proxy_url', [
+    'false',
+  ]),
+  refused(ENTRY, 'proxy_connect_header', 'nothing but CONNECT is sent to a proxy; remove it'),
+  moot(
+    QUEUE,
+    'retry_on_http_429',
+    "AMP's 429 is always retried within delivery_timeout, and senders get 503, which they retry",
+  ),
+  refused(
+    QUEUE,
+    'sample_age_limit',
+    "samples are never dropped by age here; set it in the sending Prometheus's own queue_config",
+    ['0', '0s'],
+  ),
+  refused(TLS, 'min_version', TLS_VERSION, ['TLS10', 'TLS11', 'TLS12']),
+  refused(TLS, 'max_version', TLS_VERSION, ['TLS13']),
+  refused(TLS, 'ca', INLINE_CA),
+  refused(TLS, 'ca_ref', INLINE_CA),
+  refused(TLS, 'cert', NO_CLIENT_CERTIFICATE),
+  refused(TLS, 'cert_file', NO_CLIENT_CERTIFICATE),
+  refused(TLS, 'cert_ref', NO_CLIENT_CERTIFICATE),
+  refused(TLS, 'key', NO_CLIENT_CERTIFICATE),
+  refused(TLS, 'key_file', NO_CLIENT_CERTIFICATE),
+  refused(TLS, 'key_ref', NO_CLIENT_CERTIFICATE),
+  refused(SIGV4, 'service_name', 'requests are signed for aps, the service name of AMP; remove it', ['aps']),
+  refused(SIGV4, 'session_name', 'the role session is named by the proxy; remove it and any trust condition on it'),
+  refused(SIGV4, 'tags', 'roles are assumed without session tags; remove it and any trust condition on them'),
+  ...[
+    'global',
+    'scrape_configs',
+    'scrape_config_files',
+    'rule_files',
+    'alerting',
+    'remote_read',
+    'storage',
+    'tracing',
+    'runtime',
+    'otlp',
+  ].map((key) => refused([], key, ONE_SECTION)),
+];
+
+/** Takes the foreign keys out of `tree` (which is changed) and says what each of them means here. */
+export function takeOutForeignKeys(tree: YamlMap): Findings {
+  const findings: Findings = { problems: [], warnings: [] };
+  for (const foreign of FOREIGN_KEYS) {
+    for (const { map, path } of sectionsAt(tree, foreign.section, [])) {
+      const value = Object.hasOwn(map, foreign.key) ? map[foreign.key] : undefined;
+      if (value === undefined) continue;
+      delete map[foreign.key];
+      if (typeof value === 'string' && foreign.fine?.includes(value)) continue;
+      const found = { path: [...path, foreign.key] };
+      if (foreign.verdict === 'moot') findings.warnings.push({ ...found, message: `has no effect: ${foreign.reason}` });
+      else findings.problems.push({ ...found, message: `is not supported: ${foreign.reason}` });
+    }
+  }
+  return findings;
+}
+
+function* sectionsAt(
+  tree: YamlTree | undefined,
+  section: readonly string[],
+  path: KeyPath,
+): Generator<{ map: YamlMap; path: KeyPath }> {
+  if (tree === undefined || typeof tree === 'string') return;
+  if (Array.isArray(tree)) {
+    for (const [index, item] of tree.entries()) yield* sectionsAt(item, section, [...path, index]);
+    return;
+  }
+  const [next, ...rest] = section;
+  if (next === undefined) yield { map: tree, path };
+  else yield* sectionsAt(tree[next], rest, [...path, next]);
+}
+
+function moot(section: readonly string[], key: string, reason: string): ForeignKey {
+  return { section, key, verdict: 'moot', reason };
+}
+
+function refused(section: readonly string[], key: string, reason: string, fine: readonly string[] = []): ForeignKey {
+  return { section, key, verdict: 'refused', reason, fine };
+}

@@ -1,0 +1,56 @@
+/**
+ * Findings -> sentences: place in the file, key, value as it stands there, what is wrong, remedy.
+ *
+ * Values are shown as the file has them, so that `${DB_PASSWORD}` in the wrong place never prints what it stands
+ * for; values of secret keys are not shown at all.
+ */
+import type { z } from 'zod';
+
+import { unknownKeyMessage } from './known-keys.ts';
+import { formatKeyPath, type KeyPath, type Problem } from './problem.ts';
+import { hideUserinfo, isSecretKey, isUrlKey } from './redact.ts';
+import { keyOf, type Place, type Places } from './yaml-reader.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** One problem for each thing that the schema found wrong. */
+export function problemsOfIssues(issues: readonly Issue[]): Problem[] {
+  return issues.flatMap((issue) => {
+    // Keys are text and list numbers only; zod's type allows symbols as well.
+    const path = issue.path.filter((part) => typeof part !== 'symbol');
+    if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message, showValue: true }];
+    return issue.keys.map((key) => ({ path: [...path, key], message: unknownKeyMessage(path, key) }));
+  });
+}
+
+/** Sentences in the order of the file; what has no place (a key that is missing) stands where its section is. */
+export function sentencesOf(problems: readonly Problem[], places: Places, fileName: string): string[] {
+  return problems
+    .map((problem) => ({ problem, place: nearestPlace(problem.path, places) }))
+    .toSorted((a, b) => positionOf(a.place) - positionOf(b.place))
+    .map(({ problem, place }) => {
+      const where = place === undefined ? fileName : `${fileName}:${place.line}:${place.column}`;
+      const key = formatKeyPath(problem.path);
+      const value = problem.showValue === true ? shownValue(problem.path, places) : '';
+      return `${where}: ${key}${value} ${problem.message}`;
+    });
+}
+
+function positionOf(place: Place | undefined): number {
+  return place === undefined ? 0 : place.line * 100_000 + place.column;
+}
+
+function nearestPlace(path: KeyPath, places: Places): Place | undefined {
+  for (let length = path.length; length > 0; length -= 1) {
+    const place = places.get(keyOf(path.slice(0, length)));
+    if (place !== undefined) return place;
+  }
+  return undefined;
+}
+
+function shownValue(path: KeyPath, places: Places): string {
+  const place = places.get(keyOf(path));
+  if (place?.source === undefined || place.source === '' || isSecretKey(path.at(-1))) return '';
+  const source = isUrlKey(path.at(-1)) ? hideUserinfo(place.source) : place.source;
+  return ` ${JSON.stringify(source)}${place.fromEnvironment ? ' (from the environment)' : ''}`;
+}

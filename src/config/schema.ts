@@ -1,0 +1,227 @@
+/**
+ * The one schema of the configuration file: types, defaults, checks of single values, the README table
+ * (document.ts) and the JSON Schema (json-schema.ts) come from it.
+ *
+ * Keys keep the YAML's names. Durations are numbers of milliseconds, sizes numbers of bytes, addresses are
+ * {host, port}. What concerns several keys at once is in rules.ts and url-rules.ts; keys of Prometheus that are
+ * not ours are in prometheus-keys.ts and never get here.
+ */
+import { z } from 'zod';
+
+import { choice, duration, flag, listenAddress, optionalText, size, wholeNumber } from './scalars.ts';
+
+/** Made to be read by people: the key is given to a section as a whole in the file, or not at all. */
+const SECTION = { error: 'must be a section with keys of its own' } as const;
+
+const NOT_WORKERS = 'is not a number of processes; write a whole number from 1, or auto';
+
+const serverTlsSchema = z.strictObject(
+  {
+    cert_file: optionalText('Certificate chain, PEM; read again when it changes.'),
+    key_file: optionalText('Its private key, PEM.'),
+    client_ca_file: optionalText('Senders must show a certificate of this authority.'),
+  },
+  SECTION,
+);
+
+const serverAuthSchema = z.strictObject(
+  {
+    bearer_token_file: optionalText('Senders must send this token.'),
+    basic_auth_file: optionalText('Lines of name:hash; senders must send one of these names and its password.'),
+  },
+  SECTION,
+);
+
+const serverSchema = z.strictObject(
+  {
+    listen: listenAddress('0.0.0.0:8005', 'Where senders point remote_write; port 0 lets the system choose.'),
+    admin_listen: listenAddress('0.0.0.0:8006', 'Where /metrics, /-/healthy, /-/ready and the status page are.'),
+    workers: z
+      .union([z.int().positive(), z.string().regex(/^(?:auto|0*[1-9]\d*)$/, { error: NOT_WORKERS })], {
+        error: NOT_WORKERS,
+      })
+      .transform((input) => (input === 'auto' ? 'auto' : Number(input)))
+      .prefault(1)
+      .meta({ title: 'number or auto', description: 'Processes that share the port; auto is one for each processor.' }),
+    max_connection_age: duration(
+      '10m',
+      'After this a connection is closed politely, so that senders spread over new pods; 0 keeps connections open. ' +
+        'A sender with a request every 5 s reconnects once in 120 requests.',
+      0,
+    ),
+    shutdown_timeout: duration(
+      '30s',
+      'How long in-flight work may take after SIGTERM: delivery_timeout (25s) and 5s to answer. ' +
+        "Keep the pod's terminationGracePeriodSeconds above it.",
+    ),
+    tls: serverTlsSchema.optional().meta({ description: 'TLS for senders. Not yet built: refused when set.' }),
+    auth: serverAuthSchema.optional().meta({ description: 'Who may send. Not yet built: refused when set.' }),
+  },
+  SECTION,
+);
+
+const limitsSchema = z.strictObject(
+  {
+    max_body_bytes: size(
+      '10MiB',
+      'Largest request as it arrives, compressed; more is refused with 413. A request of 10,000 samples has about ' +
+        '0.6 MB, so 16 times that.',
+    ),
+    max_decoded_bytes: size(
+      '64MiB',
+      'Largest request after decompression; a body that declares more is refused with 413 before anything is ' +
+        'allocated. Real bodies shrink 6 times or so: 10MiB x 6 = 60MiB.',
+    ),
+    max_inflight_bytes: size(
+      '256MiB',
+      'Compressed bytes held for all senders together; over it a request is refused with 503 and Retry-After ' +
+        'before its body is read. 256MiB is 25 requests of the largest size, or 2000 of 0.12 MB.',
+    ),
+  },
+  SECTION,
+);
+
+const sigv4Schema = z.strictObject(
+  {
+    region: optionalText("Region of the workspace. Not set: taken from the URL's host, else from AWS_REGION."),
+    role_arn: optionalText('Role to assume on top of the identity that the credentials give.'),
+    external_id: optionalText('External id for role_arn, where its trust policy asks for one.'),
+    profile: optionalText('Profile of the shared AWS configuration files.'),
+    access_key: optionalText(
+      'Static access key, with secret_key. Not set: the default chain of AWS (environment, web identity token, ' +
+        'EKS Pod Identity, profile, instance).',
+    ),
+    secret_key: optionalText('Secret of access_key; best as ${VAR} from the environment.'),
+    use_fips_sts_endpoint: flag(false, 'Assume roles at the FIPS endpoint of STS.'),
+  },
+  SECTION,
+);
+
+const queueSchema = z.strictObject(
+  {
+    max_samples_per_send: wholeNumber(
+      5000,
+      'Samples and histograms in one request to AMP. At about 60 compressed bytes a sample, 5000 are 0.3 MB: a ' +
+        'third of max_bytes_per_send.',
+      1_000_000,
+    ),
+    max_bytes_per_send: size(
+      '1MB',
+      'Compressed size of one request to AMP, which answers 413 above 1 MB (10^6 bytes).',
+    ),
+    min_shards: wholeNumber(1, 'Least number of requests in flight upstream.', 1000),
+    max_shards: wholeNumber(
+      50,
+      'Most requests in flight upstream. 50 of 5000 samples at 100 ms each carry 2.5 M samples a second.',
+      1000,
+    ),
+    capacity: wholeNumber(
+      10_000,
+      'Samples queued for each shard: two requests of 5000, one that is sent and one that is ready behind it.',
+      10_000_000,
+    ),
+    batch_send_deadline: duration(
+      '50ms',
+      'How long a request may wait for company before it is sent alone. Senders wait for their answer, so that this ' +
+        'adds to their latency; 100 senders with a request every 5 s give one parcel in 50 ms.',
+      0,
+    ),
+    min_backoff: duration('30ms', 'First wait after a failed attempt; doubles up to max_backoff, with full jitter.'),
+    max_backoff: duration(
+      '5s',
+      'Longest wait between attempts: a fifth of delivery_timeout, so that quick failures get 5 attempts and more.',
+    ),
+    delivery_timeout: duration(
+      '25s',
+      'A sender has its answer within this, all attempts included. Prometheus gives up at 30s (its default ' +
+        'remote_timeout), which leaves 5s for the network and its clock.',
+    ),
+  },
+  SECTION,
+);
+
+const tlsConfigSchema = z.strictObject(
+  {
+    ca_file: optionalText('Authorities to trust instead of the built-in ones, PEM.'),
+    server_name: optionalText("Name to expect in the upstream's certificate, where it is not the URL's host."),
+    insecure_skip_verify: flag(false, "Do not check the upstream's certificate. For tests only."),
+  },
+  SECTION,
+);
+
+const remoteWriteSchema = z.strictObject(
+  {
+    name: z
+      .string({ error: 'must be text' })
+      .regex(/^[a-zA-Z0-9_-]+$/, { error: 'is not a usable name; use letters, digits, _ and - only' })
+      .optional()
+      .meta({
+        title: 'text',
+        description:
+          'Name in the route /api/v1/write/NAME and in metrics; unique. Not set: `default`, for the first entry only.',
+      }),
+    url: z
+      .string({ error: (issue) => (issue.input === undefined ? MISSING_URL : 'must be text') })
+      .meta({ title: 'URL', description: 'The remote write URL of the workspace. **Required.**' }),
+    remote_timeout: duration(
+      '10s',
+      'Longest time for one attempt; delivery_timeout (25s) then has room for two and more.',
+    ),
+    sigv4: sigv4Schema.prefault({}).meta({ description: 'How requests are signed.' }),
+    queue_config: queueSchema.prefault({}).meta({ description: 'How requests are joined, queued and retried.' }),
+    tls_config: tlsConfigSchema.prefault({}).meta({ description: 'TLS towards the upstream.' }),
+    proxy_url: optionalText('HTTP proxy on the way to the upstream, http:// only.'),
+  },
+  { error: 'must be a section with keys of its own, at least url' },
+);
+
+const logSchema = z.strictObject(
+  {
+    level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least severe lines to write.'),
+    format: choice(['json', 'text'], 'json', 'One JSON object a line, or text for people.'),
+  },
+  SECTION,
+);
+
+const MISSING_URL =
+  'is missing; give the remote write URL of the workspace, ' +
+  'https://aps-workspaces.REGION.amazonaws.com/workspaces/WORKSPACE/api/v1/remote_write';
+
+const MISSING_REMOTE_WRITE =
+  'is missing; list at least one upstream, as in prometheus.yml: remote_write: [{url: "https://..."}]';
+
+export const configSchema = z.strictObject(
+  {
+    server: serverSchema.prefault({}).meta({ description: 'Where and how the proxy listens.' }),
+    limits: limitsSchema.prefault({}).meta({ description: 'What is taken in at most.' }),
+    remote_write: z
+      .array(remoteWriteSchema, {
+        error: (issue) => (issue.input === undefined ? MISSING_REMOTE_WRITE : 'must be a list, as in prometheus.yml'),
+      })
+      .min(1, { error: 'is empty; list at least one upstream' })
+      .meta({ description: "Where to send: Prometheus's own section. **Required.**" }),
+    log: logSchema.prefault({}).meta({ description: "The proxy's own log, on standard output." }),
+  },
+  SECTION,
+);
+
+/** What the schema alone makes of a file: names and regions may still be absent. */
+export type ParsedConfig = z.output<typeof configSchema>;
+export type ParsedRemoteWrite = ParsedConfig['remote_write'][number];
+
+export type ServerConfig = ParsedConfig['server'];
+export type LimitsConfig = ParsedConfig['limits'];
+export type LogConfig = ParsedConfig['log'];
+export type QueueConfig = ParsedRemoteWrite['queue_config'];
+export type UpstreamTlsConfig = ParsedRemoteWrite['tls_config'];
+
+/** `region` is always known: given, from the URL's host, or from AWS_REGION. */
+export type Sigv4Config = ParsedRemoteWrite['sigv4'] & { region: string };
+
+/** `url` is normalised: no trailing slash, no userinfo, no query. */
+export type RemoteWriteConfig = Omit<ParsedRemoteWrite, 'name' | 'sigv4'> & { name: string; sigv4: Sigv4Config };
+
+/** The configuration that the process runs with; every rule holds. The first entry is the default route. */
+export type Config = Omit<ParsedConfig, 'remote_write'> & {
+  remote_write: readonly [RemoteWriteConfig, ...RemoteWriteConfig[]];
+};

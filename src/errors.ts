@@ -1,0 +1,59 @@
+/**
+ * Every error class of the proxy in one table: class, stable code, HTTP status.
+ *
+ * Expected results of an upstream are values (see send/outcome.ts); these are for input that cannot be accepted
+ * and for configuration that cannot be used. Codes never change, so that a log search or an alert can rely on them.
+ */
+
+/** What a sender is told when its request is refused before it becomes a parcel: stable code -> HTTP status. */
+export const REQUEST_ERROR_STATUS = {
+  /** The body is not one valid snappy block. */
+  BODY_NOT_SNAPPY: 400,
+  /** The decoded body is not a valid remote write 1.0 WriteRequest. */
+  BODY_NOT_WRITE_REQUEST: 400,
+  /** A TimeSeries without labels: Cortex refuses the whole request for it, and it would take a batch along. */
+  SERIES_WITHOUT_LABELS: 400,
+  /** Compressed body over limits.max_body_bytes. */
+  BODY_TOO_LARGE: 413,
+  /** Declared decoded size over limits.max_decoded_bytes. */
+  DECODED_TOO_LARGE: 413,
+  /** Content-Type or Content-Encoding is not that of remote write 1.0. */
+  UNSUPPORTED_ENCODING: 415,
+  /** No such write route. */
+  UNKNOWN_ROUTE: 404,
+  /** limits.max_inflight_bytes is used up. */
+  OVER_INFLIGHT_BYTES: 503,
+  /** The queue of the destination is at its capacity. */
+  QUEUE_FULL: 503,
+  /** The process is shutting down. */
+  DRAINING: 503,
+} as const;
+
+export type RequestErrorCode = keyof typeof REQUEST_ERROR_STATUS;
+
+/** A request that is refused before anything of it is queued. The message is what the sender reads. */
+export class RequestError extends Error {
+  readonly code: RequestErrorCode;
+
+  constructor(code: RequestErrorCode, message: string) {
+    super(message);
+    this.name = 'RequestError';
+    this.code = code;
+  }
+
+  get httpStatus(): number {
+    return REQUEST_ERROR_STATUS[this.code];
+  }
+}
+
+/** Configuration that cannot be used. `problems` holds one sentence each: key, value, limit and remedy. */
+export class ConfigError extends Error {
+  readonly code = 'CONFIG_INVALID';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
