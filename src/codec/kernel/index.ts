@@ -1,0 +1,12 @@
+/**
+ * The kernel's exports: pure functions on areas of the imported memory (layout.ts), for ../kernel.ts. Addresses and
+ * sizes are trusted, what lies in the areas is not.
+ */
+import { writeTables } from './decode';
+
+writeTables();
+
+export { takePiece } from './cut';
+export { decodeElements } from './decode';
+export { encodeElements } from './encode';
+export { scanRequest } from './scan';

@@ -1,0 +1,48 @@
+/**
+ * Where everything lies in the kernel's one memory. Shared by the kernel (AssemblyScript) and its binding
+ * (../kernel.ts), so it holds plain number constants only.
+ *
+ *     0        1 KiB     2 KiB      4 KiB         8 KiB      16 KiB       48 KiB   64 KiB
+ *     | unused | results | patterns | open groups | elements | hash table | unused | input | slack | output | slack |
+ *
+ * The input area holds the compressed body; while a request is cut, it takes the newly encoded pieces. The output
+ * area holds the decoded message. Where the output area starts is chosen for each call by the binding.
+ *
+ * Bytes beyond an area's end belong to its slack: 16-byte copies may write up to 16 bytes of it, and hot loops may
+ * read up to SLACK_BYTES of it before they find that they are past the end. What was read there never decides anything.
+ */
+export const RESULTS_AT = 1024;
+export const PATTERNS_AT = 2048;
+export const OPEN_GROUPS_AT = 4096;
+export const ELEMENTS_AT = 8192;
+export const HASH_TABLE_AT = 16384;
+export const HASH_TABLE_ENTRIES = 16384;
+export const INPUT_AT = 65536;
+export const SLACK_BYTES = 512;
+
+/** Snappy's matcher works on blocks of this size, so that a position in a block fits 16 bits. */
+export const BLOCK_BYTES = 65536;
+/** The most that one block can take when encoded: 32 + n + n/6, as in the reference encoder. */
+export const ENCODED_BLOCK_BYTES = 32 + 65536 + 10923;
+
+/** Nested groups of unknown fields that are followed; protobuf's own default limit. */
+export const MAX_GROUP_DEPTH = 100;
+
+// The results block: 32-bit slots, as indices from RESULTS_AT. A fault of 0 is "none".
+export const SLOT_FAULT = 0;
+export const SLOT_FAULT_AT = 1; // an address in the memory
+export const SLOT_SERIES = 2;
+export const SLOT_SAMPLES = 3;
+export const SLOT_HISTOGRAMS = 4;
+export const SLOT_EXEMPLARS = 5;
+export const SLOT_METADATA = 6;
+export const SLOT_UNKNOWN = 7;
+export const SLOT_CLUSTER_AT = 8;
+export const SLOT_CLUSTER_BYTES = 9;
+export const SLOT_REPLICA_AT = 10;
+export const SLOT_REPLICA_BYTES = 11;
+// And two doubles, as indices of 8 bytes from RESULTS_AT.
+export const SLOT_MIN_TIMESTAMP = 8;
+export const SLOT_MAX_TIMESTAMP = 9;
+/** How many 32-bit slots there are in all. */
+export const SLOTS = 20;

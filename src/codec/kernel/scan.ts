@@ -1,0 +1,211 @@
+/**
+ * The wire scan: checks a whole decoded WriteRequest and counts it, without an object or a copy of anything.
+ *
+ * `scanFields` is the hot loop. It takes a TimeSeries of the common shape (labels with a name and a value of together
+ * up to 123 bytes, then samples with a timestamp of 6 varint bytes, that is of the years 1971 to 2109) with a few
+ * loads each, and hands whatever differs, whole, to the careful reader in fields.ts. It may look up to 300 bytes past
+ * the message into the slack, but takes a shape only when its lengths add up inside the message.
+ * bench/micro/kernel.ts justifies it.
+ */
+import { length, readLength, readTag, skipField, tag, walkRequest, walkSeries } from './fields';
+import {
+  SLOT_CLUSTER_AT,
+  SLOT_CLUSTER_BYTES,
+  SLOT_FAULT,
+  SLOT_METADATA,
+  SLOT_REPLICA_AT,
+  SLOT_REPLICA_BYTES,
+  SLOT_SAMPLES,
+  SLOT_SERIES,
+} from './layout';
+import { getResult, setResult } from './results';
+import { forgetTimestamps, noteTimestamp, writeTimestamps } from './timestamps';
+
+const FIELD_1_BYTES: u32 = 0x0a;
+const FIELD_2_BYTES: u32 = 0x12;
+const FIELD_3_BYTES: u32 = 0x1a;
+const FIELD_4_BYTES: u32 = 0x22;
+const FIELD_5_BYTES: u32 = 0x2a;
+const FIELD_1_VARINT: u32 = 0x08;
+const SAMPLE_VALUE: u32 = 0x09;
+const SAMPLE_TIMESTAMP: u32 = 0x10;
+/** The continuation bits of a varint of 6 bytes, and what they are in one. */
+const VARINT6_BITS: u64 = 0x0000808080808080;
+const VARINT6_SET: u64 = 0x0000008080808080;
+
+/** Checks and counts the WriteRequest in [from, end). Results and faults are in the results block. */
+export function scanRequest(from: u32, end: u32): bool {
+  for (let slot = SLOT_FAULT; slot <= SLOT_REPLICA_BYTES; slot++) setResult(slot, 0);
+  forgetTimestamps();
+  if (!scanFields(from, end)) return false;
+  writeTimestamps();
+  findMergeKey(from, end);
+  return true;
+}
+
+/** Checks and counts the whole fields of a WriteRequest in [from, end); the counts add to those before. */
+export function scanFields(from: u32, end: u32): bool {
+  let series: u32 = 0;
+  let samples: u32 = 0;
+  let metadata: u32 = 0;
+  // Most samples of a request share their timestamp: only a change is looked at.
+  let lastTimestamp: u64 = 0;
+  let p = from;
+  while (p < end) {
+    const head = load<u32>(p);
+    const field = head & 0xff;
+    const content = p + 2 + ((head >>> 15) & 1);
+    const contentEnd = content + shortLength(head);
+    if (!hasShortLength(head) || contentEnd > end || field != FIELD_1_BYTES) {
+      if (field == FIELD_3_BYTES && hasShortLength(head) && contentEnd <= end && isPlainMetadata(content, contentEnd)) {
+        metadata++;
+        p = contentEnd;
+      } else {
+        p = scanOther(p, end);
+        if (p == 0) return false;
+      }
+      continue;
+    }
+
+    let s = content;
+    while (s < contentEnd) {
+      const label = load<u32>(s);
+      const nameBytes = label >>> 24;
+      const value = s + 4 + nameBytes;
+      // A load of its own: where the next label starts waits for this alone.
+      const labelBytes = <u32>load<u8>(s, 1);
+      if (
+        (label & 0xff00ff) != (FIELD_1_BYTES | (FIELD_1_BYTES << 16)) ||
+        <u32>load<u8>(value) != FIELD_2_BYTES ||
+        nameBytes + <u32>load<u8>(value, 1) + 4 != labelBytes ||
+        labelBytes > 0x7f
+      ) {
+        break;
+      }
+      s += 2 + labelBytes;
+    }
+    // Neither loop asks whether its last step went over the border: then s is not contentEnd below.
+    const labelsEnd = s;
+    let count: u32 = 0;
+    while (s < contentEnd) {
+      // A value of zero is left out by proto3: 7 bytes instead of 16.
+      const valueBytes = <u32>(<u32>load<u8>(s, 2) == SAMPLE_VALUE) * 9;
+      const rest = load<u64>(s + valueBytes, 2);
+      const timestamp = (rest >> 8) & 0xffffffffffff;
+      const next = s + 9 + valueBytes;
+      if (
+        <u32>load<u16>(s) != (FIELD_2_BYTES | ((7 + valueBytes) << 8)) ||
+        (<u32>rest & 0xff) != SAMPLE_TIMESTAMP ||
+        (timestamp & VARINT6_BITS) != VARINT6_SET
+      ) {
+        break;
+      }
+      if (timestamp != lastTimestamp) {
+        lastTimestamp = timestamp;
+        noteTimestamp(<i64>varint6(timestamp));
+      }
+      count++;
+      s = next;
+    }
+    if (s == contentEnd && labelsEnd != content) {
+      series++;
+      samples += count;
+    } else if (walkSeries(p, content, contentEnd) == 0) return false;
+    p = contentEnd;
+  }
+  setResult(SLOT_SERIES, getResult(SLOT_SERIES) + series);
+  setResult(SLOT_SAMPLES, getResult(SLOT_SAMPLES) + samples);
+  setResult(SLOT_METADATA, getResult(SLOT_METADATA) + metadata);
+  return true;
+}
+
+/** Whether the length behind the tag that `head` starts with takes 1 or 2 bytes. */
+function hasShortLength(head: u32): bool {
+  return ((head >>> 15) & (head >>> 23) & 1) == 0;
+}
+
+/** That length, without a branch on how many bytes it takes. */
+function shortLength(head: u32): u32 {
+  return ((head >>> 8) & 0x7f) | ((head >>> 9) & 0x3f80 & (0 - ((head >>> 15) & 1)));
+}
+
+/** Whether [p, end) is a MetricMetadata of a 1-byte type and strings with short lengths; if not, it may yet be one. */
+function isPlainMetadata(p: u32, end: u32): bool {
+  while (p < end) {
+    const head = load<u32>(p);
+    const field = head & 0xff;
+    if (field == FIELD_1_VARINT && (head & 0x8000) == 0) p += 2;
+    else if ((field == FIELD_2_BYTES || field == FIELD_4_BYTES || field == FIELD_5_BYTES) && hasShortLength(head)) {
+      p += 2 + ((head >>> 15) & 1) + shortLength(head);
+    } else return false;
+  }
+  return p == end;
+}
+
+/** The end of the WriteRequest's field at `at`: the border where a request may be cut. 0 and a fault if it is bad. */
+export function fieldEnd(at: u32, end: u32): u32 {
+  const p = readTag(at, end);
+  return p == 0 ? 0 : skipField(at, p, end);
+}
+
+/** One field that the hot loop does not take, by the careful reader. */
+function scanOther(p: u32, end: u32): u32 {
+  const next = fieldEnd(p, end);
+  return next == 0 ? 0 : walkRequest(p, next);
+}
+
+/** The value of a varint of 6 bytes in the low 48 bits: 7 bits of each byte, moved together in three steps. */
+function varint6(bytes: u64): u64 {
+  const sevens = bytes & 0x7f7f7f7f7f7f;
+  const fourteens = (sevens & 0x007f007f007f) | ((sevens & 0x7f007f007f00) >> 1);
+  return (fourteens & 0x3fff) | ((fourteens & 0x3fff0000) >> 2) | ((fourteens & 0x3fff00000000) >> 4);
+}
+
+/** Finds the values of `cluster` and `__replica__` in the first series of a checked request; the last one counts. */
+function findMergeKey(from: u32, end: u32): void {
+  let p = from;
+  while (p < end) {
+    const content = readTag(p, end);
+    if (tag == FIELD_1_BYTES) {
+      p = readLength(content, end);
+      const seriesEnd = p + length;
+      while (p < seriesEnd) {
+        const value = readTag(p, seriesEnd);
+        if (tag == FIELD_1_BYTES) {
+          const label = readLength(value, seriesEnd);
+          noteLabel(label, label + length);
+        }
+        p = fieldEnd(p, seriesEnd);
+      }
+      return;
+    }
+    p = fieldEnd(p, end);
+  }
+}
+
+/** Notes a checked label's value if it is one of the two. */
+function noteLabel(p: u32, end: u32): void {
+  let name: u32 = 0;
+  let nameBytes: u32 = 0;
+  let value: u32 = 0;
+  let valueBytes: u32 = 0;
+  while (p < end) {
+    const content = readTag(p, end);
+    if (tag == FIELD_1_BYTES) {
+      name = readLength(content, end);
+      nameBytes = length;
+    } else if (tag == FIELD_2_BYTES) {
+      value = readLength(content, end);
+      valueBytes = length;
+    }
+    p = fieldEnd(p, end);
+  }
+  // The names as little-endian numbers: "cluster", and "__replic" with "ca__".
+  if (nameBytes == 7 && (load<u64>(name) & 0xffffffffffffff) == 0x72657473756c63) {
+    setResult(SLOT_CLUSTER_AT, value);
+    setResult(SLOT_CLUSTER_BYTES, valueBytes);
+  } else if (nameBytes == 11 && load<u64>(name) == 0x63696c7065725f5f && load<u32>(name, 7) == 0x5f5f6163) {
+    setResult(SLOT_REPLICA_AT, value);
+    setResult(SLOT_REPLICA_BYTES, valueBytes);
+  }
+}
