@@ -1,0 +1,6 @@
+/** A JSON value known to be an object; its values stay unknown. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
