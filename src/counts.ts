@@ -1,0 +1,113 @@
+/**
+ * What the rooms count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
+ * is scraped (metrics.ts). Samples include histograms where the name says nothing else.
+ */
+import type { Histogram } from 'prom-client';
+import type { Parcel } from './queue/parcel.ts';
+import type { Outcome } from './send/outcome.ts';
+
+export interface Histograms {
+  readonly delivery: Histogram;
+  readonly queueWait: Histogram;
+  readonly batchParcels: Histogram;
+  readonly batchSamples: Histogram;
+  readonly sentBatch: Histogram;
+}
+
+/** The counts of one destination. */
+export class DestinationMetrics {
+  readonly name: string;
+  readonly url: string;
+  /** In samples and histograms: received = delivered + rejected + refused + pending. */
+  received = 0;
+  delivered = 0;
+  deduplicated = 0;
+  pending = 0;
+  pendingSamples = 0;
+  pendingHistograms = 0;
+  exemplarsReceived = 0;
+  readonly rejected: Map<number, number> = new Map();
+  readonly refused: Map<string, number> = new Map();
+  /** Samples in attempts, like Prometheus counts them. */
+  sentSamples = 0;
+  sentHistograms = 0;
+  sentExemplars = 0;
+  sentMetadata = 0;
+  sentBytes = 0;
+  retriedSamples = 0;
+  retriedHistograms = 0;
+  failedSamples = 0;
+  failedHistograms = 0;
+  highestTimestampMs = Number.NaN;
+  highestSentTimestampMs = Number.NaN;
+  cutParcels = 0;
+  batches = 0;
+  batchedParcels = 0;
+  readonly responses: Map<string, number> = new Map();
+  /** The last thing that went wrong upstream, in words. */
+  lastFailure = 'the upstream has not answered';
+  readonly credentials: CredentialsMetrics = new CredentialsMetrics();
+  readonly #histograms: Histograms;
+
+  constructor(name: string, url: string, histograms: Histograms) {
+    this.name = name;
+    this.url = url;
+    this.#histograms = histograms;
+    this.highestTimestampMs = -Infinity;
+    this.highestSentTimestampMs = -Infinity;
+  }
+
+  countRejected(status: number, parcel: Parcel): void {
+    this.rejected.set(status, (this.rejected.get(status) ?? 0) + parcel.weight);
+    this.failedSamples += parcel.samples;
+    this.failedHistograms += parcel.histograms;
+  }
+
+  countRefused(reason: string, parcel: Parcel): void {
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + parcel.weight);
+  }
+
+  countResponse(code: string): void {
+    this.responses.set(code, (this.responses.get(code) ?? 0) + 1);
+  }
+
+  observeDelivery(outcome: Outcome['kind'], elapsedMs: number): void {
+    this.#histograms.delivery.observe({ remote_name: this.name, outcome }, elapsedMs / 1000);
+  }
+
+  observeQueueWait(elapsedMs: number): void {
+    this.#histograms.queueWait.observe({ remote_name: this.name }, elapsedMs / 1000);
+  }
+
+  observeBatch(parcels: number, samples: number): void {
+    this.batches += 1;
+    this.batchedParcels += parcels;
+    this.#histograms.batchParcels.observe({ remote_name: this.name }, parcels);
+    this.#histograms.batchSamples.observe({ remote_name: this.name }, samples);
+  }
+
+  observeAttempt(elapsedMs: number): void {
+    this.#histograms.sentBatch.observe({ remote_name: this.name, url: this.url }, elapsedMs / 1000);
+  }
+}
+
+/** Of the credentials of one destination. */
+export class CredentialsMetrics {
+  /** Seconds since the epoch; 0 while unknown or without expiry. */
+  expirationSeconds = 0;
+  valid = false;
+  success = 0;
+  failure = 0;
+  lastDurationSeconds = 0;
+
+  refreshed(result: 'success' | 'failure', elapsedMs: number, expiration: Date | undefined): void {
+    this.lastDurationSeconds = elapsedMs / 1000;
+    if (result === 'failure') {
+      this.failure += 1;
+      return;
+    }
+    this.success += 1;
+    this.valid = true;
+    this.expirationSeconds = expiration === undefined ? 0 : expiration.getTime() / 1000;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * decode: checks a whole body (snappy, then the WriteRequest inside) and counts what is in it. Makes no object per
+ * series; what it needs of the decoded bytes it has read when it returns, since the kernel reuses its memory.
+ *
+ * Throws RequestError (400, 413) for a body that would harm the batch it travels in.
+ */
+import { hash } from 'node:crypto';
+import type { Lease } from '../codec/buffer-pool.ts';
+import type { Kernel } from '../codec/kernel.ts';
+import { RequestError } from '../errors.ts';
+import type { ParcelContents } from '../queue/parcel.ts';
+
+/** @param lease the compressed body; owned by the parcel when this returns, and by the caller when it throws */
+export function decodeWriteRequest(kernel: Kernel, lease: Lease): ParcelContents {
+  const scan = kernel.scan(lease.buffer);
+  // Skipping what is unknown is right for a field or two; a message of nothing else would be acknowledged and gone.
+  if (scan.unknownFields > 0 && scan.series === 0 && scan.metadata === 0) {
+    throw new RequestError(
+      'BODY_NOT_WRITE_REQUEST',
+      `body has ${scan.unknownFields} fields and none of them is of remote write 1.0 (is it 2.0?); nothing is forwarded`,
+    );
+  }
+  return {
+    lease,
+    rawBytes: scan.rawBytes,
+    elementsAt: scan.elementsAt,
+    series: scan.series,
+    samples: scan.samples,
+    histograms: scan.histograms,
+    exemplars: scan.exemplars,
+    metadata: scan.metadata,
+    maxTimestampMs: scan.maxTimestampMs,
+    mergeKey: scan.unknownFields > 0 ? aloneKey() : mergeKey(scan.cluster, scan.replica),
+  };
+}
+
+/**
+ * AMP deduplicates a whole request by the `cluster` and `__replica__` labels of its first series, when it has both
+ * (https://docs.aws.amazon.com/prometheus/latest/userguide/AMP-ingest-dedupe.html; Cortex's distributor). So requests
+ * with both are joined only with requests that agree in both; all others may be joined with each other.
+ */
+function mergeKey(cluster: string, replica: string): string {
+  if (cluster === '' || replica === '') return '';
+  const key = `${cluster.length}:${cluster}${replica}`;
+  return key.length <= LONGEST_KEY ? key : `${key.length}#${hash('sha256', Buffer.from(key, 'latin1'))}`;
+}
+
+/** Label values have no bound of their own, and keys are kept. */
+const LONGEST_KEY = 300;
+
+let alone = 0;
+
+/** A field that remote write 1.0 does not know may be one that holds for the whole request: it is joined with nobody. */
+function aloneKey(): string {
+  alone += 1;
+  return `alone ${alone}`;
+}

@@ -1,0 +1,212 @@
+/**
+ * The half of the floor plan that is there once for each remote_write entry: queue -> batch -> send -> outcome, built
+ * top to bottom in the order of the walk.
+ */
+import { readFileSync } from 'node:fs';
+import { Apart } from './batch/apart.ts';
+import { Batcher } from './batch/batcher.ts';
+import { Company, type Visitor } from './batch/company.ts';
+import { splitBody } from './batch/split.ts';
+import type { BufferPool } from './codec/buffer-pool.ts';
+import type { Kernel } from './codec/kernel.ts';
+import type { RemoteWriteConfig } from './config/schema.ts';
+import type { DestinationMetrics } from './counts.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import { Ledger } from './queue/ledger.ts';
+import { ParcelQueue } from './queue/parcel-queue.ts';
+import type { Parcel, ParcelLedger } from './queue/parcel.ts';
+import type { RoutedDestination } from './receive/server.ts';
+import { Breaker, PROBES } from './send/breaker.ts';
+import type { Outcome, Verdict } from './send/outcome.ts';
+import { Sender } from './send/sender.ts';
+import { ShardLimit } from './send/shard-limit.ts';
+import { Shards } from './send/shards.ts';
+import { Upstream } from './send/upstream.ts';
+import { UpstreamClock } from './sign/clock.ts';
+import { Credentials } from './sign/credentials.ts';
+import { makeProvider } from './sign/provider.ts';
+import { RemoteWriteSigner } from './sign/sigv4.ts';
+
+export const monotonicMs = (): number => performance.now();
+
+/** Queue to outcome for one remote_write entry. */
+export class DestinationRooms implements RoutedDestination {
+  readonly name: string;
+  readonly workspaceId: string | undefined;
+  readonly deliveryTimeoutMs: number;
+  readonly #ledger: Ledger;
+  readonly credentials: Credentials;
+  readonly #company = new Company();
+  readonly #apart = new Apart();
+  readonly #breaker: Breaker;
+  readonly #limit: ShardLimit;
+  readonly #metrics: DestinationMetrics;
+  readonly #queue: ParcelQueue;
+  readonly #batcher: Batcher;
+  readonly #shards: Shards;
+  readonly #sender: Sender;
+  readonly #upstream: Upstream;
+  #draining = false;
+
+  constructor(entry: RemoteWriteConfig, kernel: Kernel, pool: BufferPool, metrics: Metrics, log: Log) {
+    const url = new URL(entry.url);
+    const { queue_config: queue, sigv4, tls_config: tls } = entry;
+    this.name = entry.name;
+    this.workspaceId = /\/workspaces\/([^/]+)\//.exec(url.pathname)?.[1];
+    this.deliveryTimeoutMs = queue.delivery_timeout;
+    this.#metrics = metrics.addDestination(entry.name, entry.url);
+    this.#ledger = new Ledger(this.#metrics, monotonicMs);
+    this.#breaker = new Breaker(() => this.#refuseWhileDown(log));
+    this.#limit = new ShardLimit(queue.min_shards, queue.max_shards);
+
+    // queue: what may wait is what all shards may hold.
+    this.#queue = new ParcelQueue(queue.capacity * queue.max_shards);
+    // batch: joins what waits.
+    const limits = { maxSamples: queue.max_samples_per_send, maxBytes: queue.max_bytes_per_send };
+    this.#batcher = new Batcher(this.#queue, limits, queue.batch_send_deadline);
+    // sign: an identity kept fresh, and the upstream's idea of the time.
+    const clock = new UpstreamClock(Date.now);
+    this.credentials = new Credentials(
+      () => makeProvider(sigv4),
+      this.#metrics.credentials,
+      log,
+      Date.now,
+      Math.random,
+    );
+    // send: one connection a shard, so that no batch waits for a connection.
+    this.#upstream = new Upstream({
+      url,
+      connections: queue.max_shards,
+      timeoutMs: entry.remote_timeout,
+      tls: {
+        ca: tls.ca_file === undefined ? undefined : readFileSync(tls.ca_file, 'utf8'),
+        servername: tls.server_name,
+        insecureSkipVerify: tls.insecure_skip_verify,
+      },
+      proxyUrl: entry.proxy_url,
+    });
+    this.#sender = new Sender({
+      limits,
+      backoff: { minMs: queue.min_backoff, maxMs: queue.max_backoff },
+      cut: (body, cutLimits) => splitBody(kernel, body, cutLimits),
+      post: (headers, body) => this.#upstream.post(headers, body),
+      signer: new RemoteWriteSigner(url, sigv4.region),
+      credentials: this.credentials,
+      clock,
+      pool,
+      metrics: this.#metrics,
+      log,
+      attempted: (verdict) => this.#learn(verdict),
+      probing: () => this.#breaker.isOpen,
+      nowMs: monotonicMs,
+      random: Math.random,
+    });
+    this.#shards = new Shards(
+      this.#batcher,
+      queue.min_shards,
+      (batch) => this.#sender.deliver(batch),
+      () => this.#beforeTake(),
+      monotonicMs,
+    );
+    metrics.expose(
+      this.#metrics,
+      {
+        minShards: queue.min_shards,
+        maxShards: queue.max_shards,
+        shardCapacity: queue.capacity,
+        maxSamplesPerSend: queue.max_samples_per_send,
+      },
+      {
+        shards: () => this.#limit.shards,
+        shardsDesired: () => this.#shards.inFlight + Math.ceil(this.#queue.weight / limits.maxSamples),
+        upstreamDown: () => (this.#breaker.isOpen ? 1 : 0),
+        sendersApart: () => this.#apart.size,
+        queuedSamples: () => this.#queue.weight,
+        queuedKeys: () => this.#queue.keys,
+        queueCapacity: () => this.#queue.capacity,
+        clockSkewMs: () => clock.skewMs,
+      },
+    );
+  }
+
+  /** The ledger, and what a rejection teaches about its sender. */
+  readonly ledger: ParcelLedger = {
+    open: (parcel) => this.#ledger.open(parcel),
+    close: (parcel, outcome) => {
+      this.#ledger.close(parcel, outcome);
+      if (outcome.kind === 'rejected') this.#apart.hold(parcel.sender, parcel.mergeKey, monotonicMs());
+    },
+  };
+
+  get pendingParcels(): number {
+    return this.#ledger.parcels;
+  }
+
+  sweep(untilMs: number): void {
+    this.#ledger.sweep(untilMs);
+  }
+
+  mergeKeyFor(sender: string, mergeKey: string, nowMs: number): string {
+    return this.#apart.keyFor(sender, mergeKey, nowMs);
+  }
+
+  submit(parcel: Parcel, visitor: Visitor, nowMs: number): void {
+    this.#company.arrived(visitor, nowMs);
+    if (!this.#breaker.mayTake(this.#ledger.parcels - 1)) {
+      parcel.trySettle(this.#down());
+      parcel.releaseBody();
+      return;
+    }
+    if (this.#batcher.tryAdd(parcel, nowMs)) {
+      this.#shards.poke();
+      return;
+    }
+    const message =
+      `the queue holds ${this.#queue.weight} samples and its capacity is ${this.#queue.capacity} ` +
+      `(capacity x max_shards); last from upstream: ${this.#metrics.lastFailure}`;
+    parcel.trySettle({ kind: 'refused', reason: 'queue_full', message });
+    parcel.releaseBody();
+  }
+
+  /** Nothing waits for company any more. */
+  drain(): void {
+    this.#draining = true;
+    this.#shards.poke();
+  }
+
+  /** Refuses what is left and ends the connections upstream. */
+  async close(): Promise<void> {
+    this.#sender.stop();
+    this.credentials.stop();
+    this.#ledger.refuseAll({ kind: 'refused', reason: 'draining', message: 'the proxy is shutting down' });
+    await this.#upstream.destroy();
+  }
+
+  #beforeTake(): void {
+    this.#shards.limit = this.#limit.shards;
+    // Everybody who could still join has a parcel here already.
+    if (this.#draining || this.#ledger.parcels >= this.#company.active) this.#batcher.release();
+  }
+
+  /** What an attempt tells about the upstream. */
+  #learn(verdict: Verdict): void {
+    if (verdict.kind === 'unauthorized' || (verdict.kind === 'retry' && verdict.down)) {
+      this.#breaker.failed(monotonicMs());
+    } else {
+      this.#breaker.succeeded();
+    }
+    if (verdict.kind === 'delivered') this.#limit.delivered(this.#batcher.hasReady);
+    if (verdict.kind === 'retry' && verdict.throttled) this.#limit.throttled(monotonicMs());
+  }
+
+  #refuseWhileDown(log: Log): void {
+    const refused = this.#ledger.parcels;
+    this.#ledger.refuseAll(this.#down(), PROBES);
+    log.error({ refused, lastFailure: this.#metrics.lastFailure }, 'the upstream is down; senders are told to wait');
+  }
+
+  #down(): Extract<Outcome, { kind: 'refused' }> {
+    return { kind: 'refused', reason: 'upstream_down', message: `the upstream is down; ${this.#metrics.lastFailure}` };
+  }
+}

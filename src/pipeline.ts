@@ -1,0 +1,117 @@
+/**
+ * The floor plan: builds the rooms, top to bottom in the order of the walk, and knows how to end it.
+ *
+ *     receive -> decode -> queue -> batch -> send -> outcome
+ */
+import type { FastifyInstance } from 'fastify';
+import { BufferPool } from './codec/buffer-pool.ts';
+import { Kernel } from './codec/kernel.ts';
+import type { Config, RemoteWriteConfig } from './config/schema.ts';
+import { DestinationRooms, monotonicMs } from './destination.ts';
+import type { Log } from './log.ts';
+import { Metrics } from './metrics.ts';
+import { makeAdminServer, type Readiness } from './receive/admin.ts';
+import { ByteBudget } from './receive/admission.ts';
+import { makeServer } from './receive/server.ts';
+import { WriteRoute } from './receive/write-route.ts';
+
+/** How often deadlines are looked at; a sender is answered up to this much before its deadline. */
+const SWEEP_MS = 250;
+
+/** Of the memory for bodies, what is kept between requests. */
+const MAX_IDLE_BYTES = 32 * 1024 * 1024;
+
+export class Pipeline {
+  readonly server: FastifyInstance;
+  readonly admin: FastifyInstance;
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #destinations: readonly [DestinationRooms, ...DestinationRooms[]];
+  readonly #route: WriteRoute;
+  readonly #sweep: NodeJS.Timeout;
+  #draining = false;
+
+  constructor(config: Config, log: Log, build: { version: string }) {
+    this.#config = config;
+    this.#log = log;
+    const { limits, server } = config;
+    const metrics = new Metrics(build);
+    // One kernel serves all: it is used within one turn of the event loop.
+    const kernel = new Kernel({ maxBodyBytes: limits.max_body_bytes, maxDecodedBytes: limits.max_decoded_bytes });
+    const pool = new BufferPool(MAX_IDLE_BYTES);
+    const budget = new ByteBudget(limits.max_inflight_bytes);
+    const [first, ...others] = config.remote_write;
+    const rooms = (entry: RemoteWriteConfig): DestinationRooms =>
+      new DestinationRooms(entry, kernel, pool, metrics, log);
+    this.#destinations = [rooms(first), ...others.map(rooms)];
+    this.#route = new WriteRoute({
+      kernel,
+      budget,
+      pool,
+      maxBodyBytes: limits.max_body_bytes,
+      metrics,
+      log,
+      nowMs: monotonicMs,
+      maxConnectionAgeMs: server.max_connection_age,
+      random: Math.random,
+    });
+    metrics.exposeInflight(budget);
+    this.server = makeServer(this.#destinations, this.#route);
+    this.admin = makeAdminServer(metrics.registry, () => this.readiness());
+    this.#sweep = setInterval(() => {
+      for (const destination of this.#destinations) destination.sweep(monotonicMs() + SWEEP_MS);
+    }, SWEEP_MS);
+  }
+
+  /** Listens, and asks for credentials in the background. Rejects when an address cannot be listened on. */
+  async start(): Promise<{ listen: string; adminListen: string }> {
+    for (const { credentials } of this.#destinations) void credentials.refresh();
+    const { listen, admin_listen: adminListen } = this.#config.server;
+    return { listen: await this.server.listen(listen), adminListen: await this.admin.listen(adminListen) };
+  }
+
+  readiness(): Readiness {
+    const reasons = this.#destinations
+      .filter(({ credentials }) => credentials.tryCurrent() === undefined)
+      .map(({ name, credentials }) => `remote_write ${name} has no AWS credentials: ${credentials.lastError}`);
+    if (this.#draining) reasons.unshift('shutting down');
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  /**
+   * Not ready at once; what is in the house is delivered, or refused when `shutdown_timeout` is over. Resolves when
+   * every sender has its answer and every socket is closed.
+   */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#route.drain();
+    const timeoutMs = this.#config.server.shutdown_timeout;
+    this.#log.info({ pending: this.#pending(), timeoutMs }, 'draining');
+    for (const destination of this.#destinations) destination.drain();
+    const closed = this.server.close();
+    const timer = setTimeout(() => void this.#refuseRest(), Math.max(0, timeoutMs - ANSWER_MS));
+    await closed;
+    clearTimeout(timer);
+    await this.close();
+  }
+
+  /** Ends at once: what is pending is refused. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    await Promise.all(this.#destinations.map(async (destination) => destination.close()));
+    await Promise.all([this.server.close(), this.admin.close()]);
+  }
+
+  async #refuseRest(): Promise<void> {
+    this.#log.warn({ pending: this.#pending() }, 'shutdown_timeout is over; what is left is refused');
+    await Promise.all(this.#destinations.map(async (destination) => destination.close()));
+    setTimeout(() => this.server.server.closeAllConnections(), ANSWER_MS / 2).unref();
+  }
+
+  #pending(): number {
+    return this.#destinations.reduce((sum, { pendingParcels }) => sum + pendingParcels, 0);
+  }
+}
+
+/** Of `shutdown_timeout`, what is kept for writing the last answers. */
+const ANSWER_MS = 1_000;

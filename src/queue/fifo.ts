@@ -1,0 +1,40 @@
+/**
+ * A first-in first-out ring that doubles when full. Holds references only; nothing is allocated per push once grown.
+ * Array.prototype.shift moves every element of a long array, which a queue in an outage is.
+ */
+export class Fifo<T> {
+  #ring: (T | undefined)[] = Array.from({ length: 16 });
+  #head = 0;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(item: T): void {
+    if (this.#length === this.#ring.length) this.#grow();
+    this.#ring[(this.#head + this.#length) & (this.#ring.length - 1)] = item;
+    this.#length += 1;
+  }
+
+  peek(): T | undefined {
+    return this.#ring[this.#head];
+  }
+
+  shift(): T | undefined {
+    if (this.#length === 0) return undefined;
+    const item = this.#ring[this.#head];
+    this.#ring[this.#head] = undefined;
+    this.#head = (this.#head + 1) & (this.#ring.length - 1);
+    this.#length -= 1;
+    return item;
+  }
+
+  #grow(): void {
+    const old = this.#ring;
+    const ring: (T | undefined)[] = Array.from({ length: old.length * 2 });
+    for (let index = 0; index < this.#length; index += 1) ring[index] = old[(this.#head + index) & (old.length - 1)];
+    this.#ring = ring;
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Ledger: every parcel from its making to its outcome, so that at any moment
+ * received = delivered + rejected + refused + pending, in samples (histograms included).
+ *
+ * It also keeps the promise that a sender is answered inside `delivery_timeout`: `sweep` refuses what is due.
+ * The set it walks is as large as the number of open requests, which the server bounds.
+ */
+import type { DestinationMetrics } from '../counts.ts';
+import type { Outcome } from '../send/outcome.ts';
+import type { Parcel, ParcelLedger } from './parcel.ts';
+
+export class Ledger implements ParcelLedger {
+  readonly #pending = new Set<Parcel>();
+  readonly #metrics: DestinationMetrics;
+  readonly #nowMs: () => number;
+  #idle: (() => void)[] = [];
+
+  constructor(metrics: DestinationMetrics, nowMs: () => number) {
+    this.#metrics = metrics;
+    this.#nowMs = nowMs;
+  }
+
+  /** Requests that wait for their outcome. */
+  get parcels(): number {
+    return this.#pending.size;
+  }
+
+  open(parcel: Parcel): void {
+    this.#pending.add(parcel);
+    const metrics = this.#metrics;
+    metrics.received += parcel.weight;
+    metrics.pending += parcel.weight;
+    metrics.pendingSamples += parcel.samples;
+    metrics.pendingHistograms += parcel.histograms;
+    metrics.exemplarsReceived += parcel.exemplars;
+    if (parcel.maxTimestampMs > metrics.highestTimestampMs) metrics.highestTimestampMs = parcel.maxTimestampMs;
+  }
+
+  close(parcel: Parcel, outcome: Outcome): void {
+    this.#pending.delete(parcel);
+    const metrics = this.#metrics;
+    metrics.pending -= parcel.weight;
+    metrics.pendingSamples -= parcel.samples;
+    metrics.pendingHistograms -= parcel.histograms;
+    switch (outcome.kind) {
+      case 'delivered':
+        metrics.delivered += parcel.weight;
+        if (outcome.deduplicated) metrics.deduplicated += parcel.weight;
+        if (parcel.maxTimestampMs > metrics.highestSentTimestampMs) {
+          metrics.highestSentTimestampMs = parcel.maxTimestampMs;
+        }
+        break;
+      case 'rejected':
+        metrics.countRejected(outcome.status, parcel);
+        break;
+      case 'refused':
+        metrics.countRefused(outcome.reason, parcel);
+        break;
+    }
+    metrics.observeDelivery(outcome.kind, this.#nowMs() - parcel.arrivedAtMs);
+    if (this.#pending.size === 0) this.#tellIdle();
+  }
+
+  /** Refuses every parcel whose deadline is not after `untilMs` (monotonic clock). */
+  sweep(untilMs: number): void {
+    for (const parcel of this.#pending) {
+      if (parcel.deadlineAtMs > untilMs) continue;
+      parcel.trySettle({
+        kind: 'refused',
+        reason: 'delivery_timeout',
+        message: `not delivered within delivery_timeout; ${this.#metrics.lastFailure}`,
+      });
+    }
+  }
+
+  /** Refuses all that is pending, but for `keep` parcels of those that are in flight already. */
+  refuseAll(outcome: Extract<Outcome, { kind: 'refused' }>, keep = 0): void {
+    let kept = 0;
+    for (const parcel of this.#pending) {
+      if (parcel.waitingIn === undefined && kept < keep) kept += 1;
+      else parcel.trySettle(outcome);
+    }
+  }
+
+  /** Resolves when nothing is pending. */
+  async idle(): Promise<void> {
+    if (this.#pending.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#idle.push(resolve);
+    });
+  }
+
+  #tellIdle(): void {
+    const waiting = this.#idle;
+    if (waiting.length === 0) return;
+    this.#idle = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * queue: parcels that wait for a batch, a FIFO per merge key, bounded together by `capacity`.
+ *
+ * Contract: a parcel is added once and leaves once, by being taken into a batch or because it was settled while it
+ * waited (its sender went away, its time was up). Weight is samples plus histograms.
+ */
+import { Fifo } from './fifo.ts';
+import type { Parcel } from './parcel.ts';
+
+/** The parcels of one merge key. `waiting` hopes for company, `ready` goes with the next free shard. */
+export class KeyQueue {
+  readonly key: string;
+  readonly parcels: Fifo<Parcel> = new Fifo();
+  state: 'empty' | 'waiting' | 'ready' = 'empty';
+  weight = 0;
+  /** Compressed bytes. */
+  bytes = 0;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+}
+
+export class ParcelQueue {
+  /** Samples, histograms and metadata entries that may wait. */
+  readonly capacity: number;
+  readonly #keys = new Map<string, KeyQueue>();
+  #weight = 0;
+  #parcels = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  /** What waits, in the unit of `capacity`: samples, histograms and metadata entries. */
+  get weight(): number {
+    return this.#weight;
+  }
+
+  get parcels(): number {
+    return this.#parcels;
+  }
+
+  get keys(): number {
+    return this.#keys.size;
+  }
+
+  /** Refuses (undefined) when the parcel does not fit. A parcel over the whole capacity is taken when nothing waits. */
+  tryAdd(parcel: Parcel): KeyQueue | undefined {
+    if (this.#weight > 0 && this.#weight + parcel.room > this.capacity) return undefined;
+    let queue = this.#keys.get(parcel.mergeKey);
+    if (queue === undefined) {
+      queue = new KeyQueue(parcel.mergeKey);
+      this.#keys.set(parcel.mergeKey, queue);
+    }
+    queue.parcels.push(parcel);
+    parcel.waitingIn = this;
+    this.#count(queue, parcel, 1);
+    return queue;
+  }
+
+  /** A parcel was settled while it waits: its room and its memory are free at once. Called by the parcel. */
+  forget(parcel: Parcel): void {
+    const queue = this.#keys.get(parcel.mergeKey);
+    parcel.waitingIn = undefined;
+    if (queue !== undefined) this.#count(queue, parcel, -1);
+    parcel.releaseBody();
+  }
+
+  /** The oldest parcel of the key that still waits for an outcome; settled ones before it are let go. */
+  peek(queue: KeyQueue): Parcel | undefined {
+    for (;;) {
+      const parcel = queue.parcels.peek();
+      if (parcel === undefined || !parcel.settled) return parcel;
+      this.shift(queue);
+    }
+  }
+
+  /** Takes the oldest parcel of the key out; who calls owns it now. */
+  shift(queue: KeyQueue): void {
+    const parcel = queue.parcels.shift();
+    if (parcel?.waitingIn !== undefined) {
+      parcel.waitingIn = undefined;
+      this.#count(queue, parcel, -1);
+    }
+    // A key without parcels is forgotten, so that a sender that invents labels leaves nothing behind.
+    if (queue.parcels.length === 0) this.#keys.delete(queue.key);
+  }
+
+  #count(queue: KeyQueue, parcel: Parcel, sign: 1 | -1): void {
+    queue.weight += sign * parcel.weight;
+    queue.bytes += sign * parcel.bodyBytes;
+    this.#weight += sign * parcel.room;
+    this.#parcels += sign;
+  }
+}

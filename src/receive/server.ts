@@ -1,0 +1,106 @@
+/**
+ * receive: the HTTP server that senders write to. Three routes lead to the destinations; everything else is 404.
+ *
+ *     POST /api/v1/write                              the first remote_write entry
+ *     POST /api/v1/write/NAME                         the entry of that name
+ *     POST /workspaces/WS/api/v1/remote_write         the entry whose URL names the workspace WS
+ */
+import fastify, { type FastifyInstance, type FastifyRequest, type RouteShorthandOptions } from 'fastify';
+import { answerText } from './linger.ts';
+import type { Destination, WriteRoute } from './write-route.ts';
+
+export interface RoutedDestination extends Destination {
+  /** Workspace id in the URL, if it has one. */
+  readonly workspaceId: string | undefined;
+}
+
+/** A head that takes longer is cut off; a sender writes it in one go. */
+const HEADERS_TIMEOUT_MS = 10_000;
+/** A whole request: Prometheus gives up after 30 s (remote_timeout). */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Longer than the 5 minutes after which Prometheus closes an idle connection, so that ours is never closed as it is used. */
+const KEEP_ALIVE_TIMEOUT_MS = 330_000;
+const CHECK_INTERVAL_MS = 2_000;
+const MAX_CONNECTIONS = 20_000;
+
+export function makeServer(
+  destinations: readonly [RoutedDestination, ...RoutedDestination[]],
+  route: WriteRoute,
+): FastifyInstance {
+  const server = fastify({
+    logger: false,
+    requestIdHeader: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    forceCloseConnections: false,
+    return503OnClosing: false,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS, noDelay: true },
+  });
+  server.server.maxConnections = MAX_CONNECTIONS;
+  // No body is Fastify's to read, of unknown routes neither.
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
+
+  const [first] = destinations;
+  const byName = new Map(destinations.map((destination) => [destination.name, destination]));
+  const byWorkspace = new Map(
+    destinations.toReversed().map((destination) => [destination.workspaceId ?? '', destination]),
+  );
+  // Taken over before Fastify looks at the body: the route reads it, under its budget.
+  const write = (find: (request: FastifyRequest) => Destination | string): RouteShorthandOptions => ({
+    onRequest: (request, reply) => {
+      reply.hijack();
+      const destination = find(request);
+      if (typeof destination === 'string') answerText(request.raw, reply.raw, 404, destination);
+      else route.handle(request.raw, reply.raw, destination);
+    },
+  });
+
+  server.post(
+    '/api/v1/write',
+    write(() => first),
+    unreached,
+  );
+  server.post('/api/v1/write/:last', write(named), unreached);
+  server.post('/workspaces/:last/api/v1/remote_write', write(ofWorkspace), unreached);
+
+  function named(request: FastifyRequest): Destination | string {
+    const name = parameter(request);
+    const known = [...byName.keys()].join(', ');
+    return byName.get(name) ?? `no remote_write entry is named ${quoted(name)}; there are ${known}`;
+  }
+
+  function ofWorkspace(request: FastifyRequest): Destination | string {
+    const workspace = parameter(request);
+    const found = workspace === '' ? undefined : byWorkspace.get(workspace);
+    return found ?? `no remote_write entry has a url with the workspace ${quoted(workspace)}`;
+  }
+
+  server.setNotFoundHandler((request, reply) => {
+    reply.hijack();
+    if (request.method !== 'POST' && request.url.includes('write')) {
+      const message = `${request.method} is not supported; remote_write is POST`;
+      answerText(request.raw, reply.raw, 405, message, { allow: 'POST' });
+    } else {
+      answerText(request.raw, reply.raw, 404, `there is no such route; senders write to ${ROUTES}`);
+    }
+  });
+  return server;
+}
+
+const ROUTES = '/api/v1/write, /api/v1/write/NAME or /workspaces/WS/api/v1/remote_write';
+
+/** Fastify wants a handler beside the hook that takes every request over. */
+function unreached(): never {
+  throw new Error('a write route went past its hook');
+}
+
+/** The parameter of a route, which the router has decoded. */
+function parameter(request: FastifyRequest): string {
+  const { params } = request;
+  return typeof params === 'object' && params !== null && 'last' in params ? String(params.last) : '';
+}
+
+function quoted(value: string): string {
+  return JSON.stringify(value.slice(0, 100));
+}

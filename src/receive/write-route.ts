@@ -1,0 +1,158 @@
+/**
+ * receive: one remote_write request from its head to its answer.
+ *
+ * admit (head only) -> read the body -> decode into a parcel -> hand it to its destination -> await its outcome.
+ * Exactly one answer is written; nothing is written to a sender that has gone.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Visitor } from '../batch/company.ts';
+import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
+import type { Kernel } from '../codec/kernel.ts';
+import { decodeWriteRequest } from '../decode/write-request.ts';
+import { RequestError } from '../errors.ts';
+import type { Metrics } from '../metrics.ts';
+import { Parcel, type ParcelLedger } from '../queue/parcel.ts';
+import { httpAnswer, type HttpAnswer } from '../send/outcome.ts';
+import { assertRemoteWrite1, type ByteBudget } from './admission.ts';
+import { readBody, Reservation } from './body.ts';
+import { answerText } from './linger.ts';
+
+/** Where a parcel goes: the rooms behind one remote_write entry. */
+export interface Destination {
+  readonly name: string;
+  readonly ledger: ParcelLedger;
+  readonly deliveryTimeoutMs: number;
+  /** What a sender's parcels with this merge key are queued under. */
+  mergeKeyFor(sender: string, mergeKey: string, nowMs: number): string;
+  /** Takes the parcel and its body; settles it at once when there is no room for it. */
+  submit(parcel: Parcel, visitor: Visitor, nowMs: number): void;
+}
+
+export interface WriteRouteRooms {
+  readonly kernel: Kernel;
+  readonly budget: ByteBudget;
+  /** Where bodies are read into. */
+  readonly pool: BufferPool;
+  readonly maxBodyBytes: number;
+  readonly metrics: Metrics;
+  readonly log: { error(fields: object, message: string): void };
+  /** Monotonic clock, ms. */
+  readonly nowMs: () => number;
+  /** Connections older than this are closed after their answer, ms; 0 never. */
+  readonly maxConnectionAgeMs: number;
+  readonly random: () => number;
+}
+
+/** What is remembered of a sender's connection. */
+interface Connection extends Visitor {
+  readonly address: string;
+  readonly closeAfterMs: number;
+}
+
+export class WriteRoute {
+  readonly #rooms: WriteRouteRooms;
+  readonly #connections = new WeakMap<Socket, Connection>();
+  #draining = false;
+
+  constructor(rooms: WriteRouteRooms) {
+    this.#rooms = rooms;
+  }
+
+  /** From now on every answer asks the sender to come back on a new connection. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse, destination: Destination): void {
+    const { budget, maxBodyBytes, nowMs, pool } = this.#rooms;
+    const arrivedAtMs = nowMs();
+    const connection = this.#connection(request.socket, arrivedAtMs);
+    if (arrivedAtMs > connection.closeAfterMs) response.shouldKeepAlive = false;
+    const reservation = new Reservation(budget);
+    response.once('close', () => reservation.release());
+    try {
+      assertRemoteWrite1(request.headers);
+    } catch (error) {
+      this.#fail(request, response, destination, error);
+      return;
+    }
+    readBody(request, maxBodyBytes, reservation, pool, (error, body) => {
+      if (body === undefined) {
+        this.#fail(request, response, destination, error);
+        return;
+      }
+      let parcel;
+      try {
+        parcel = this.#makeParcel(body, destination, connection, arrivedAtMs);
+      } catch (fault) {
+        body.release();
+        this.#fail(request, response, destination, fault);
+        return;
+      }
+      this.#awaitOutcome(parcel, request, response, destination);
+      try {
+        destination.submit(parcel, connection, parcel.queuedAtMs);
+      } catch (fault) {
+        this.#rooms.log.error({ error: messageOf(fault) }, 'a request failed for a fault of the proxy');
+        parcel.trySettle(INTERNAL);
+      }
+    });
+  }
+
+  #makeParcel(body: Lease, destination: Destination, { address }: Connection, arrivedAtMs: number): Parcel {
+    const contents = decodeWriteRequest(this.#rooms.kernel, body);
+    const queuedAtMs = this.#rooms.nowMs();
+    contents.mergeKey = destination.mergeKeyFor(address, contents.mergeKey, queuedAtMs);
+    const deadlineAtMs = arrivedAtMs + destination.deliveryTimeoutMs;
+    return new Parcel(contents, { arrivedAtMs, deadlineAtMs, queuedAtMs }, destination.ledger, address);
+  }
+
+  #awaitOutcome(parcel: Parcel, request: IncomingMessage, response: ServerResponse, destination: Destination): void {
+    response.once('close', () => {
+      if (!response.writableEnded) parcel.trySettle(SENDER_GONE);
+    });
+    void parcel.outcome.then((outcome) => this.#answer(request, response, destination, httpAnswer(outcome)));
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse, destination: Destination, answer: HttpAnswer): void {
+    this.#rooms.metrics.countRequest(destination.name, answer.status);
+    if (response.destroyed) return;
+    if (this.#draining) response.shouldKeepAlive = false;
+    if (answer.status === 204) response.writeHead(204).end();
+    else {
+      const headers = answer.retryAfter === undefined ? {} : { 'retry-after': answer.retryAfter };
+      answerText(request, response, answer.status, answer.body, headers);
+    }
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, destination: Destination, error: unknown): void {
+    if (error instanceof RequestError) {
+      const retryAfter = error.httpStatus === 503 ? 1 : undefined;
+      this.#answer(request, response, destination, { status: error.httpStatus, body: error.message, retryAfter });
+      return;
+    }
+    if (request.destroyed && !request.complete) return; // The sender broke off; there is nobody to tell.
+    this.#rooms.log.error({ error: messageOf(error) }, 'a request failed for a fault of the proxy');
+    this.#answer(request, response, destination, httpAnswer(INTERNAL));
+  }
+
+  #connection(socket: Socket, nowMs: number): Connection {
+    let connection = this.#connections.get(socket);
+    if (connection === undefined) {
+      const { maxConnectionAgeMs, random } = this.#rooms;
+      // Up to a tenth earlier, so that connections made together do not end together.
+      const ageMs = maxConnectionAgeMs === 0 ? Infinity : maxConnectionAgeMs * (1 - 0.1 * random());
+      connection = { window: 0, address: socket.remoteAddress ?? '', closeAfterMs: nowMs + ageMs };
+      this.#connections.set(socket, connection);
+    }
+    return connection;
+  }
+}
+
+const SENDER_GONE = { kind: 'refused', reason: 'sender_gone', message: 'the sender closed its connection' } as const;
+const INTERNAL = { kind: 'refused', reason: 'internal', message: 'internal error of the proxy; see its log' } as const;
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,25 @@
+/**
+ * How long to wait before the next attempt: full jitter over a doubling range, as in
+ * https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/ . What the upstream asks for with
+ * `Retry-After` is a floor, so that all shards do not come back before it.
+ */
+export interface BackoffLimits {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/**
+ * @param attempt 1 after the first failure
+ * @param random in [0, 1)
+ * @returns milliseconds; at least `minMs`, and at least `retryAfterMs` plus up to `minMs` of jitter
+ */
+export function backoffMs(
+  limits: BackoffLimits,
+  attempt: number,
+  retryAfterMs: number | undefined,
+  random: number,
+): number {
+  const rangeMs = Math.min(limits.maxMs, limits.minMs * 2 ** Math.min(attempt, 30));
+  const waitMs = limits.minMs + random * Math.max(0, rangeMs - limits.minMs);
+  return retryAfterMs === undefined ? waitMs : Math.max(waitMs, retryAfterMs + random * limits.minMs);
+}

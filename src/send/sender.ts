@@ -1,0 +1,276 @@
+/**
+ * send: sees one batch through. Every parcel of it is settled when `deliver` returns.
+ *
+ *     join -> sign -> post -> classify -> settle
+ *      ^                         |-> wait, and again with what is still pending
+ *      |-- each alone (400) -----|
+ *      |-- in halves (413) ------|
+ *
+ * A batch is joined and signed anew for every attempt, so that a parcel settled in between (its time was up, its
+ * sender went away) is not sent again. The pieces of a parcel that was cut go one after another: later samples of a
+ * series may be in a later piece.
+ */
+import type { Batch, BatchLimits } from '../batch/batcher.ts';
+import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
+import { joinBodies, type JoinPart } from '../codec/snappy-join.ts';
+import type { DestinationMetrics } from '../counts.ts';
+import type { Parcel } from '../queue/parcel.ts';
+import type { UpstreamClock } from '../sign/clock.ts';
+import type { Credentials } from '../sign/credentials.ts';
+import type { RemoteWriteSigner } from '../sign/sigv4.ts';
+import { backoffMs, type BackoffLimits } from './backoff.ts';
+import { PROBE_INTERVAL_MS } from './breaker.ts';
+import { classify, DEDUPLICATED, DELIVERED, type Outcome, type UpstreamAnswer, type Verdict } from './outcome.ts';
+
+/** What is sent as one body: a parcel, or a piece of one. */
+export interface Shipment extends JoinPart {
+  readonly body: Buffer;
+  readonly samples: number;
+  readonly histograms: number;
+  readonly exemplars: number;
+  readonly metadata: number;
+}
+
+/** Cuts a body at TimeSeries borders; throws RequestError when a single series is too large to be sent at all. */
+export type Cut = (body: Buffer, limits: BatchLimits) => readonly Shipment[];
+
+export interface SenderRooms {
+  readonly limits: BatchLimits;
+  readonly backoff: BackoffLimits;
+  readonly cut: Cut;
+  readonly post: (headers: string[], body: Buffer) => Promise<UpstreamAnswer>;
+  readonly signer: RemoteWriteSigner;
+  readonly credentials: Credentials;
+  readonly clock: UpstreamClock;
+  /** Where joined bodies are written. */
+  readonly pool: BufferPool;
+  readonly metrics: DestinationMetrics;
+  readonly log: SenderLog;
+  /** Told of every attempt, before anything is done about it. */
+  readonly attempted: (verdict: Verdict) => void;
+  /** The upstream is down, and what is sent is to find out when it is back. */
+  readonly probing: () => boolean;
+  /** Monotonic clock, ms. */
+  readonly nowMs: () => number;
+  readonly random: () => number;
+}
+
+export interface SenderLog {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** A little over, so that what is cut in two by a guess of how it compresses does not become three. */
+const HALF = 0.55;
+
+/** The end of a shipment: `retry` has become `refused` by then. */
+type Final = Outcome | { readonly kind: 'too_large'; readonly message: string };
+
+export class Sender {
+  readonly #rooms: SenderRooms;
+  readonly #stop = new AbortController();
+
+  constructor(rooms: SenderRooms) {
+    this.#rooms = rooms;
+  }
+
+  /** Ends every wait between attempts; what it was for is refused. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Settles every parcel of the batch and gives their bodies back. Never rejects. */
+  async deliver(batch: Batch): Promise<void> {
+    const { metrics, nowMs, log } = this.#rooms;
+    const [first] = batch.parcels;
+    if (first !== undefined) metrics.observeQueueWait(nowMs() - first.queuedAtMs);
+    metrics.observeBatch(
+      batch.parcels.length,
+      batch.parcels.reduce((sum, parcel) => sum + parcel.weight, 0),
+    );
+    try {
+      if (batch.oversized && first !== undefined) await this.#deliverCut(first, this.#rooms.limits);
+      else await this.#deliverJoined(batch.parcels);
+    } catch (error) {
+      log.error({ error }, 'a batch could not be sent for a fault of the proxy; its senders are told to send again');
+      const message = 'internal error of the proxy; see its log';
+      for (const parcel of batch.parcels) parcel.trySettle({ kind: 'refused', reason: 'internal', message });
+    } finally {
+      for (const parcel of batch.parcels) parcel.releaseBody();
+    }
+  }
+
+  async #deliverJoined(parcels: readonly Parcel[]): Promise<void> {
+    let shipped: readonly Parcel[] = [];
+    const final = await this.#ship(parcels, () => {
+      shipped = parcels.filter((parcel) => !parcel.settled);
+      return shipped;
+    });
+    const pending = parcels.filter((parcel) => !parcel.settled);
+    const [only] = pending;
+    if (only === undefined) return;
+    if (final.kind === 'delivered' || final.kind === 'refused') {
+      for (const parcel of pending) parcel.trySettle(final);
+    } else if (shipped.length > 1) {
+      // Also with one left of them: the verdict was on all.
+      await this.#deliverApart(pending, final.kind);
+    } else if (final.kind === 'too_large') {
+      await this.#deliverCut(only, { ...this.#rooms.limits, maxBytes: Math.ceil(only.bodyBytes * HALF) });
+    } else {
+      only.trySettle(final);
+    }
+  }
+
+  /** A rejected batch is sent again parcel by parcel, so that only the culprit is told; one too large, in halves. */
+  async #deliverApart(parcels: readonly Parcel[], why: 'rejected' | 'too_large'): Promise<void> {
+    const size = why === 'rejected' ? 1 : Math.ceil(parcels.length / 2);
+    for (let start = 0; start < parcels.length; start += size) {
+      await this.#deliverJoined(parcels.slice(start, start + size));
+    }
+  }
+
+  /** Sends one parcel in pieces, in order. Its outcome is the worst of theirs: refused, then rejected, then delivered. */
+  async #deliverCut(parcel: Parcel, limits: BatchLimits): Promise<void> {
+    const pieces = this.#tryCut(parcel, limits);
+    if (pieces === undefined) return;
+    this.#rooms.metrics.cutParcels += 1;
+    let rejected: Outcome | undefined;
+    let deduplicated = true;
+    for (const queue = [...pieces]; ;) {
+      const piece = queue.shift();
+      if (piece === undefined) break;
+      const final = await this.#ship([parcel], () => (parcel.settled ? [] : [piece]));
+      if (parcel.settled) return;
+      if (final.kind === 'refused') {
+        parcel.trySettle(final);
+        return;
+      }
+      if (final.kind === 'rejected') rejected ??= final;
+      if (final.kind === 'delivered') deduplicated &&= final.deduplicated;
+      if (final.kind !== 'too_large') continue;
+      const halves = this.#tryCut(parcel, { ...limits, maxBytes: Math.ceil(piece.body.length * HALF) }, piece.body);
+      if (halves === undefined) return;
+      if (halves.length === 1) rejected ??= tooLarge(final.message, piece.body.length);
+      else queue.unshift(...halves);
+    }
+    parcel.trySettle(rejected ?? (deduplicated ? DEDUPLICATED : DELIVERED));
+  }
+
+  /** Undefined when it cannot be cut; the parcel is settled then. */
+  #tryCut(parcel: Parcel, limits: BatchLimits, body: Buffer = parcel.body): readonly Shipment[] | undefined {
+    try {
+      return this.#rooms.cut(body, limits);
+    } catch (error) {
+      parcel.trySettle(tooLarge(error instanceof Error ? error.message : String(error), body.length));
+      return undefined;
+    }
+  }
+
+  /** Posts what `live` gives, again and again, until the upstream has decided, nobody waits for it, or time is up. */
+  async #ship(parcels: readonly Parcel[], live: () => readonly Shipment[]): Promise<Final> {
+    const { backoff, nowMs, random, metrics, log, credentials, clock, attempted, probing } = this.#rooms;
+    let refreshed = false;
+    for (let attempt = 1; ; attempt += 1) {
+      const shipments = live();
+      if (shipments.length === 0) return GONE;
+      const { verdict, date } = await this.#attempt(shipments);
+      attempted(verdict);
+      if (verdict.kind === 'delivered') return verdict.deduplicated ? DEDUPLICATED : DELIVERED;
+      metrics.lastFailure = verdict.message;
+      if (verdict.kind === 'rejected' || verdict.kind === 'too_large') return verdict;
+      countRetried(metrics, shipments);
+      if (verdict.kind === 'unauthorized' && !refreshed) {
+        refreshed = true;
+        log.error({ answer: verdict.message }, 'the upstream refused the signature; refreshing credentials and clock');
+        if (clock.correct(date)) log.warn({ skewMs: clock.skewMs }, 'the clock was corrected by the upstream');
+        await credentials.refreshRefused();
+        continue;
+      }
+      const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : undefined;
+      const limits = probing() ? { ...backoff, maxMs: Math.min(backoff.maxMs, PROBE_INTERVAL_MS) } : backoff;
+      const waitMs = backoffMs(limits, attempt, retryAfterMs, random());
+      const latestMs = Math.max(...parcels.map((parcel) => (parcel.settled ? -Infinity : parcel.deadlineAtMs)));
+      log.warn({ attempt, waitMs: Math.round(waitMs), samples: weightOf(shipments) }, verdict.message);
+      if (nowMs() + waitMs >= latestMs) {
+        return { kind: 'refused', reason: 'delivery_timeout', message: `not delivered in time; ${verdict.message}` };
+      }
+      if (!(await this.#pause(waitMs))) return DRAINED;
+    }
+  }
+
+  async #attempt(shipments: readonly Shipment[]): Promise<{ verdict: Verdict; date: string | undefined }> {
+    const { credentials, signer, clock, post, metrics, nowMs, pool } = this.#rooms;
+    const identity = credentials.tryCurrent();
+    if (identity === undefined) {
+      metrics.countResponse('no_credentials');
+      const message = `no AWS credentials: ${credentials.lastError}`;
+      return {
+        verdict: { kind: 'retry', throttled: false, down: true, retryAfterMs: undefined, message },
+        date: undefined,
+      };
+    }
+    let lease: Lease | undefined;
+    const body = joinBodies(shipments, (bytes) => {
+      lease = pool.take(bytes);
+      return lease.buffer;
+    });
+    const headers = await signer.sign(body, identity, clock.now());
+    const startedAtMs = nowMs();
+    countSent(metrics, shipments, body.length);
+    const answer = await post(headers, body);
+    lease?.release();
+    metrics.observeAttempt(nowMs() - startedAtMs);
+    metrics.countResponse(answer.kind === 'answered' ? String(answer.status) : answer.reason);
+    return {
+      verdict: classify(answer, Date.now()),
+      date: answer.kind === 'answered' ? answer.date : undefined,
+    };
+  }
+
+  /** False when it was cut short by `stop`. */
+  async #pause(waitMs: number): Promise<boolean> {
+    const { signal } = this.#stop;
+    if (signal.aborted) return false;
+    return new Promise((resolve) => {
+      const stopped = (): void => {
+        clearTimeout(timer);
+        resolve(false);
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', stopped);
+        resolve(true);
+      }, waitMs);
+      signal.addEventListener('abort', stopped, { once: true });
+    });
+  }
+}
+
+/** Nobody waits for it any more, so that nobody is told. */
+const GONE: Outcome = { kind: 'refused', reason: 'sender_gone', message: 'the sender closed its connection' };
+const DRAINED: Outcome = { kind: 'refused', reason: 'draining', message: 'the proxy is shutting down' };
+
+function tooLarge(cause: string, bytes: number): Outcome {
+  const message = `a single series of ${bytes} compressed bytes is too large for the upstream and cannot be cut: ${cause}`;
+  return { kind: 'rejected', status: 413, message };
+}
+
+function weightOf(shipments: readonly Shipment[]): number {
+  return shipments.reduce((sum, { samples, histograms }) => sum + samples + histograms, 0);
+}
+
+function countSent(metrics: DestinationMetrics, shipments: readonly Shipment[], bytes: number): void {
+  metrics.sentBytes += bytes;
+  for (const shipment of shipments) {
+    metrics.sentSamples += shipment.samples;
+    metrics.sentHistograms += shipment.histograms;
+    metrics.sentExemplars += shipment.exemplars;
+    metrics.sentMetadata += shipment.metadata;
+  }
+}
+
+function countRetried(metrics: DestinationMetrics, shipments: readonly Shipment[]): void {
+  for (const shipment of shipments) {
+    metrics.retriedSamples += shipment.samples;
+    metrics.retriedHistograms += shipment.histograms;
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Credentials: the identity to sign with, kept fresh in the background, so that no send ever waits for STS while an
+ * identity is valid.
+ *
+ * - One refresh at a time, each with a timeout; a provider that hangs is left behind.
+ * - Refreshed ahead of expiry, with jitter, so that the pods of a deployment do not ask all at once.
+ * - When a refresh fails the last good identity is used until it expires.
+ * - Nothing secret is ever in a message: the SDK's errors name the cause, not the keys.
+ */
+import type { CredentialsMetrics } from '../counts.ts';
+import type { CredentialProvider, ExpiringIdentity } from './provider.ts';
+import type { AwsIdentity } from './sigv4.ts';
+
+/** A request signed now must still be good when it arrives. */
+const LAST_USE_MS = 10_000;
+/** Refreshed this long before expiry, or at two thirds of the lifetime where that is shorter. */
+const REFRESH_AHEAD_MS = 5 * 60_000;
+const REFRESH_TIMEOUT_MS = 10_000;
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 30_000;
+/** A refresh outside the schedule (after a 403, close to expiry) is not done more often than this. */
+const FORCED_INTERVAL_MS = 5_000;
+
+export interface CredentialsLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export class Credentials {
+  readonly #makeProvider: () => CredentialProvider;
+  readonly #metrics: CredentialsMetrics;
+  readonly #log: CredentialsLog;
+  readonly #wallMs: () => number;
+  readonly #random: () => number;
+  #identity: ExpiringIdentity | undefined;
+  #refreshing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #failures = 0;
+  #lastError = 'not asked for yet';
+  #lastRefreshAtMs = -Infinity;
+  #stopped = false;
+
+  constructor(
+    makeProvider: () => CredentialProvider,
+    metrics: CredentialsMetrics,
+    log: CredentialsLog,
+    wallMs: () => number,
+    random: () => number,
+  ) {
+    this.#makeProvider = makeProvider;
+    this.#metrics = metrics;
+    this.#log = log;
+    this.#wallMs = wallMs;
+    this.#random = random;
+  }
+
+  /** Why there are none, in words. */
+  get lastError(): string {
+    const expiration = this.#identity?.expiration;
+    if (this.#lastError !== '' || expiration === undefined || expiration.getTime() > this.#wallMs()) {
+      return this.#lastError;
+    }
+    return `they expired at ${expiration.toISOString()}`;
+  }
+
+  /** The identity to sign with now; undefined when there is none or it has expired. */
+  tryCurrent(): AwsIdentity | undefined {
+    const identity = this.#identity;
+    if (identity?.expiration === undefined) return identity;
+    const leftMs = identity.expiration.getTime() - this.#wallMs();
+    // The schedule should have done this long ago; it has not when the clock was set forward or the process slept.
+    if (leftMs <= LAST_USE_MS && this.#failures === 0 && !this.#justRefreshed()) void this.refresh();
+    return leftMs > 0 ? identity : undefined;
+  }
+
+  /** Asks for an identity now; resolves when it is there or could not be had. Joins a refresh that is under way. */
+  async refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** The upstream refused the identity. Refreshes unless that was just done. */
+  async refreshRefused(): Promise<void> {
+    if (!this.#justRefreshed()) await this.refresh();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #justRefreshed(): boolean {
+    const sinceMs = this.#wallMs() - this.#lastRefreshAtMs;
+    // Negative after the clock was set back, which is when a refusal is to be expected.
+    return sinceMs >= 0 && sinceMs < FORCED_INTERVAL_MS;
+  }
+
+  async #refresh(): Promise<void> {
+    clearTimeout(this.#timer);
+    const startedAtMs = this.#wallMs();
+    try {
+      const identity = await withTimeout(this.#makeProvider()(), REFRESH_TIMEOUT_MS);
+      if (identity.expiration !== undefined && identity.expiration.getTime() <= startedAtMs) {
+        const at = identity.expiration.toISOString();
+        throw new Error(`the credentials that were given expired at ${at}, by the clock of this machine`);
+      }
+      this.#identity = identity;
+      this.#failures = 0;
+      this.#lastError = '';
+      this.#metrics.refreshed('success', this.#wallMs() - startedAtMs, identity.expiration);
+      this.#log.info({ expiration: identity.expiration }, 'credentials refreshed');
+    } catch (error) {
+      this.#failures += 1;
+      this.#lastError = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      this.#metrics.refreshed('failure', this.#wallMs() - startedAtMs, undefined);
+      this.#log.warn({ error: this.#lastError, failures: this.#failures }, 'credentials could not be refreshed');
+    }
+    this.#lastRefreshAtMs = this.#wallMs();
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    const waitMs = this.#waitMs();
+    if (this.#stopped || waitMs === undefined) return;
+    this.#timer = setTimeout(() => void this.refresh(), waitMs).unref();
+  }
+
+  /** Until the next refresh; undefined for an identity that does not expire. */
+  #waitMs(): number | undefined {
+    if (this.#failures > 0) {
+      const rangeMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(this.#failures, 10));
+      return (rangeMs / 2) * (1 + this.#random());
+    }
+    const expiration = this.#identity?.expiration;
+    if (expiration === undefined) return undefined;
+    const leftMs = expiration.getTime() - this.#wallMs();
+    const aheadMs = Math.min(REFRESH_AHEAD_MS, leftMs / 3) * (1 + 0.2 * this.#random());
+    // setTimeout counts in 31 bits.
+    return Math.min(Math.max(RETRY_MIN_MS, leftMs - aheadMs), 2 ** 31 - 1);
+  }
+}
+
+async function withTimeout<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no credentials within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

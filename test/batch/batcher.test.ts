@@ -1,0 +1,244 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Batcher, type Batch } from '../../src/batch/batcher.ts';
+import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import type { Parcel } from '../../src/queue/parcel.ts';
+import { DELIVERED } from '../../src/send/outcome.ts';
+import { makeParcel } from '../support/parcels.ts';
+
+const WAIT_MS = 50;
+const LIMITS = { maxSamples: 100, maxBytes: 1000 };
+
+function makeBatcher(limits = LIMITS, waitMs = WAIT_MS): { batcher: Batcher; queue: ParcelQueue } {
+  const queue = new ParcelQueue(1_000_000);
+  return { batcher: new Batcher(queue, limits, waitMs), queue };
+}
+
+function add(batcher: Batcher, nowMs: number, shape: Parameters<typeof makeParcel>[0]): Parcel {
+  const parcel = makeParcel({ ...shape, queuedAtMs: nowMs });
+  expect(batcher.tryAdd(parcel, nowMs)).toBe(true);
+  return parcel;
+}
+
+test('a lone parcel waits for company until its deadline', () => {
+  const { batcher } = makeBatcher();
+  const parcel = add(batcher, 0, {});
+  expect(batcher.nextDueAtMs()).toBe(WAIT_MS);
+  expect(batcher.tryTake(WAIT_MS - 1)).toBeUndefined();
+  expect(batcher.tryTake(WAIT_MS)).toEqual({ parcels: [parcel], oversized: false });
+  expect(batcher.tryTake(WAIT_MS)).toBeUndefined();
+  expect(batcher.nextDueAtMs()).toBeUndefined();
+});
+
+test('parcels of one key are joined in their order', () => {
+  const { batcher } = makeBatcher();
+  const parcels = [10, 20, 30].map((samples) => add(batcher, 0, { samples }));
+  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual(parcels);
+});
+
+test('parcels of different keys never share a batch', () => {
+  const { batcher } = makeBatcher();
+  const [a1, b1, a2] = ['a', 'b', 'a'].map((key) => add(batcher, 0, { key }));
+  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([a1, a2]);
+  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([b1]);
+});
+
+test('a batch filled by samples is ready at once', () => {
+  const { batcher } = makeBatcher();
+  add(batcher, 0, { samples: 60 });
+  expect(batcher.tryTake(0)).toBeUndefined();
+  add(batcher, 0, { samples: 40 });
+  expect(batcher.tryTake(0)?.parcels).toHaveLength(2);
+});
+
+test('a batch filled by bytes is ready at once', () => {
+  const { batcher } = makeBatcher();
+  add(batcher, 0, { bytes: 500 });
+  add(batcher, 0, { bytes: 500 });
+  expect(batcher.tryTake(0)?.parcels).toHaveLength(2);
+});
+
+test('histograms count as samples do', () => {
+  const { batcher } = makeBatcher();
+  add(batcher, 0, { samples: 0, histograms: 60 });
+  add(batcher, 0, { samples: 60, histograms: 0 });
+  expect(batcher.tryTake(0)?.parcels).toHaveLength(1);
+});
+
+test('the parcel that would exceed a limit stays for the next batch', () => {
+  const { batcher } = makeBatcher();
+  const [first, second] = [add(batcher, 0, { samples: 60 }), add(batcher, 0, { samples: 60 })];
+  expect(batcher.tryTake(0)?.parcels).toEqual([first]);
+  expect(batcher.tryTake(WAIT_MS - 1)).toBeUndefined();
+  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([second]);
+});
+
+test('a parcel over a limit is alone in its batch and marked to be cut', () => {
+  const { batcher } = makeBatcher();
+  const big = add(batcher, 0, { samples: 101 });
+  const small = add(batcher, 0, { samples: 1 });
+  const heavy = add(batcher, 0, { samples: 1, bytes: 1001 });
+  const batches: Batch[] = [];
+  for (let batch = batcher.tryTake(WAIT_MS); batch !== undefined; batch = batcher.tryTake(WAIT_MS)) batches.push(batch);
+  expect(batches).toEqual([
+    { parcels: [big], oversized: true },
+    { parcels: [small], oversized: false },
+    { parcels: [heavy], oversized: true },
+  ]);
+});
+
+test('a parcel that is exactly at a limit is not cut', () => {
+  const { batcher } = makeBatcher();
+  add(batcher, 0, { samples: 100, bytes: 1000 });
+  expect(batcher.tryTake(0)?.oversized).toBe(false);
+});
+
+test('a sender that floods cannot starve the others: ready keys take turns', () => {
+  const { batcher } = makeBatcher();
+  for (let index = 0; index < 10; index += 1) add(batcher, 0, { key: 'flood', samples: 100 });
+  add(batcher, 0, { key: 'calm', samples: 100 });
+  const keys = [batcher.tryTake(0), batcher.tryTake(0), batcher.tryTake(0)].map((b) => b?.parcels[0]?.mergeKey);
+  expect(keys).toEqual(['flood', 'calm', 'flood']);
+});
+
+test('release makes everything ready that waits', () => {
+  const { batcher } = makeBatcher();
+  add(batcher, 0, { key: 'a' });
+  add(batcher, 0, { key: 'b' });
+  batcher.release();
+  expect(batcher.nextDueAtMs()).toBeUndefined();
+  expect([batcher.tryTake(0), batcher.tryTake(0), batcher.tryTake(0)].map((batch) => batch?.parcels.length)).toEqual([
+    1,
+    1,
+    undefined,
+  ]);
+});
+
+test('a parcel settled while it waits is not taken', () => {
+  const { batcher, queue } = makeBatcher();
+  const parcels = [add(batcher, 0, {}), add(batcher, 0, {}), add(batcher, 0, {})];
+  parcels[1]?.trySettle(DELIVERED);
+  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([parcels[0], parcels[2]]);
+  expect([queue.parcels, queue.weight]).toEqual([0, 0]);
+});
+
+test('a key of settled parcels only gives no batch and is forgotten', () => {
+  const { batcher, queue } = makeBatcher();
+  add(batcher, 0, { key: 'gone' }).trySettle(DELIVERED);
+  const other = add(batcher, 0, { key: 'here' });
+  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([other]);
+  expect(queue.keys).toBe(0);
+  // The key works again.
+  const back = add(batcher, 100, { key: 'gone' });
+  expect(batcher.tryTake(100 + WAIT_MS)?.parcels).toEqual([back]);
+});
+
+test('does not wait at all with a wait of 0', () => {
+  const { batcher } = makeBatcher(LIMITS, 0);
+  add(batcher, 7, {});
+  expect(batcher.tryTake(7)?.parcels).toHaveLength(1);
+});
+
+test('refuses what the queue has no room for', () => {
+  const batcher = new Batcher(new ParcelQueue(10), LIMITS, WAIT_MS);
+  expect(batcher.tryAdd(makeParcel({ samples: 10 }), 0)).toBe(true);
+  expect(batcher.tryAdd(makeParcel({ samples: 1 }), 0)).toBe(false);
+});
+
+/** What the random walk does; time passes by `afterMs` first. */
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('add' as const),
+      afterMs: fc.nat(20),
+      key: fc.constantFrom('', 'a', 'b', 'c'),
+      samples: fc.oneof(fc.nat(40), fc.nat(150)),
+      bytes: fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 1500 })),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('take' as const), afterMs: fc.nat(60) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('settle' as const), afterMs: fc.nat(5), which: fc.nat(200) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('release' as const), afterMs: fc.nat(5) }) },
+);
+
+test('whatever happens: order kept per key, keys never mixed, limits kept, each parcel taken exactly once', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
+      const { batcher, queue } = makeBatcher();
+      const added: Parcel[] = [];
+      const taken: Parcel[] = [];
+      const note = (batch: Batch): void => {
+        const weight = batch.parcels.reduce((total, parcel) => total + parcel.weight, 0);
+        const bytes = batch.parcels.reduce((total, parcel) => total + parcel.bodyBytes, 0);
+        const over = weight > LIMITS.maxSamples || bytes > LIMITS.maxBytes;
+        expect(batch.oversized).toBe(over);
+        expect(over && batch.parcels.length > 1).toBe(false);
+        expect(new Set(batch.parcels.map((parcel) => parcel.mergeKey)).size).toBe(1);
+        expect(batch.parcels.some((parcel) => parcel.settled)).toBe(false);
+        taken.push(...batch.parcels);
+      };
+      let nowMs = 0;
+      for (const each of steps) {
+        nowMs += each.afterMs;
+        if (each.kind === 'add') {
+          added.push(add(batcher, nowMs, each));
+        } else if (each.kind === 'take') {
+          const batch = batcher.tryTake(nowMs);
+          if (batch !== undefined) note(batch);
+        } else if (each.kind === 'settle') {
+          const waiting = added.filter((parcel) => !taken.includes(parcel));
+          waiting[each.which % Math.max(1, waiting.length)]?.trySettle(DELIVERED);
+        } else {
+          batcher.release();
+        }
+      }
+      nowMs += 2 * WAIT_MS;
+      for (let batch = batcher.tryTake(nowMs); batch !== undefined; batch = batcher.tryTake(nowMs)) note(batch);
+      expect(taken.length).toBe(new Set(taken).size);
+      for (const key of ['', 'a', 'b', 'c']) {
+        const expected = added.filter(
+          (parcel) => parcel.mergeKey === key && (!parcel.settled || taken.includes(parcel)),
+        );
+        expect(taken.filter((parcel) => parcel.mergeKey === key)).toEqual(expected);
+      }
+      expect([queue.parcels, queue.weight, queue.keys]).toEqual([0, 0, 0]);
+      expect(batcher.nextDueAtMs()).toBeUndefined();
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('with a free shard at every due time, nothing waits longer than twice the wait, and mostly not longer than it', () => {
+  const arrival = fc.record({
+    afterMs: fc.nat(30),
+    key: fc.constantFrom('a', 'b', 'c'),
+    samples: fc.integer({ min: 1, max: 90 }),
+  });
+  fc.assert(
+    fc.property(fc.array(arrival, { maxLength: 60, size: 'max' }), (arrivals) => {
+      const { batcher } = makeBatcher();
+      let longestMs = 0;
+      const pumpAt = (nowMs: number): void => {
+        for (let batch = batcher.tryTake(nowMs); batch !== undefined; batch = batcher.tryTake(nowMs)) {
+          longestMs = Math.max(longestMs, ...batch.parcels.map((parcel) => nowMs - parcel.queuedAtMs));
+        }
+      };
+      const runUntil = (untilMs: number): void => {
+        for (let due = batcher.nextDueAtMs(); due !== undefined && due <= untilMs; due = batcher.nextDueAtMs())
+          pumpAt(due);
+      };
+      let nowMs = 0;
+      for (const { afterMs, ...shape } of arrivals) {
+        runUntil(nowMs + afterMs);
+        nowMs += afterMs;
+        add(batcher, nowMs, shape);
+        pumpAt(nowMs);
+      }
+      runUntil(Infinity);
+      expect(longestMs).toBeLessThanOrEqual(2 * WAIT_MS);
+      expect(batcher.nextDueAtMs()).toBeUndefined();
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,0 +1,158 @@
+import { expect, test } from 'vitest';
+import type { DestinationMetrics } from '../src/counts.ts';
+import { Metrics } from '../src/metrics.ts';
+import { Ledger } from '../src/queue/ledger.ts';
+import { DEDUPLICATED, DELIVERED } from '../src/send/outcome.ts';
+import { makeParcel } from './support/parcels.ts';
+
+const LABELS = '{remote_name="default",url="http://aps.example/w"}';
+
+function makeMetrics(): { metrics: Metrics; destination: DestinationMetrics } {
+  const metrics = new Metrics({ version: '1.2.3' });
+  const destination = metrics.addDestination('default', 'http://aps.example/w');
+  metrics.expose(
+    destination,
+    { minShards: 1, maxShards: 50, shardCapacity: 10_000, maxSamplesPerSend: 5000 },
+    {
+      shards: () => 50,
+      shardsDesired: () => 3,
+      upstreamDown: () => 1,
+      sendersApart: () => 4,
+      queuedSamples: () => 700,
+      queuedKeys: () => 2,
+      queueCapacity: () => 500_000,
+      clockSkewMs: () => 1500,
+    },
+  );
+  return { metrics, destination };
+}
+
+const zero = (): number => 0;
+
+async function lines(metrics: Metrics): Promise<string[]> {
+  return (await metrics.registry.metrics()).split('\n');
+}
+
+test("has the names of Prometheus's own remote write, so that its mixin works unchanged", async () => {
+  const { metrics } = makeMetrics();
+  const text = await lines(metrics);
+  const names = new Set(text.filter((line) => line.startsWith('# TYPE ')).map((line) => line.split(' ')[2]));
+  // https://github.com/prometheus/prometheus/blob/main/documentation/prometheus-mixin : alerts.libsonnet, dashboards.libsonnet
+  for (const name of [
+    'samples_total',
+    'samples_failed_total',
+    'samples_retried_total',
+    'samples_dropped_total',
+    'samples_pending',
+    'shards',
+    'shards_min',
+    'shards_max',
+    'shards_desired',
+    'shard_capacity',
+    'max_samples_per_send',
+    'sent_batch_duration_seconds',
+    'bytes_total',
+    'queue_highest_timestamp_seconds',
+    'queue_highest_sent_timestamp_seconds',
+    'highest_timestamp_in_seconds',
+  ]) {
+    expect(names).toContain(`prometheus_remote_storage_${name}`);
+  }
+});
+
+test('what the ledger counts is what is scraped, and the equation holds in it', async () => {
+  const { metrics, destination } = makeMetrics();
+  const ledger = new Ledger(destination, () => 0);
+  makeParcel({ samples: 1000 }, ledger).trySettle(DELIVERED);
+  makeParcel({ samples: 100 }, ledger).trySettle(DEDUPLICATED);
+  makeParcel({ samples: 10 }, ledger).trySettle({ kind: 'rejected', status: 400, message: '' });
+  makeParcel({ samples: 5 }, ledger).trySettle({ kind: 'refused', reason: 'queue_full', message: '' });
+  makeParcel({ samples: 2, maxTimestampMs: 1_700_000_000_500 }, ledger);
+  const text = await lines(metrics);
+  expect(text).toContain(`amp_write_proxy_samples_received_total${LABELS} 1117`);
+  expect(text).toContain(`amp_write_proxy_samples_delivered_total${LABELS} 1100`);
+  expect(text).toContain(`amp_write_proxy_samples_deduplicated_total${LABELS} 100`);
+  expect(text).toContain(
+    'amp_write_proxy_samples_rejected_total{remote_name="default",url="http://aps.example/w",code="400"} 10',
+  );
+  expect(text).toContain(
+    'amp_write_proxy_samples_refused_total{remote_name="default",url="http://aps.example/w",reason="queue_full"} 5',
+  );
+  expect(text).toContain(`amp_write_proxy_samples_pending${LABELS} 2`);
+  expect(text).toContain(`prometheus_remote_storage_queue_highest_timestamp_seconds${LABELS} 1700000000.5`);
+  expect(text).toContain(`prometheus_remote_storage_queue_highest_sent_timestamp_seconds${LABELS} 0`);
+  expect(text).toContain(`prometheus_remote_storage_samples_failed_total${LABELS} 10`);
+});
+
+test('counters do not grow by being scraped', async () => {
+  const { metrics, destination } = makeMetrics();
+  destination.sentBytes = 42;
+  await lines(metrics);
+  expect(await lines(metrics)).toContain(`prometheus_remote_storage_bytes_total${LABELS} 42`);
+});
+
+test('settings and live readings are there, in base units', async () => {
+  const { metrics } = makeMetrics();
+  metrics.exposeInflight({ usedBytes: 12_345 });
+  const text = await lines(metrics);
+  expect(text).toContain(`prometheus_remote_storage_shards_max${LABELS} 50`);
+  expect(text).toContain(`prometheus_remote_storage_shards_desired${LABELS} 3`);
+  expect(text).toContain(`amp_write_proxy_queued_samples${LABELS} 700`);
+  expect(text).toContain(`amp_write_proxy_clock_skew_seconds${LABELS} 1.5`);
+  expect(text).toContain('amp_write_proxy_inflight_bytes 12345');
+  expect(text).toContain(`amp_write_proxy_build_info{version="1.2.3",node="${process.version}"} 1`);
+});
+
+test('durations are in seconds', async () => {
+  const { metrics, destination } = makeMetrics();
+  destination.observeAttempt(250);
+  destination.observeDelivery('delivered', 500);
+  const text = await lines(metrics);
+  expect(text).toContain(`prometheus_remote_storage_sent_batch_duration_seconds_sum${LABELS} 0.25`);
+  expect(text).toContain(
+    'amp_write_proxy_delivery_duration_seconds_sum{remote_name="default",outcome="delivered"} 0.5',
+  );
+});
+
+test('requests are counted by route and code', async () => {
+  const { metrics } = makeMetrics();
+  metrics.countRequest('default', 204);
+  metrics.countRequest('default', 204);
+  metrics.countRequest('default', 503);
+  const text = await lines(metrics);
+  expect(text).toContain('amp_write_proxy_requests_total{route="default",code="204"} 2');
+  expect(text).toContain('amp_write_proxy_requests_total{route="default",code="503"} 1');
+});
+
+test('two destinations have counts of their own', async () => {
+  const { metrics, destination } = makeMetrics();
+  const other = metrics.addDestination('other', 'http://other.example/w');
+  metrics.expose(
+    other,
+    { minShards: 1, maxShards: 1, shardCapacity: 1, maxSamplesPerSend: 1 },
+    {
+      shards: zero,
+      shardsDesired: zero,
+      upstreamDown: zero,
+      sendersApart: zero,
+      queuedSamples: zero,
+      queuedKeys: zero,
+      queueCapacity: zero,
+      clockSkewMs: zero,
+    },
+  );
+  destination.received = 1;
+  other.received = 2;
+  const text = await lines(metrics);
+  expect(text).toContain(`amp_write_proxy_samples_received_total${LABELS} 1`);
+  expect(text).toContain('amp_write_proxy_samples_received_total{remote_name="other",url="http://other.example/w"} 2');
+});
+
+test('only counters end in _total and every metric has a help text, as promtool asks', async () => {
+  const { metrics } = makeMetrics();
+  const text = await lines(metrics);
+  const types = text.filter((line) => line.startsWith('# TYPE ')).map((line) => line.split(' '));
+  const wrong = types.filter(([, , name = '', type]) => name.endsWith('_total') !== (type === 'counter'));
+  expect(wrong).toEqual([]);
+  expect(text.filter((line) => /^# HELP \S+ *$/.test(line))).toEqual([]);
+});

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import { DELIVERED } from '../../src/send/outcome.ts';
+import { makeParcel } from '../support/parcels.ts';
+
+test('counts what it holds, over all keys', () => {
+  const queue = new ParcelQueue(100);
+  queue.tryAdd(makeParcel({ key: 'a', samples: 3 }));
+  queue.tryAdd(makeParcel({ key: 'b', samples: 4, histograms: 1 }));
+  queue.tryAdd(makeParcel({ key: 'a', samples: 2 }));
+  expect([queue.weight, queue.parcels, queue.keys]).toEqual([10, 3, 2]);
+});
+
+test('refuses a parcel that would exceed its capacity and takes one that fills it exactly', () => {
+  const queue = new ParcelQueue(10);
+  expect(queue.tryAdd(makeParcel({ samples: 6 }))).toBeDefined();
+  expect(queue.tryAdd(makeParcel({ samples: 5 }))).toBeUndefined();
+  expect(queue.tryAdd(makeParcel({ samples: 4 }))).toBeDefined();
+  expect([queue.weight, queue.parcels]).toEqual([10, 2]);
+});
+
+test('takes a parcel over its whole capacity when nothing waits, else it could never be sent', () => {
+  const queue = new ParcelQueue(10);
+  expect(queue.tryAdd(makeParcel({ samples: 50 }))).toBeDefined();
+  expect(queue.tryAdd(makeParcel({ samples: 1 }))).toBeUndefined();
+});
+
+test('a refused parcel leaves no key behind', () => {
+  const queue = new ParcelQueue(1);
+  queue.tryAdd(makeParcel({ key: 'a' }));
+  queue.tryAdd(makeParcel({ key: 'b' }));
+  expect(queue.keys).toBe(1);
+});
+
+test('gives the parcels of a key in their order', () => {
+  const queue = new ParcelQueue(100);
+  const parcels = [makeParcel({ key: 'a' }), makeParcel({ key: 'a' })];
+  for (const parcel of parcels) queue.tryAdd(parcel);
+  queue.tryAdd(makeParcel({ key: 'b' }));
+  const keyQueue = queue.tryAdd(makeParcel({ key: 'a' }));
+  if (keyQueue === undefined) throw new Error('refused');
+  expect(queue.peek(keyQueue)).toBe(parcels[0]);
+  queue.shift(keyQueue);
+  expect(queue.peek(keyQueue)).toBe(parcels[1]);
+});
+
+test('peek lets go of settled parcels before the first that still waits', () => {
+  const queue = new ParcelQueue(100);
+  const [gone, waits] = [makeParcel({ samples: 30 }), makeParcel({ samples: 5 })];
+  queue.tryAdd(gone);
+  const keyQueue = queue.tryAdd(waits);
+  if (keyQueue === undefined) throw new Error('refused');
+  gone.trySettle(DELIVERED);
+  expect(queue.peek(keyQueue)).toBe(waits);
+  expect([queue.weight, queue.parcels, keyQueue.weight]).toEqual([5, 1, 5]);
+});
+
+test('forgets a key whose last parcel has left', () => {
+  const queue = new ParcelQueue(100);
+  for (let index = 0; index < 50; index += 1) {
+    const keyQueue = queue.tryAdd(makeParcel({ key: `replica-${index}` }));
+    if (keyQueue === undefined) throw new Error('refused');
+    queue.shift(keyQueue);
+  }
+  expect([queue.keys, queue.parcels, queue.weight]).toEqual([0, 0, 0]);
+});
+
+test('a parcel that is settled while it waits gives its room to the next at once', () => {
+  const queue = new ParcelQueue(10);
+  const gone = makeParcel({ samples: 10, bytes: 1000 });
+  queue.tryAdd(gone);
+  gone.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+  expect(queue.tryAdd(makeParcel({ samples: 10 }))).toBeDefined();
+});
+
+test('is bounded for parcels without samples too: metadata alone fills memory as well', () => {
+  const queue = new ParcelQueue(10);
+  let taken = 0;
+  for (let index = 0; index < 1000; index += 1) {
+    if (queue.tryAdd(makeParcel({ samples: 0, bytes: 1 })) === undefined) break;
+    taken += 1;
+  }
+  expect(taken).toBeLessThan(1000);
+});

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import {
+  classify,
+  DEDUPLICATED,
+  DELIVERED,
+  httpAnswer,
+  parseRetryAfter,
+  type UpstreamAnswer,
+} from '../../src/send/outcome.ts';
+
+const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+function answered(status: number, retryAfter?: string): UpstreamAnswer {
+  return { kind: 'answered', status, message: 'said so', retryAfter, date: undefined };
+}
+
+describe('classify', () => {
+  test.each([200, 201, 204, 299])('%i is delivered', (status) => {
+    expect(classify(answered(status), NOW_MS)).toEqual({ kind: 'delivered', deduplicated: false });
+  });
+
+  test('202 is delivered and deduplicated: the samples of a replica that is not elected', () => {
+    expect(classify(answered(202), NOW_MS)).toEqual({ kind: 'delivered', deduplicated: true });
+  });
+
+  test.each([400, 409, 422, 499])('%i is rejected with the message of the upstream', (status) => {
+    expect(classify(answered(status), NOW_MS)).toEqual({ kind: 'rejected', status, message: 'said so' });
+  });
+
+  test.each([401, 403])('%i asks for fresh credentials and never reaches a sender', (status) => {
+    expect(classify(answered(status), NOW_MS)).toMatchObject({ kind: 'unauthorized', status });
+  });
+
+  test('413 is too large', () => {
+    expect(classify(answered(413), NOW_MS)).toMatchObject({ kind: 'too_large' });
+  });
+
+  test.each([408, 429, 503])('%i is throttled and honours Retry-After', (status) => {
+    expect(classify(answered(status, '7'), NOW_MS)).toMatchObject({
+      kind: 'retry',
+      throttled: true,
+      retryAfterMs: 7000,
+    });
+  });
+
+  test.each([101, 301, 302, 304, 307, 308, 404, 500, 502, 504, 599])('%i is tried again', (status) => {
+    expect(classify(answered(status), NOW_MS)).toMatchObject({ kind: 'retry', throttled: false });
+  });
+
+  test.each(['timeout', 'connect', 'dns', 'tls', 'reset', 'garbage', 'credentials'] as const)(
+    'no answer (%s) is tried again',
+    (reason) => {
+      const verdict = classify({ kind: 'failed', reason, message: 'why' }, NOW_MS);
+      expect(verdict).toEqual({ kind: 'retry', throttled: false, down: true, retryAfterMs: undefined, message: 'why' });
+    },
+  );
+
+  test('only 2xx is delivered, of all statuses there are', () => {
+    const delivered = Array.from({ length: 500 }, (_, index) => 100 + index).filter(
+      (status) => classify(answered(status), NOW_MS).kind === 'delivered',
+    );
+    expect([delivered.at(0), delivered.at(-1), delivered.length]).toEqual([200, 299, 100]);
+  });
+});
+
+describe('parseRetryAfter', () => {
+  test.each([
+    ['0', 0],
+    ['120', 120_000],
+    [' 3 ', 3000],
+    // RFC 9110, section 5.6.7: the three forms of a date; 55 s after NOW_MS.
+    ['Fri, 02 Jan 2026 03:05:00 GMT', 55_000],
+    ['Friday, 02-Jan-26 03:05:00 GMT', 55_000],
+    ['Fri, 02 Jan 2026 03:00:00 GMT', 0],
+  ])('%j is %i ms', (value, expected) => {
+    expect(parseRetryAfter(value, NOW_MS)).toBe(expected);
+  });
+
+  test.each([undefined, '', 'soon', '1e3x'])('%j is nothing', (value) => {
+    expect(parseRetryAfter(value, NOW_MS)).toBeUndefined();
+  });
+});
+
+describe('httpAnswer', () => {
+  test('delivered is 204 without a body, deduplicated or not', () => {
+    const noContent = { status: 204, body: '', retryAfter: undefined };
+    expect([httpAnswer(DELIVERED), httpAnswer(DEDUPLICATED)]).toEqual([noContent, noContent]);
+  });
+
+  test('rejected is what the upstream said', () => {
+    const answer = httpAnswer({ kind: 'rejected', status: 400, message: 'out of order' });
+    expect(answer).toEqual({ status: 400, body: 'out of order', retryAfter: undefined });
+  });
+
+  test.each(['delivery_timeout', 'queue_full', 'draining', 'sender_gone', 'internal'] as const)(
+    'refused for %s is 503 with Retry-After, so that Prometheus keeps the samples',
+    (reason) => {
+      const answer = httpAnswer({ kind: 'refused', reason, message: 'why' });
+      expect(answer).toMatchObject({ status: 503, body: 'why' });
+      expect(answer.retryAfter).toBeGreaterThan(0);
+    },
+  );
+});

@@ -1,0 +1,415 @@
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { splitBody } from '../../src/batch/split.ts';
+import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { Kernel } from '../../src/codec/kernel.ts';
+import { CredentialsMetrics, type DestinationMetrics } from '../../src/counts.ts';
+import type { Parcel } from '../../src/queue/parcel.ts';
+import { Sender, type SenderRooms } from '../../src/send/sender.ts';
+import { Upstream } from '../../src/send/upstream.ts';
+import { UpstreamClock } from '../../src/sign/clock.ts';
+import { Credentials } from '../../src/sign/credentials.ts';
+import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
+import { answer, closedPort, startUpstream, until, type LoopbackUpstream, type Reaction } from '../support/loopback.ts';
+import { makeDestinationMetrics, makeRealParcel, namesIn, seriesIn, type TestSeries } from '../support/parcels.ts';
+
+const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
+const LIMITS = { maxSamples: 1000, maxBytes: 100_000 };
+const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 24 });
+
+interface Rig {
+  readonly sender: Sender;
+  readonly upstream: LoopbackUpstream;
+  readonly metrics: DestinationMetrics;
+  /** How often credentials were asked for, the first time included. */
+  readonly refreshes: () => number;
+  readonly clock: UpstreamClock;
+}
+
+let cleanups: (() => Promise<void>)[] = [];
+let wallMs = 0;
+
+beforeEach(() => {
+  wallMs = Date.now();
+});
+
+afterEach(async () => {
+  for (const cleanup of cleanups.toReversed()) await cleanup();
+  cleanups = [];
+});
+
+async function makeRig(react: Reaction, rooms: Partial<SenderRooms> = {}): Promise<Rig> {
+  const upstream = await startUpstream(react);
+  const metrics = makeDestinationMetrics();
+  const client = new Upstream({
+    url: upstream.url,
+    connections: 4,
+    timeoutMs: 2000,
+    tls: { insecureSkipVerify: false },
+  });
+  let refreshes = 0;
+  const credentials = new Credentials(
+    () => async () => {
+      refreshes += 1;
+      return Promise.resolve({ accessKeyId: `AKID${refreshes}`, secretAccessKey: 'secret' });
+    },
+    new CredentialsMetrics(),
+    QUIET,
+    () => wallMs,
+    () => 0,
+  );
+  await credentials.refresh();
+  const clock = new UpstreamClock(() => wallMs);
+  const sender = new Sender({
+    limits: LIMITS,
+    backoff: { minMs: 1, maxMs: 10 },
+    cut: (body, limits) => splitBody(kernel, body, limits),
+    post: (headers, body) => client.post(headers, body),
+    signer: new RemoteWriteSigner(upstream.url, 'us-west-2'),
+    credentials,
+    clock,
+    pool: new BufferPool(1 << 20),
+    metrics,
+    log: QUIET,
+    attempted: () => {},
+    probing: () => false,
+    nowMs: () => performance.now(),
+    random: () => 0,
+    ...rooms,
+  });
+  cleanups.push(async () => {
+    sender.stop();
+    credentials.stop();
+    await client.destroy();
+    await upstream[Symbol.asyncDispose]();
+  });
+  return { sender, upstream, metrics, refreshes: () => refreshes, clock };
+}
+
+function parcelOf(series: readonly (string | TestSeries)[], deadlineInMs = 10_000): Parcel {
+  const nowMs = performance.now();
+  return makeRealParcel(series, { arrivedAtMs: nowMs, deadlineAtMs: nowMs + deadlineInMs });
+}
+
+async function deliver(rig: Rig, parcels: Parcel[], oversized = false): Promise<unknown[]> {
+  await rig.sender.deliver({ parcels, oversized });
+  expect(parcels.every((parcel) => parcel.settled)).toBe(true);
+  return Promise.all(parcels.map(async (parcel) => parcel.outcome));
+}
+
+const sent = (rig: Rig): string[][] => rig.upstream.requests.map(({ body }) => namesIn(body));
+
+/** Answers by what is in the body. */
+const judge =
+  (decide: (names: string[], bytes: number, index: number) => number | [number, string]): Reaction =>
+  ({ body }, index, response: ServerResponse) => {
+    const decision = decide(namesIn(body), body.length, index);
+    if (typeof decision === 'number') answer(response, decision);
+    else answer(response, decision[0], decision[1]);
+  };
+
+const delivered = { kind: 'delivered', deduplicated: false };
+
+test('a batch goes out as one body, in the order of its parcels, and all are delivered', async () => {
+  const rig = await makeRig(judge(() => 200));
+  const outcomes = await deliver(rig, [parcelOf(['a', 'b']), parcelOf(['c']), parcelOf(['d'])]);
+  expect(outcomes).toEqual([delivered, delivered, delivered]);
+  expect(sent(rig)).toEqual([['a', 'b', 'c', 'd']]);
+  expect(rig.metrics).toMatchObject({ sentSamples: 4, retriedSamples: 0, batches: 1, batchedParcels: 3 });
+});
+
+test('202 is delivered and counted as deduplicated', async () => {
+  const rig = await makeRig(judge(() => 202));
+  expect(await deliver(rig, [parcelOf(['a'])])).toEqual([{ kind: 'delivered', deduplicated: true }]);
+});
+
+test('400 on a batch: each parcel goes alone, and only the culprit is told', async () => {
+  const rig = await makeRig(judge((names) => (names.includes('bad') ? [400, 'bad is out of order'] : 200)));
+  const outcomes = await deliver(rig, [parcelOf(['a']), parcelOf(['bad']), parcelOf(['c'])]);
+  expect(outcomes).toEqual([delivered, { kind: 'rejected', status: 400, message: 'bad is out of order' }, delivered]);
+  expect(sent(rig)).toEqual([['a', 'bad', 'c'], ['a'], ['bad'], ['c']]);
+});
+
+test('400 on a single parcel is its own and is not sent again', async () => {
+  const rig = await makeRig(judge(() => [400, 'no']));
+  expect(await deliver(rig, [parcelOf(['a'])])).toEqual([{ kind: 'rejected', status: 400, message: 'no' }]);
+  expect(rig.upstream.requests).toHaveLength(1);
+});
+
+test('a 400 that another parcel of the batch earned is not told to the last one left', async () => {
+  const bad = parcelOf(['bad']);
+  const good = parcelOf(['good']);
+  const rig = await makeRig(
+    judge((names) => {
+      if (!names.includes('bad')) return 200;
+      // The culprit goes away while its batch is upstream.
+      bad.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+      return [400, 'bad is out of order'];
+    }),
+  );
+  const [, outcome] = await deliver(rig, [bad, good]);
+  expect(outcome).toEqual(delivered);
+  expect(sent(rig)).toEqual([['bad', 'good'], ['good']]);
+});
+
+test('413 on a joined batch is not told to the last parcel left of it', async () => {
+  const gone = parcelOf(['gone']);
+  const small = parcelOf(['small']);
+  const rig = await makeRig(
+    judge((names) => {
+      if (!names.includes('gone')) return 200;
+      gone.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+      return 413;
+    }),
+  );
+  const [, outcome] = await deliver(rig, [gone, small]);
+  expect(outcome).toEqual(delivered);
+});
+
+test('413 on a batch: halves, in order, until they fit', async () => {
+  const rig = await makeRig(judge((names) => (names.length > 2 ? 413 : 200)));
+  const outcomes = await deliver(
+    rig,
+    ['a', 'b', 'c', 'd', 'e'].map((name) => parcelOf([name])),
+  );
+  expect(outcomes).toEqual([delivered, delivered, delivered, delivered, delivered]);
+  expect(sent(rig)).toEqual([['a', 'b', 'c', 'd', 'e'], ['a', 'b', 'c'], ['a', 'b'], ['c'], ['d', 'e']]);
+});
+
+/** Random looking names, so that the body compresses badly and its size follows the number of series. */
+function manySeries(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `s${index}_${Math.imul(index + 1, 2_654_435_761).toString(36)}`);
+}
+
+test('413 on a single parcel: it is cut, and every series arrives once and in order', async () => {
+  const names = manySeries(200);
+  const rig = await makeRig(judge((_names, bytes) => (bytes > 1500 ? 413 : 200)));
+  expect(await deliver(rig, [parcelOf(names)])).toEqual([delivered]);
+  const accepted = rig.upstream.requests.filter(({ body }) => body.length <= 1500);
+  expect(accepted.length).toBeGreaterThan(1);
+  expect(accepted.flatMap(({ body }) => namesIn(body))).toEqual(names);
+  expect(rig.metrics.cutParcels).toBe(1);
+});
+
+test('an oversized parcel is cut before it is sent, its pieces one after another and in order', async () => {
+  const names = manySeries(50);
+  let open = 0;
+  let most = 0;
+  const rig = await makeRig(
+    async (_request, _index, response) => {
+      open += 1;
+      most = Math.max(most, open);
+      await new Promise((resolve) => {
+        setTimeout(resolve, 5);
+      });
+      open -= 1;
+      answer(response, 200);
+    },
+    { limits: { maxSamples: 20, maxBytes: 100_000 } },
+  );
+  expect(await deliver(rig, [parcelOf(names)], true)).toEqual([delivered]);
+  expect(sent(rig).flat()).toEqual(names);
+  expect(sent(rig).every((piece) => piece.length <= 20)).toBe(true);
+  expect([rig.upstream.requests.length, most]).toEqual([3, 1]);
+});
+
+test('a piece that fails for a while is sent again before the next one', async () => {
+  const names = manySeries(4);
+  const rig = await makeRig(
+    judge((_names, _bytes, index) => (index === 1 || index === 2 ? 500 : 200)),
+    { limits: { maxSamples: 2, maxBytes: 100_000 } },
+  );
+  expect(await deliver(rig, [parcelOf(names)], true)).toEqual([delivered]);
+  const [first, second] = [names.slice(0, 2), names.slice(2)];
+  expect(sent(rig)).toEqual([first, second, second, second]);
+});
+
+test('one rejected piece rejects the parcel, and the others are sent all the same', async () => {
+  const rig = await makeRig(
+    judge((names) => (names.includes('bad') ? [400, 'bad'] : 200)),
+    { limits: { maxSamples: 1, maxBytes: 100_000 } },
+  );
+  const outcomes = await deliver(rig, [parcelOf(['a', 'bad', 'c'])], true);
+  expect(outcomes).toEqual([{ kind: 'rejected', status: 400, message: 'bad' }]);
+  expect(sent(rig)).toEqual([['a'], ['bad'], ['c']]);
+});
+
+test('deduplicated pieces make a deduplicated parcel', async () => {
+  const rig = await makeRig(
+    judge(() => 202),
+    { limits: { maxSamples: 1, maxBytes: 100_000 } },
+  );
+  expect(await deliver(rig, [parcelOf(['a', 'b'])], true)).toEqual([{ kind: 'delivered', deduplicated: true }]);
+});
+
+test('a single series that is too large for the upstream gets 413, and what is beside it is delivered', async () => {
+  const timestamps = Array.from({ length: 500 }, (_, index) => Math.imul(index + 1, 2_654_435_761) >>> 0);
+  const rig = await makeRig(judge((_names, bytes) => (bytes > 1000 ? 413 : 200)));
+  const [outcome] = await deliver(rig, [parcelOf(['before', { name: 'huge', timestamps }, 'after'])]);
+  expect(outcome).toMatchObject({ kind: 'rejected', status: 413 });
+  const accepted = rig.upstream.requests.filter(({ body }) => body.length <= 1000);
+  expect(accepted.flatMap(({ body }) => namesIn(body))).toEqual(['before', 'after']);
+});
+
+test.each([401, 403])('%i: credentials are refreshed once and the batch is signed anew', async (status) => {
+  const rig = await makeRig(judge((_names, _bytes, index) => (index === 0 ? [status, 'expired'] : 200)));
+  wallMs += 60_000;
+  expect(await deliver(rig, [parcelOf(['a'])])).toEqual([delivered]);
+  expect(rig.refreshes()).toBe(2);
+  const keys = rig.upstream.requests.map(({ headers }) => /Credential=(\w+)/.exec(headers.authorization ?? '')?.[1]);
+  expect(keys).toEqual(['AKID1', 'AKID2']);
+});
+
+test('a 403 that stays ends as refused, never as 4xx, after one refresh', async () => {
+  const rig = await makeRig(judge(() => [403, 'AccessDenied']));
+  wallMs += 60_000;
+  const [outcome] = await deliver(rig, [parcelOf(['a'], 200)]);
+  expect(outcome).toMatchObject({ kind: 'refused', reason: 'delivery_timeout' });
+  expect(outcome).toMatchObject({ message: expect.stringContaining('AccessDenied') });
+  expect(rig.refreshes()).toBe(2);
+  expect(rig.upstream.requests.length).toBeGreaterThan(2);
+});
+
+test('a 403 whose Date is an hour ahead corrects the clock for the next signature', async () => {
+  const upstreamMs = Math.floor((wallMs + 3_600_000) / 1000) * 1000;
+  const rig = await makeRig((_request, index, response) => {
+    answer(response, index === 0 ? 403 : 200, '', { date: new Date(upstreamMs).toUTCString() });
+  });
+  expect(await deliver(rig, [parcelOf(['a'])])).toEqual([delivered]);
+  const expected = new Date(upstreamMs).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  expect(rig.upstream.requests[1]?.headers['x-amz-date']).toBe(expected);
+});
+
+test('5xx is tried again until it is delivered, with a signature of its own each time', async () => {
+  const rig = await makeRig(judge((_names, _bytes, index) => (index < 3 ? 500 + index : 200)));
+  expect(await deliver(rig, [parcelOf(['a'])])).toEqual([delivered]);
+  expect(rig.upstream.requests).toHaveLength(4);
+  expect(rig.metrics).toMatchObject({ retriedSamples: 3, sentSamples: 4 });
+  expect(Object.fromEntries(rig.metrics.responses)).toEqual({ 200: 1, 500: 1, 501: 1, 502: 1 });
+});
+
+test.each([429, 503])('%i is tried again no sooner than Retry-After says', async (status) => {
+  const at: number[] = [];
+  const rig = await makeRig((_request, index, response) => {
+    at.push(performance.now());
+    answer(response, index === 0 ? status : 200, '', index === 0 ? { 'retry-after': 1 } : {});
+  });
+  expect(await deliver(rig, [parcelOf(['a'])])).toEqual([delivered]);
+  // Timers may fire a little early.
+  expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(980);
+});
+
+test('a Retry-After beyond the deadline refuses at once: the sender is not kept waiting for nothing', async () => {
+  const rig = await makeRig((_request, _index, response) => answer(response, 429, '', { 'retry-after': 60 }));
+  const startedAtMs = performance.now();
+  const [outcome] = await deliver(rig, [parcelOf(['a'])]);
+  expect(outcome).toMatchObject({ kind: 'refused', reason: 'delivery_timeout' });
+  expect(performance.now() - startedAtMs).toBeLessThan(2000);
+  expect(rig.upstream.requests).toHaveLength(1);
+});
+
+test.each([302, 404])('%i is a misconfiguration: tried again, then refused, never told as it is', async (status) => {
+  const rig = await makeRig((_request, _index, response) => answer(response, status, '', { location: '/elsewhere' }));
+  const [outcome] = await deliver(rig, [parcelOf(['a'], 100)]);
+  expect(outcome).toMatchObject({ kind: 'refused', reason: 'delivery_timeout' });
+  expect(rig.upstream.requests.every(({ path }) => path === '/workspaces/ws-1/api/v1/remote_write')).toBe(true);
+});
+
+test('an upstream that is down is tried until the deadline, then the parcels are refused', async () => {
+  const rig = await makeRig(() => {}, {});
+  const port = await closedPort();
+  const url = new URL(`http://127.0.0.1:${port}/`);
+  const client = new Upstream({ url, connections: 1, timeoutMs: 1000, tls: { insecureSkipVerify: false } });
+  cleanups.push(async () => client.destroy());
+  const down = await makeRig(() => {}, { post: (headers, body) => client.post(headers, body) });
+  const [outcome] = await deliver(down, [parcelOf(['a'], 100)]);
+  expect(outcome).toMatchObject({ kind: 'refused', reason: 'delivery_timeout' });
+  expect(down.metrics.responses.get('connect')).toBeGreaterThan(0);
+  expect(rig.upstream.requests).toHaveLength(0);
+});
+
+test('a parcel that is settled between two attempts is not sent again', async () => {
+  const gone = parcelOf(['gone']);
+  const rig = await makeRig(
+    judge((_names, _bytes, index) => {
+      if (index > 0) return 200;
+      gone.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+      return 500;
+    }),
+  );
+  await deliver(rig, [gone, parcelOf(['here'])]);
+  expect(sent(rig)).toEqual([['gone', 'here'], ['here']]);
+});
+
+test('when nobody waits any more, nothing is sent', async () => {
+  const rig = await makeRig(judge(() => 200));
+  const gone = parcelOf(['gone']);
+  gone.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+  await deliver(rig, [gone]);
+  expect(rig.upstream.requests).toHaveLength(0);
+});
+
+test('a parcel is told what came of it, though another of its batch was settled long before', async () => {
+  const early = parcelOf(['early']);
+  const rig = await makeRig(judge((_names, _bytes, index) => (index < 2 ? 503 : 200)));
+  const late = parcelOf(['late']);
+  early.trySettle({ kind: 'refused', reason: 'delivery_timeout', message: 'first' });
+  const outcomes = await deliver(rig, [early, late]);
+  expect(outcomes).toEqual([{ kind: 'refused', reason: 'delivery_timeout', message: 'first' }, delivered]);
+});
+
+test('stop ends the wait before the next attempt, and what waits is refused as draining', async () => {
+  const rig = await makeRig(
+    judge(() => 500),
+    { backoff: { minMs: 5000, maxMs: 5000 } },
+  );
+  const parcel = parcelOf(['a'], 20_000);
+  const done = rig.sender.deliver({ parcels: [parcel], oversized: false });
+  await until(() => rig.metrics.retriedSamples > 0, 'the first attempt has failed');
+  rig.sender.stop();
+  await done;
+  expect(await parcel.outcome).toMatchObject({ kind: 'refused', reason: 'draining' });
+});
+
+test('without credentials nothing is sent, and the refusal says why', async () => {
+  const credentials = new Credentials(
+    () => async () => Promise.reject(new Error('no token file')),
+    new CredentialsMetrics(),
+    QUIET,
+    () => wallMs,
+    () => 0,
+  );
+  await credentials.refresh();
+  cleanups.push(async () => Promise.resolve(credentials.stop()));
+  const rig = await makeRig(
+    judge(() => 200),
+    { credentials },
+  );
+  const [outcome] = await deliver(rig, [parcelOf(['a'], 50)]);
+  expect(outcome).toMatchObject({ kind: 'refused', message: expect.stringContaining('no token file') });
+  expect(rig.upstream.requests).toHaveLength(0);
+});
+
+test('a fault of our own refuses the parcels instead of losing their senders', async () => {
+  const rig = await makeRig(
+    judge(() => 200),
+    {
+      post: async () => Promise.reject(new Error('a bug')),
+    },
+  );
+  const [outcome] = await deliver(rig, [parcelOf(['a'])]);
+  expect(outcome).toMatchObject({ kind: 'refused', reason: 'internal' });
+});
+
+test('timestamps and order inside a series survive a cut', async () => {
+  const series = Array.from({ length: 30 }, (_, index) => ({
+    name: `same_${index % 3}`,
+    timestamps: [index + 1, index + 2],
+  }));
+  const rig = await makeRig(
+    judge(() => 200),
+    { limits: { maxSamples: 7, maxBytes: 100_000 } },
+  );
+  await deliver(rig, [parcelOf(series)], true);
+  expect(rig.upstream.requests.flatMap(({ body }) => seriesIn(body))).toEqual(series);
+});

@@ -1,0 +1,141 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Batcher, type Batch } from '../../src/batch/batcher.ts';
+import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import { Shards } from '../../src/send/shards.ts';
+import { makeParcel } from '../support/parcels.ts';
+
+const WAIT_MS = 50;
+
+interface Rig {
+  readonly shards: Shards;
+  readonly batcher: Batcher;
+  /** Batches being delivered, with what ends each. */
+  readonly running: { batch: Batch; end: () => void }[];
+  readonly delivered: Batch[];
+}
+
+function makeRig(limit: number, beforeTake: (batcher: Batcher) => void = () => {}): Rig {
+  const batcher = new Batcher(new ParcelQueue(1_000_000), { maxSamples: 100, maxBytes: 1_000_000 }, WAIT_MS);
+  const running: Rig['running'] = [];
+  const delivered: Batch[] = [];
+  const deliver = async (batch: Batch): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    running.push({ batch, end: resolve });
+    await promise;
+    delivered.push(batch);
+  };
+  const shards = new Shards(
+    batcher,
+    limit,
+    deliver,
+    () => beforeTake(batcher),
+    () => performance.now(),
+  );
+  return { shards, batcher, running, delivered };
+}
+
+function submit({ shards, batcher }: Rig, samples: number, key = ''): void {
+  const nowMs = performance.now();
+  batcher.tryAdd(makeParcel({ samples, key, queuedAtMs: nowMs }), nowMs);
+  shards.poke();
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('takes a full batch in the next turn of the event loop', async () => {
+  const rig = makeRig(4);
+  submit(rig, 100);
+  expect(rig.running).toHaveLength(0);
+  await turn();
+  expect(rig.running).toHaveLength(1);
+  expect(rig.shards.inFlight).toBe(1);
+});
+
+test('joins what arrives in one turn', async () => {
+  const rig = makeRig(4);
+  submit(rig, 50);
+  submit(rig, 50);
+  await turn();
+  expect(rig.running.map(({ batch }) => batch.parcels.length)).toEqual([2]);
+});
+
+test('a batch that is not full is taken when its wait is over, without another poke', async () => {
+  const rig = makeRig(4);
+  submit(rig, 1);
+  await turn();
+  vi.advanceTimersByTime(WAIT_MS - 1);
+  expect(rig.running).toHaveLength(0);
+  vi.advanceTimersByTime(2);
+  expect(rig.running).toHaveLength(1);
+});
+
+test('several keys with different waits are each taken in time', async () => {
+  const rig = makeRig(4);
+  submit(rig, 1, 'a');
+  await turn();
+  vi.advanceTimersByTime(20);
+  submit(rig, 1, 'b');
+  await turn();
+  vi.advanceTimersByTime(31);
+  expect(rig.running.map(({ batch }) => batch.parcels[0]?.mergeKey)).toEqual(['a']);
+  vi.advanceTimersByTime(21);
+  expect(rig.running.map(({ batch }) => batch.parcels[0]?.mergeKey)).toEqual(['a', 'b']);
+});
+
+test('has never more batches in flight than its limit, and the end of one lets in the next', async () => {
+  const rig = makeRig(2);
+  for (let index = 0; index < 5; index += 1) submit(rig, 100);
+  await turn();
+  expect([rig.running.length, rig.shards.inFlight]).toEqual([2, 2]);
+  for (let ended = 0; ended < 5; ended += 1) {
+    rig.running[ended]?.end();
+    await turn();
+    await turn();
+    expect(rig.shards.inFlight).toBeLessThanOrEqual(2);
+  }
+  expect([rig.delivered.length, rig.shards.inFlight]).toEqual([5, 0]);
+});
+
+test('what becomes due while every shard is busy goes as soon as one is free', async () => {
+  const rig = makeRig(1);
+  submit(rig, 100, 'busy');
+  await turn();
+  submit(rig, 1, 'late');
+  await turn();
+  vi.advanceTimersByTime(10 * WAIT_MS);
+  expect(rig.running).toHaveLength(1);
+  rig.running[0]?.end();
+  await turn();
+  await turn();
+  expect(rig.running).toHaveLength(2);
+});
+
+test('a limit that is raised or lowered holds from the next batch on', async () => {
+  const rig = makeRig(1);
+  for (let index = 0; index < 4; index += 1) submit(rig, 100);
+  await turn();
+  expect(rig.running).toHaveLength(1);
+  rig.shards.limit = 3;
+  rig.shards.poke();
+  await turn();
+  expect(rig.running).toHaveLength(3);
+  rig.shards.limit = 1;
+  rig.running[0]?.end();
+  await turn();
+  await turn();
+  expect(rig.running).toHaveLength(3);
+});
+
+test('asks before it takes, so that what has no company need not wait', async () => {
+  const rig = makeRig(4, (batcher) => batcher.release());
+  submit(rig, 1);
+  await turn();
+  expect(rig.running).toHaveLength(1);
+});

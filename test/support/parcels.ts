@@ -1,0 +1,161 @@
+/**
+ * Parcels for tests. `makeParcel` gives one of any size without content; `makeRealParcel` one whose body is a
+ * WriteRequest, encoded by the book (protobufjs on proto/, snappyjs), and `seriesIn` reads such a body again.
+ */
+import { fileURLToPath } from 'node:url';
+import protobuf from 'protobufjs';
+import snappyjs from 'snappyjs';
+import { Registry, Histogram } from 'prom-client';
+import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
+import { DestinationMetrics } from '../../src/counts.ts';
+import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/queue/parcel.ts';
+import type { Outcome } from '../../src/send/outcome.ts';
+
+/** A ledger that keeps no account; it remembers what each parcel was settled with. */
+export class OpenBook implements ParcelLedger {
+  readonly outcomes: Map<Parcel, Outcome> = new Map();
+  opened = 0;
+
+  open(): void {
+    this.opened += 1;
+  }
+
+  close(parcel: Parcel, outcome: Outcome): void {
+    this.outcomes.set(parcel, outcome);
+  }
+}
+
+export interface ParcelShape {
+  readonly key?: string;
+  readonly samples?: number;
+  readonly histograms?: number;
+  readonly exemplars?: number;
+  /** Compressed. */
+  readonly bytes?: number;
+  readonly maxTimestampMs?: number;
+  readonly arrivedAtMs?: number;
+  readonly queuedAtMs?: number;
+  readonly deadlineAtMs?: number;
+}
+
+export function makeParcel(shape: ParcelShape = {}, ledger: ParcelLedger = new OpenBook()): Parcel {
+  const bytes = shape.bytes ?? 10;
+  const contents: ParcelContents = {
+    lease: lend(Buffer.alloc(bytes)),
+    rawBytes: bytes * 4,
+    elementsAt: 1,
+    series: 1,
+    samples: shape.samples ?? 1,
+    histograms: shape.histograms ?? 0,
+    exemplars: shape.exemplars ?? 0,
+    metadata: 0,
+    maxTimestampMs: shape.maxTimestampMs ?? Number.NaN,
+    mergeKey: shape.key ?? '',
+  };
+  return new Parcel(contents, timesOf(shape), ledger);
+}
+
+const pool = new BufferPool(0);
+
+/** The same bytes as a parcel holds them. */
+function lend(body: Buffer): Lease {
+  const lease = pool.take(body.length);
+  lease.buffer.set(body);
+  return lease;
+}
+
+export interface TestSeries {
+  readonly name: string;
+  /** Timestamps in ms since the epoch; the value of a sample is 1. */
+  readonly timestamps: readonly number[];
+}
+
+/** @param series one sample each where only names are given */
+export function makeRealParcel(
+  series: readonly (string | TestSeries)[],
+  shape: ParcelShape = {},
+  ledger: ParcelLedger = new OpenBook(),
+): Parcel {
+  const full = series.map((each) => (typeof each === 'string' ? { name: each, timestamps: [1000] } : each));
+  const body = encodeBody(full);
+  const rawBytes = rawBytesOf(body);
+  const samples = full.reduce((sum, { timestamps }) => sum + timestamps.length, 0);
+  const contents: ParcelContents = {
+    lease: lend(body),
+    rawBytes,
+    elementsAt: varintLength(rawBytes),
+    series: full.length,
+    samples,
+    histograms: 0,
+    exemplars: 0,
+    metadata: 0,
+    maxTimestampMs: Math.max(...full.flatMap(({ timestamps }) => timestamps)),
+    mergeKey: shape.key ?? '',
+  };
+  return new Parcel(contents, timesOf(shape), ledger);
+}
+
+const root = protobuf.loadSync(fileURLToPath(new URL('../../proto/remote.proto', import.meta.url)));
+const writeRequest = root.lookupType('prometheus.WriteRequest');
+
+/** A snappy block of a WriteRequest. */
+export function encodeBody(series: readonly TestSeries[]): Buffer {
+  const message = writeRequest.fromObject({
+    timeseries: series.map(({ name, timestamps }) => ({
+      labels: [{ name: '__name__', value: name }],
+      samples: timestamps.map((timestamp) => ({ value: 1, timestamp })),
+    })),
+  });
+  return Buffer.from(snappyjs.compress(Buffer.from(writeRequest.encode(message).finish())));
+}
+
+/** Names and timestamps of the TimeSeries in a body, in their order. */
+export function seriesIn(body: Buffer): TestSeries[] {
+  const decoded = writeRequest.decode(snappyjs.uncompress(body));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- protobufjs types toObject() as a bare record; the fields are the schema's
+  const { timeseries } = writeRequest.toObject(decoded, { longs: Number, arrays: true }) as {
+    timeseries: { labels: { value: string }[]; samples: { timestamp: number }[] }[];
+  };
+  return timeseries.map(({ labels, samples }) => ({
+    name: labels[0]?.value ?? '',
+    timestamps: samples.map(({ timestamp }) => timestamp),
+  }));
+}
+
+export function namesIn(body: Buffer): string[] {
+  return seriesIn(body).map(({ name }) => name);
+}
+
+export function rawBytesOf(body: Buffer): number {
+  return snappyjs.uncompress(body).length;
+}
+
+/** Length of the varint that a snappy block starts with: 7 bits a byte. */
+export function varintLength(value: number): number {
+  let length = 1;
+  while (value >= 128 ** length) length += 1;
+  return length;
+}
+
+/** Counters of a destination, with histograms of their own registry. */
+export function makeDestinationMetrics(): DestinationMetrics {
+  const registry = new Registry();
+  const make = (name: string, labelNames: string[]): Histogram =>
+    new Histogram({ name, help: name, labelNames, registers: [registry] });
+  return new DestinationMetrics('default', 'http://upstream.example/api/v1/remote_write', {
+    delivery: make('delivery', ['remote_name', 'outcome']),
+    queueWait: make('queue_wait', ['remote_name']),
+    batchParcels: make('batch_parcels', ['remote_name']),
+    batchSamples: make('batch_samples', ['remote_name']),
+    sentBatch: make('sent_batch', ['remote_name', 'url']),
+  });
+}
+
+function timesOf(shape: ParcelShape): ParcelTimes {
+  const arrivedAtMs = shape.arrivedAtMs ?? 0;
+  return {
+    arrivedAtMs,
+    deadlineAtMs: shape.deadlineAtMs ?? arrivedAtMs + 25_000,
+    queuedAtMs: shape.queuedAtMs ?? arrivedAtMs,
+  };
+}

@@ -1,0 +1,127 @@
+/** The receiving end on loopback, with a destination that a test decides for. */
+import { request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { Kernel } from '../../src/codec/kernel.ts';
+import type { DestinationMetrics } from '../../src/counts.ts';
+import { Metrics } from '../../src/metrics.ts';
+import { Ledger } from '../../src/queue/ledger.ts';
+import type { Parcel } from '../../src/queue/parcel.ts';
+import { ByteBudget } from '../../src/receive/admission.ts';
+import { makeServer, type RoutedDestination } from '../../src/receive/server.ts';
+import { WriteRoute } from '../../src/receive/write-route.ts';
+import { DELIVERED } from '../../src/send/outcome.ts';
+import { makeDestinationMetrics, type TestSeries } from './parcels.ts';
+
+export const SERIES: readonly TestSeries[] = [{ name: 'up', timestamps: [1000, 2000] }];
+export const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
+export const MAX_BODY_BYTES = 100_000;
+export const MAX_INFLIGHT_BYTES = 150_000;
+
+export interface Receiver {
+  readonly port: number;
+  readonly budget: ByteBudget;
+  readonly metrics: Metrics;
+  readonly ledgerMetrics: DestinationMetrics;
+  readonly route: WriteRoute;
+  /** Parcels submitted, with the name of their destination. */
+  readonly submitted: { name: string; parcel: Parcel }[];
+  /** Faults of the proxy itself that were logged. */
+  readonly faults: unknown[];
+  /** Stops listening and resolves when every connection has ended. */
+  close: () => Promise<void>;
+  /** Cuts whatever is open. */
+  end: () => Promise<void>;
+}
+
+export interface ReceiverOptions {
+  /** What becomes of a parcel; delivered at once unless told otherwise. */
+  readonly submit?: (parcel: Parcel) => void;
+  readonly maxConnectionAgeMs?: number;
+  readonly maxInflightBytes?: number;
+}
+
+export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
+  const { submit = (parcel: Parcel): void => void parcel.trySettle(DELIVERED) } = options;
+  const budget = new ByteBudget(options.maxInflightBytes ?? MAX_INFLIGHT_BYTES);
+  const metrics = new Metrics({ version: 'test' });
+  const faults: unknown[] = [];
+  const route = new WriteRoute({
+    kernel: new Kernel({ maxBodyBytes: MAX_BODY_BYTES, maxDecodedBytes: 1 << 24 }),
+    budget,
+    pool: new BufferPool(1 << 20),
+    maxBodyBytes: MAX_BODY_BYTES,
+    metrics,
+    log: { error: (fields) => faults.push(fields) },
+    nowMs: () => performance.now(),
+    maxConnectionAgeMs: options.maxConnectionAgeMs ?? 0,
+    random: () => 0,
+  });
+  const submitted: Receiver['submitted'] = [];
+  const ledgerMetrics = makeDestinationMetrics();
+  const ledger = new Ledger(ledgerMetrics, () => performance.now());
+  const destination = (name: string, workspaceId: string | undefined): RoutedDestination => ({
+    name,
+    workspaceId,
+    ledger,
+    deliveryTimeoutMs: 25_000,
+    mergeKeyFor: (_sender, mergeKey) => mergeKey,
+    submit: (parcel) => {
+      submitted.push({ name, parcel });
+      submit(parcel);
+    },
+  });
+  const server = makeServer(
+    [destination('first', 'ws-1'), destination('second', 'ws-2'), destination('bare', undefined)],
+    route,
+  );
+  await server.listen({ host: '127.0.0.1', port: 0 });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a listening TCP server has an AddressInfo
+  const { port } = server.server.address() as AddressInfo;
+  return {
+    port,
+    budget,
+    metrics,
+    ledgerMetrics,
+    route,
+    submitted,
+    faults,
+    close: async () => {
+      await server.close();
+    },
+    end: async () => {
+      const closed = server.close();
+      server.server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+export interface PlainAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: string;
+}
+
+/** One request on a connection of its own. */
+export async function send(
+  port: number,
+  path: string,
+  body: Buffer | undefined,
+  headers: Record<string, string | number> = HEADERS,
+  method = 'POST',
+): Promise<PlainAnswer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text });
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
