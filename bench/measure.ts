@@ -1,0 +1,188 @@
+// One run: sink, tool and load as processes of their own; warm up, drain, measure, drain. CPU is read before the
+// measured load begins and after the tool has delivered all of it, so that who acknowledges early is charged for the rest.
+import { mkdtempSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BenchProcess } from './children.ts';
+import {
+  loadResult,
+  loadStarted,
+  sinkSnapshot,
+  sinkStarted,
+  type LoadCommand,
+  type LoadOptions,
+  type LoadResult,
+  type SinkCommand,
+  type SinkOptions,
+  type SinkSnapshot,
+} from './messages.ts';
+import { cpuSeconds, machineCpuSeconds, peakMemoryMb, resetPeakMemory } from './proc-stat.ts';
+import type { Row } from './rows.ts';
+import { UPSTREAM_PATH, type RunningTool, type Tool } from './tool.ts';
+
+export type Timing = { readonly warmUpMs: number; readonly measureMs: number };
+export type Certificate = { readonly keyFile: string; readonly certFile: string };
+
+export type Run = {
+  readonly requests: number;
+  readonly samples: number;
+  /** Requests without a 2xx, by status; empty in a clean run. */
+  readonly failed: Readonly<Record<string, number>>;
+  /** False when the tool had not delivered everything that it had acknowledged within the time allowed. */
+  readonly delivered: boolean;
+  /** From the first request to the last delivery. */
+  readonly seconds: number;
+  readonly samplesPerSecond: number;
+  readonly latencyMs: LoadResult['latencyMs'];
+  readonly upstreamRequests: number;
+  readonly upstreamBytes: number;
+  readonly samplesPerUpstreamRequest: number;
+  /** Of one core each, while the load ran. */
+  readonly loadCpuShare: number;
+  readonly sinkCpuShare: number;
+  /** Cores that the rest of the machine used meanwhile: a measurement wants this near 0. */
+  readonly otherCores: number;
+  /** Of the tool; undefined for the direct run, which has none. */
+  readonly tool: ToolCost | undefined;
+};
+
+export type ToolCost = {
+  readonly cpuSeconds: number;
+  readonly samplesPerCpuSecond: number;
+  readonly cpuSecondsPerMillion: number;
+  readonly peakMemoryMb: number;
+  readonly eventLoopP99Ms: number | undefined;
+};
+
+type Rig = {
+  readonly sink: BenchProcess<SinkCommand, SinkSnapshot>;
+  readonly load: BenchProcess<LoadCommand, LoadResult>;
+  readonly tool: RunningTool | undefined;
+};
+
+const DELIVERED_WITHIN_MS = 30_000;
+const POLL_MS = 200;
+
+/** Measures `tool` under a row's load; the load straight to the sink where it is undefined. Throws when nothing gets through. */
+export async function measureRun(
+  row: Row,
+  tool: Tool | undefined,
+  bodyFile: string,
+  certificate: Certificate | undefined,
+  timing: Timing,
+  directory: string,
+): Promise<Run> {
+  const stops: (() => Promise<void>)[] = [];
+  const runDirectory = mkdtempSync(path.join(directory, 'run-'));
+  try {
+    const rig = await startRig(row, tool, bodyFile, certificate, runDirectory, stops);
+    return await measure(rig, row, timing);
+  } finally {
+    for (const stop of stops.toReversed()) await stop();
+    rmSync(runDirectory, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+async function startRig(
+  row: Row,
+  tool: Tool | undefined,
+  bodyFile: string,
+  certificate: Certificate | undefined,
+  directory: string,
+  stops: (() => Promise<void>)[],
+): Promise<Rig> {
+  const sinkOptions: SinkOptions = {
+    requireSignature: tool?.signs ?? false,
+    ...(row.upstreamTls && certificate !== undefined ? { tls: certificate } : {}),
+  };
+  const { process: sink, first } = await BenchProcess.start<SinkCommand, SinkSnapshot, { port: number }>(
+    path.join(import.meta.dirname, 'sink.ts'),
+    sinkOptions,
+    { first: sinkStarted, answer: sinkSnapshot },
+  );
+  stops.push(() => sink.stop());
+  const caFile = row.upstreamTls ? certificate?.certFile : undefined;
+  const running = await tool?.start({ port: first.port, caFile, directory });
+  if (running !== undefined) stops.push(() => running.program.stop());
+  const loadOptions: LoadOptions = {
+    port: running?.port ?? first.port,
+    path: running?.path ?? UPSTREAM_PATH,
+    tls: running === undefined && row.upstreamTls,
+    bodyFile,
+  };
+  const { process: load } = await BenchProcess.start<LoadCommand, LoadResult, unknown>(
+    path.join(import.meta.dirname, 'load.ts'),
+    loadOptions,
+    { first: loadStarted, answer: loadResult },
+  );
+  stops.push(() => load.stop());
+  return { sink, load, tool: running };
+}
+
+async function measure(rig: Rig, row: Row, timing: Timing): Promise<Run> {
+  const { sink, load, tool } = rig;
+  // Flat out and without latency, whatever the row, so that every row measures code that is equally warm.
+  const warmUp = await load.ask({ durationMs: timing.warmUpMs }, timing.warmUpMs + 60_000);
+  if (warmUp.requests === 0) {
+    const statuses = JSON.stringify(warmUp.failed);
+    throw new Error(`no request got a 2xx (${statuses}); the tool's last words:\n${tool?.program.output() ?? ''}`);
+  }
+  const warm = await waitDelivered(tool, row, warmUp.samples);
+  if (tool !== undefined) resetPeakMemory(tool.program.pid);
+  await tool?.eventLoopP99Ms?.(); // begins the window anew
+  const sinkBefore = await sink.ask(tool === undefined ? 0 : row.upstreamLatencyMs);
+  const machineBefore = machineCpuSeconds();
+  const toolCpu = (): number => (tool === undefined ? 0 : cpuSeconds(tool.program.pid));
+  const cpuBefore = toolCpu();
+  const startedAt = performance.now();
+
+  const command = { durationMs: timing.measureMs, ratePerSecond: tool === undefined ? undefined : row.ratePerSecond };
+  const sent = await load.ask(command, timing.measureMs + 60_000);
+  const sinkAtEnd = await sink.ask('snapshot');
+  const ownCpu = toolCpu() - cpuBefore + sent.cpuSeconds + sinkAtEnd.cpuSeconds - sinkBefore.cpuSeconds;
+  const otherCpu = machineCpuSeconds() - machineBefore - ownCpu;
+  const delivered = await waitDelivered(tool, row, warmUp.samples + sent.samples);
+  const seconds = tool?.hasDelivered === undefined ? sent.elapsedMs / 1000 : (performance.now() - startedAt) / 1000;
+  const cpu = toolCpu() - cpuBefore;
+  const sinkAfter = await sink.ask('snapshot');
+
+  const upstreamRequests = sinkAfter.requests - sinkBefore.requests;
+  const unsigned = sinkAfter.unsigned + sinkAfter.malformed;
+  return {
+    requests: sent.requests,
+    samples: sent.samples,
+    failed: { ...sent.failed, ...(unsigned > 0 ? { 'unsigned or malformed upstream': unsigned } : {}) },
+    delivered: warm && delivered,
+    seconds,
+    samplesPerSecond: sent.samples / seconds,
+    latencyMs: sent.latencyMs,
+    upstreamRequests,
+    upstreamBytes: sinkAfter.bodyBytes - sinkBefore.bodyBytes,
+    samplesPerUpstreamRequest: sent.samples / upstreamRequests,
+    loadCpuShare: sent.cpuSeconds / (sent.elapsedMs / 1000),
+    sinkCpuShare: (sinkAtEnd.cpuSeconds - sinkBefore.cpuSeconds) / (sent.elapsedMs / 1000),
+    otherCores: otherCpu / (sent.elapsedMs / 1000),
+    tool: tool === undefined ? undefined : await toolCost(tool, cpu, sent.samples),
+  };
+}
+
+async function toolCost(tool: RunningTool, cpu: number, samples: number): Promise<ToolCost> {
+  return {
+    cpuSeconds: cpu,
+    samplesPerCpuSecond: samples / cpu,
+    cpuSecondsPerMillion: (cpu / samples) * 1e6,
+    peakMemoryMb: peakMemoryMb(tool.program.pid),
+    eventLoopP99Ms: await tool.eventLoopP99Ms?.(),
+  };
+}
+
+/** At once for a tool whose 2xx means delivered; false when the others do not get there in time. */
+async function waitDelivered(tool: RunningTool | undefined, row: Row, samples: number): Promise<boolean> {
+  if (tool?.hasDelivered === undefined) return true;
+  const deadline = performance.now() + DELIVERED_WITHIN_MS;
+  while (!(await tool.hasDelivered(samples, samples / row.samplesPerSeries))) {
+    if (performance.now() > deadline || tool.program.exited) return false;
+    await sleep(POLL_MS);
+  }
+  return true;
+}

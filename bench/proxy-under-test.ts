@@ -1,0 +1,72 @@
+// amp-write-proxy itself, as a user starts it: `node src/main.ts --config FILE`, every setting but addresses, region
+// and keys at its default.
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { startProgram } from './children.ts';
+import {
+  ACCESS_KEY,
+  freePort,
+  REGION,
+  scrape,
+  SECRET_KEY,
+  sumMetric,
+  upstreamUrl,
+  waitReady,
+  type Tool,
+} from './tool.ts';
+
+export const OURS = 'amp-write-proxy';
+
+/** `root` is the checkout to measure; its `src/main.ts` is run by this process's own node. */
+export function proxyUnderTest(root: string, name: string = OURS): Tool {
+  return {
+    name,
+    signs: true,
+    note: 'decodes, joins, signs; answers after the upstream has; defaults',
+    async start(upstream) {
+      const port = await freePort();
+      const adminPort = await freePort();
+      const configFile = path.join(upstream.directory, 'amp-write-proxy.yaml');
+      writeFileSync(configFile, configuration(port, adminPort, upstreamUrl(upstream), upstream.caFile));
+      const program = startProgram(
+        process.execPath,
+        [path.join(root, 'src', 'main.ts'), '--config', configFile],
+        { PATH: process.env['PATH'], NODE_ENV: 'production' },
+        root,
+      );
+      const admin = `http://127.0.0.1:${adminPort}`;
+      await waitReady(program, `${admin}/-/ready`);
+      return {
+        program,
+        port,
+        path: '/api/v1/write',
+        async eventLoopP99Ms() {
+          const exposition = await scrape(`${admin}/metrics`).catch(() => '');
+          const seconds =
+            sumMetric(exposition, 'nodejs_eventloop_lag_p99_seconds') ??
+            sumMetric(exposition, 'amp_write_proxy_nodejs_eventloop_lag_p99_seconds');
+          return seconds === undefined ? undefined : seconds * 1000;
+        },
+      };
+    },
+  };
+}
+
+function configuration(port: number, adminPort: number, url: string, caFile: string | undefined): string {
+  return [
+    'server:',
+    `  listen: 127.0.0.1:${port}`,
+    `  admin_listen: 127.0.0.1:${adminPort}`,
+    'remote_write:',
+    '  - name: default',
+    `    url: ${url}`,
+    '    sigv4:',
+    `      region: ${REGION}`,
+    `      access_key: ${ACCESS_KEY}`,
+    `      secret_key: ${SECRET_KEY}`,
+    ...(caFile === undefined ? [] : ['    tls_config:', `      ca_file: ${caFile}`]),
+    'log:',
+    '  level: warn',
+    '',
+  ].join('\n');
+}
