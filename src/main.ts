@@ -71,7 +71,13 @@ async function tryLoad(file: string): Promise<LoadedConfig | undefined> {
 async function serve({ config, warnings }: LoadedConfig): Promise<number> {
   const log = makeLog(config.log);
   for (const warning of warnings) log.warn({}, warning);
-  const pipeline = new Pipeline(config, log, { version: packageJson.version });
+  let pipeline;
+  try {
+    pipeline = new Pipeline(config, log, { version: packageJson.version });
+  } catch (error) {
+    log.error({ error: error instanceof Error ? error.message : String(error) }, 'cannot start');
+    return 1;
+  }
   const signal = new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);

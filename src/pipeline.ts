@@ -12,7 +12,10 @@ import type { Log } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { makeAdminServer, type Readiness } from './receive/admin.ts';
 import { ByteBudget } from './receive/admission.ts';
+import { Authenticator } from './receive/auth.ts';
+import { drainServer } from './receive/drain.ts';
 import { makeServer } from './receive/server.ts';
+import { ServerTls, type TlsConfig } from './receive/tls.ts';
 import { WriteRoute } from './receive/write-route.ts';
 
 /** How often deadlines are looked at; a sender is answered up to this much before its deadline. */
@@ -28,6 +31,8 @@ export class Pipeline {
   readonly #log: Log;
   readonly #destinations: readonly [DestinationRooms, ...DestinationRooms[]];
   readonly #route: WriteRoute;
+  readonly #tls: ServerTls | undefined;
+  readonly #auth: Authenticator | undefined;
   readonly #sweep: NodeJS.Timeout;
   #draining = false;
 
@@ -44,11 +49,14 @@ export class Pipeline {
     const rooms = (entry: RemoteWriteConfig): DestinationRooms =>
       new DestinationRooms(entry, kernel, pool, metrics, log);
     this.#destinations = [rooms(first), ...others.map(rooms)];
+    this.#tls = server.tls === undefined ? undefined : new ServerTls(requireFiles(server.tls), log);
+    this.#auth = server.auth === undefined ? undefined : new Authenticator(server.auth, log);
     this.#route = new WriteRoute({
       kernel,
       budget,
       pool,
       maxBodyBytes: limits.max_body_bytes,
+      auth: this.#auth,
       metrics,
       log,
       nowMs: monotonicMs,
@@ -56,7 +64,7 @@ export class Pipeline {
       random: Math.random,
     });
     metrics.exposeInflight(budget);
-    this.server = makeServer(this.#destinations, this.#route);
+    this.server = makeServer(this.#destinations, this.#route, this.#tls);
     this.admin = makeAdminServer(metrics.registry, () => this.readiness());
     this.#sweep = setInterval(() => {
       for (const destination of this.#destinations) destination.sweep(monotonicMs() + SWEEP_MS);
@@ -88,23 +96,24 @@ export class Pipeline {
     const timeoutMs = this.#config.server.shutdown_timeout;
     this.#log.info({ pending: this.#pending(), timeoutMs }, 'draining');
     for (const destination of this.#destinations) destination.drain();
-    const closed = this.server.close();
-    const timer = setTimeout(() => void this.#refuseRest(), Math.max(0, timeoutMs - ANSWER_MS));
-    await closed;
-    clearTimeout(timer);
+    const timer = setTimeout(() => this.#refuseRest(), Math.max(0, timeoutMs - ANSWER_MS));
+    await drainServer(this.server.server, Math.min(IDLE_MS, timeoutMs / 4), () => this.#pending());
     await this.close();
+    clearTimeout(timer);
   }
 
   /** Ends at once: what is pending is refused. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
+    this.#auth?.stop();
+    this.#tls?.stop();
     await Promise.all(this.#destinations.map(async (destination) => destination.close()));
     await Promise.all([this.server.close(), this.admin.close()]);
   }
 
-  async #refuseRest(): Promise<void> {
-    this.#log.warn({ pending: this.#pending() }, 'shutdown_timeout is over; what is left is refused');
-    await Promise.all(this.#destinations.map(async (destination) => destination.close()));
+  #refuseRest(): void {
+    this.#log.warn({ pending: this.#pending() }, 'shutdown_timeout is nearly over; what is left is refused');
+    for (const destination of this.#destinations) void destination.close();
     setTimeout(() => this.server.server.closeAllConnections(), ANSWER_MS / 2).unref();
   }
 
@@ -115,3 +124,11 @@ export class Pipeline {
 
 /** Of `shutdown_timeout`, what is kept for writing the last answers. */
 const ANSWER_MS = 1_000;
+/** How long an idle connection may carry one more request: Prometheus sends what it has after 5 s at the latest. */
+const IDLE_MS = 5_000;
+
+/** The rules of the configuration have seen to it that both are there. */
+function requireFiles({ cert_file, key_file, client_ca_file }: NonNullable<Config['server']['tls']>): TlsConfig {
+  if (cert_file === undefined || key_file === undefined) throw new Error('server.tls without cert_file and key_file');
+  return { cert_file, key_file, client_ca_file };
+}

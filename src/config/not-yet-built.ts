@@ -7,18 +7,6 @@ import type { ServerConfig } from './schema.ts';
 
 export function refuseNotYetBuilt(server: ServerConfig, isSound: (path: KeyPath) => boolean): Problem[] {
   const problems: Problem[] = [];
-  if (server.tls !== undefined && isSound(['server', 'tls'])) {
-    problems.push({
-      path: ['server', 'tls'],
-      message: 'is not yet built; remove it, and end TLS before the proxy where it is needed',
-    });
-  }
-  if (server.auth !== undefined && isSound(['server', 'auth'])) {
-    problems.push({
-      path: ['server', 'auth'],
-      message: 'is not yet built; remove it, and let only the senders reach the port (a NetworkPolicy)',
-    });
-  }
   if (server.workers !== 1 && isSound(['server', 'workers'])) {
     problems.push({
       path: ['server', 'workers'],

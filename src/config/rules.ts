@@ -52,6 +52,16 @@ function serverRules({ server, remote_write: entries }: ParsedConfig, context: R
       message: 'needs both cert_file and key_file; give both, or neither',
     });
   }
+  if (
+    server.auth !== undefined &&
+    server.auth.bearer_token_file === undefined &&
+    server.auth.basic_auth_file === undefined
+  ) {
+    findings.problems.push({
+      path: ['server', 'auth'],
+      message: 'names no file; give bearer_token_file or basic_auth_file, or remove it',
+    });
+  }
   if (server.auth?.bearer_token_file !== undefined && server.auth.basic_auth_file !== undefined) {
     findings.problems.push({
       path: ['server', 'auth'],

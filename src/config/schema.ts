@@ -17,7 +17,7 @@ const NOT_WORKERS = 'is not a number of processes; write a whole number from 1, 
 
 const serverTlsSchema = z.strictObject(
   {
-    cert_file: optionalText('Certificate chain, PEM; read again when it changes.'),
+    cert_file: optionalText('Certificate chain, PEM; this and the other files are read again when they change.'),
     key_file: optionalText('Its private key, PEM.'),
     client_ca_file: optionalText('Senders must show a certificate of this authority.'),
   },
@@ -26,8 +26,12 @@ const serverTlsSchema = z.strictObject(
 
 const serverAuthSchema = z.strictObject(
   {
-    bearer_token_file: optionalText('Senders must send this token.'),
-    basic_auth_file: optionalText('Lines of name:hash; senders must send one of these names and its password.'),
+    bearer_token_file: optionalText(
+      'Senders must send the token in this file (authorization: {credentials_file: ...} in Prometheus).',
+    ),
+    basic_auth_file: optionalText(
+      'Lines of name:hash, bcrypt (htpasswd -B) or scrypt ($scrypt$ln=...); senders must send one of these names and its password.',
+    ),
   },
   SECTION,
 );
@@ -54,8 +58,10 @@ const serverSchema = z.strictObject(
       'How long in-flight work may take after SIGTERM: delivery_timeout (25s) and 5s to answer. ' +
         "Keep the pod's terminationGracePeriodSeconds above it.",
     ),
-    tls: serverTlsSchema.optional().meta({ description: 'TLS for senders. Not yet built: refused when set.' }),
-    auth: serverAuthSchema.optional().meta({ description: 'Who may send. Not yet built: refused when set.' }),
+    tls: serverTlsSchema.optional().meta({ description: 'TLS for senders; plain HTTP when not set.' }),
+    auth: serverAuthSchema
+      .optional()
+      .meta({ description: 'Who may send; everybody who reaches the port when not set.' }),
   },
   SECTION,
 );

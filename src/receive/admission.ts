@@ -61,6 +61,18 @@ export function assertBodySize(bytes: number, maxBodyBytes: number): void {
   );
 }
 
+/** One sender (an address) and the bytes it holds. */
+export interface Holder {
+  heldBytes: number;
+}
+
+/**
+ * A sender may hold up to this many times what is left free: one alone three quarters of the whole, two that flood three
+ * sevenths each, and whatever they do, some is left for the next (dynamic thresholds, as switches share their buffers:
+ * Choudhury and Hahne, 1998).
+ */
+const SHARE_OF_FREE = 3;
+
 /** Bytes held from admission to outcome. */
 export class ByteBudget {
   readonly limitBytes: number;
@@ -74,22 +86,30 @@ export class ByteBudget {
     return this.#usedBytes;
   }
 
-  tryReserve(bytes: number): boolean {
-    if (this.#usedBytes + bytes > this.limitBytes) return false;
+  /** Throws OVER_INFLIGHT_BYTES when the budget, or the sender's share of it, is used up. */
+  reserve(bytes: number, holder: Holder): void {
+    const freeBytes = this.limitBytes - this.#usedBytes - bytes;
+    const heldBytes = holder.heldBytes + bytes;
+    if (freeBytes < 0) throw overBudget(`requests of ${megabytes(this.#usedBytes)} are being held`, this.limitBytes);
+    // A sender's only request is never too much for its share.
+    if (holder.heldBytes > 0 && heldBytes > SHARE_OF_FREE * freeBytes) {
+      const held = `this sender's requests of ${megabytes(holder.heldBytes)} are its share of what is being held`;
+      throw overBudget(held, this.limitBytes);
+    }
     this.#usedBytes += bytes;
-    return true;
+    holder.heldBytes = heldBytes;
   }
 
-  release(bytes: number): void {
+  release(bytes: number, holder: Holder): void {
     this.#usedBytes -= bytes;
+    holder.heldBytes -= bytes;
   }
 }
 
-export function overBudget(budget: ByteBudget): RequestError {
+function overBudget(held: string, limitBytes: number): RequestError {
   return new RequestError(
     'OVER_INFLIGHT_BYTES',
-    `requests of ${megabytes(budget.usedBytes)} are being held, and limits.max_inflight_bytes is ` +
-      `${formatSize(budget.limitBytes)}; send again later`,
+    `${held}, and limits.max_inflight_bytes is ${formatSize(limitBytes)}; send again later`,
   );
 }
 

@@ -6,25 +6,27 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
-import { assertBodySize, overBudget, type ByteBudget } from './admission.ts';
+import { assertBodySize, type ByteBudget, type Holder } from './admission.ts';
 
-/** One reservation, given back once whatever happens. */
+/** What one request holds of the budget, given back once whatever happens. */
 export class Reservation {
   readonly #budget: ByteBudget;
+  readonly #holder: Holder;
   #bytes = 0;
 
-  constructor(budget: ByteBudget) {
+  constructor(budget: ByteBudget, holder: Holder) {
     this.#budget = budget;
+    this.#holder = holder;
   }
 
   /** Throws OVER_INFLIGHT_BYTES. */
   grow(bytes: number): void {
-    if (!this.#budget.tryReserve(bytes)) throw overBudget(this.#budget);
+    this.#budget.reserve(bytes, this.#holder);
     this.#bytes += bytes;
   }
 
   release(): void {
-    this.#budget.release(this.#bytes);
+    this.#budget.release(this.#bytes, this.#holder);
     this.#bytes = 0;
   }
 }

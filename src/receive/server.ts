@@ -5,8 +5,11 @@
  *     POST /api/v1/write/NAME                         the entry of that name
  *     POST /workspaces/WS/api/v1/remote_write         the entry whose URL names the workspace WS
  */
+import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import fastify, { type FastifyInstance, type FastifyRequest, type RouteShorthandOptions } from 'fastify';
 import { answerText } from './linger.ts';
+import type { ServerTls } from './tls.ts';
 import type { Destination, WriteRoute } from './write-route.ts';
 
 export interface RoutedDestination extends Destination {
@@ -26,15 +29,22 @@ const MAX_CONNECTIONS = 20_000;
 export function makeServer(
   destinations: readonly [RoutedDestination, ...RoutedDestination[]],
   route: WriteRoute,
+  tls?: ServerTls,
 ): FastifyInstance {
-  const server = fastify({
+  const limits = { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS, noDelay: true };
+  const server: FastifyInstance = fastify({
     logger: false,
     requestIdHeader: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: false,
     return503OnClosing: false,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS, noDelay: true },
+    serverFactory: (handler) => {
+      if (tls === undefined) return createServer(limits, handler);
+      const secure = createSecureServer({ ...limits, ...tls.options }, handler);
+      tls.onChange((material) => secure.setSecureContext(material));
+      return secure;
+    },
   });
   server.server.maxConnections = MAX_CONNECTIONS;
   // No body is Fastify's to read, of unknown routes neither.

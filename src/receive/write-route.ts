@@ -14,7 +14,8 @@ import { RequestError } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import { Parcel, type ParcelLedger } from '../queue/parcel.ts';
 import { httpAnswer, type HttpAnswer } from '../send/outcome.ts';
-import { assertRemoteWrite1, type ByteBudget } from './admission.ts';
+import { assertRemoteWrite1, type ByteBudget, type Holder } from './admission.ts';
+import type { Authenticator, AuthResult } from './auth.ts';
 import { readBody, Reservation } from './body.ts';
 import { answerText } from './linger.ts';
 
@@ -35,6 +36,8 @@ export interface WriteRouteRooms {
   /** Where bodies are read into. */
   readonly pool: BufferPool;
   readonly maxBodyBytes: number;
+  /** Who may send; everybody without one. */
+  readonly auth?: Authenticator | undefined;
   readonly metrics: Metrics;
   readonly log: { error(fields: object, message: string): void };
   /** Monotonic clock, ms. */
@@ -44,15 +47,22 @@ export interface WriteRouteRooms {
   readonly random: () => number;
 }
 
+/** All connections of one address. */
+interface SenderAddress extends Holder {
+  readonly address: string;
+  connections: number;
+}
+
 /** What is remembered of a sender's connection. */
 interface Connection extends Visitor {
-  readonly address: string;
+  readonly sender: SenderAddress;
   readonly closeAfterMs: number;
 }
 
 export class WriteRoute {
   readonly #rooms: WriteRouteRooms;
   readonly #connections = new WeakMap<Socket, Connection>();
+  readonly #senders = new Map<string, SenderAddress>();
   #draining = false;
 
   constructor(rooms: WriteRouteRooms) {
@@ -65,11 +75,43 @@ export class WriteRoute {
   }
 
   handle(request: IncomingMessage, response: ServerResponse, destination: Destination): void {
-    const { budget, maxBodyBytes, nowMs, pool } = this.#rooms;
+    const { nowMs, auth } = this.#rooms;
     const arrivedAtMs = nowMs();
     const connection = this.#connection(request.socket, arrivedAtMs);
     if (arrivedAtMs > connection.closeAfterMs) response.shouldKeepAlive = false;
-    const reservation = new Reservation(budget);
+    const arrival: Arrival = { request, response, destination, connection, arrivedAtMs };
+    const allowed = auth === undefined ? 'allowed' : auth.tryCheck(request.headers.authorization, arrivedAtMs);
+    if (allowed === 'allowed') this.#admit(arrival);
+    else if (allowed !== undefined || auth === undefined) this.#turnAway(arrival, 'refused');
+    else void this.#authenticate(auth, arrival);
+  }
+
+  async #authenticate(auth: Authenticator, arrival: Arrival): Promise<void> {
+    let result: AuthResult = 'busy';
+    try {
+      result = await auth.check(arrival.request.headers.authorization, arrival.arrivedAtMs);
+    } catch (error) {
+      this.#rooms.log.error({ error: messageOf(error) }, 'a password could not be checked');
+    }
+    if (result === 'allowed') this.#admit(arrival);
+    else this.#turnAway(arrival, result);
+  }
+
+  #turnAway({ request, response, destination }: Arrival, result: 'refused' | 'busy'): void {
+    const status = result === 'busy' ? 503 : 401;
+    this.#rooms.metrics.countRequest(destination.name, status);
+    if (response.destroyed) return;
+    if (result === 'busy') answerText(request, response, 503, 'too many logins at once', { 'retry-after': 1 });
+    else {
+      const scheme = this.#rooms.auth?.scheme ?? 'Basic';
+      const message = 'server.auth of the proxy does not know this sender; check the authorization of its remote_write';
+      answerText(request, response, 401, message, { 'www-authenticate': `${scheme} realm="amp-write-proxy"` });
+    }
+  }
+
+  #admit({ request, response, destination, connection, arrivedAtMs }: Arrival): void {
+    const { budget, maxBodyBytes, pool } = this.#rooms;
+    const reservation = new Reservation(budget, connection.sender);
     response.once('close', () => reservation.release());
     try {
       assertRemoteWrite1(request.headers);
@@ -100,7 +142,8 @@ export class WriteRoute {
     });
   }
 
-  #makeParcel(body: Lease, destination: Destination, { address }: Connection, arrivedAtMs: number): Parcel {
+  #makeParcel(body: Lease, destination: Destination, { sender }: Connection, arrivedAtMs: number): Parcel {
+    const { address } = sender;
     const contents = decodeWriteRequest(this.#rooms.kernel, body);
     const queuedAtMs = this.#rooms.nowMs();
     contents.mergeKey = destination.mergeKeyFor(address, contents.mergeKey, queuedAtMs);
@@ -143,11 +186,34 @@ export class WriteRoute {
       const { maxConnectionAgeMs, random } = this.#rooms;
       // Up to a tenth earlier, so that connections made together do not end together.
       const ageMs = maxConnectionAgeMs === 0 ? Infinity : maxConnectionAgeMs * (1 - 0.1 * random());
-      connection = { window: 0, address: socket.remoteAddress ?? '', closeAfterMs: nowMs + ageMs };
+      connection = { window: 0, sender: this.#sender(socket), closeAfterMs: nowMs + ageMs };
       this.#connections.set(socket, connection);
     }
     return connection;
   }
+
+  /** Kept for as long as the address has a connection. */
+  #sender(socket: Socket): SenderAddress {
+    const address = socket.remoteAddress ?? '';
+    const sender = this.#senders.get(address) ?? { address, connections: 0, heldBytes: 0 };
+    this.#senders.set(address, sender);
+    sender.connections += 1;
+    socket.once('close', () => {
+      sender.connections -= 1;
+      if (sender.connections === 0) this.#senders.delete(address);
+    });
+    return sender;
+  }
+}
+
+/** A request that has come in. */
+interface Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly destination: Destination;
+  readonly connection: Connection;
+  /** Monotonic clock, ms. */
+  readonly arrivedAtMs: number;
 }
 
 const SENDER_GONE = { kind: 'refused', reason: 'sender_gone', message: 'the sender closed its connection' } as const;

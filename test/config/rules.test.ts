@@ -126,11 +126,6 @@ describe('contradictory settings', () => {
 
 describe('what is not yet built', () => {
   test.each([
-    ['tls: {cert_file: c, key_file: k}', 'server.tls is not yet built; remove it, and end TLS before the proxy'],
-    [
-      'auth: {bearer_token_file: t}',
-      'server.auth is not yet built; remove it, and let only the senders reach the port',
-    ],
     ['workers: 4', 'server.workers 4 is not yet built, only 1 is; remove it, and run more replicas'],
     ['workers: auto', 'server.workers auto is not yet built, only 1 is; remove it, and run more replicas'],
   ])('%s is refused as such', (settings, message) => {

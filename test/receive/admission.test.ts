@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { RequestError } from '../../src/errors.ts';
-import { assertBodySize, assertRemoteWrite1, ByteBudget, overBudget } from '../../src/receive/admission.ts';
+import { assertBodySize, assertRemoteWrite1, ByteBudget } from '../../src/receive/admission.ts';
 
 const TYPE = 'application/x-protobuf';
 
@@ -68,21 +68,43 @@ test('a body of the limit is accepted, and of one byte more refused with what to
   expect(error.message).toContain('limits.max_body_bytes (10MiB)');
 });
 
+const over = (reserve: () => void): boolean => {
+  try {
+    reserve();
+    return false;
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'OVER_INFLIGHT_BYTES', httpStatus: 503 });
+    expect(String(error)).toContain('limits.max_inflight_bytes');
+    return true;
+  }
+};
+
 test('the budget is never exceeded and can be filled exactly', () => {
   const budget = new ByteBudget(100);
-  expect([budget.tryReserve(60), budget.tryReserve(41), budget.tryReserve(40), budget.tryReserve(1)]).toEqual([
-    true,
-    false,
-    true,
-    false,
-  ]);
-  budget.release(60);
-  expect(budget.usedBytes).toBe(40);
-  expect(budget.tryReserve(60)).toBe(true);
+  const [first, second, third] = [{ heldBytes: 0 }, { heldBytes: 0 }, { heldBytes: 0 }];
+  expect([over(() => budget.reserve(60, first)), over(() => budget.reserve(41, second))]).toEqual([false, true]);
+  expect([over(() => budget.reserve(40, second)), over(() => budget.reserve(1, third))]).toEqual([false, true]);
+  budget.release(60, first);
+  expect([budget.usedBytes, first.heldBytes, second.heldBytes]).toEqual([40, 0, 40]);
+  expect(over(() => budget.reserve(60, third))).toBe(false);
 });
 
-test('over the budget is 503, for the sender to come again', () => {
-  const error = overBudget(new ByteBudget(100));
-  expect(error.httpStatus).toBe(503);
-  expect(error.message).toContain('limits.max_inflight_bytes');
+test('a sender alone gets three quarters of the budget, so that the next one finds something', () => {
+  const budget = new ByteBudget(1000);
+  const flood = { heldBytes: 0 };
+  let taken = 0;
+  while (!over(() => budget.reserve(10, flood))) taken += 10;
+  expect(taken).toBe(750);
+  expect(over(() => budget.reserve(250, { heldBytes: 0 }))).toBe(false);
+});
+
+test('however many flood, a sender that holds nothing may have what is left', () => {
+  const budget = new ByteBudget(10_000);
+  for (let index = 0; index < 5; index += 1) {
+    const flood = { heldBytes: 0 };
+    while (!over(() => budget.reserve(10, flood)));
+  }
+  const left = budget.limitBytes - budget.usedBytes;
+  expect(left).toBeGreaterThan(0);
+  expect(over(() => budget.reserve(left, { heldBytes: 0 }))).toBe(false);
 });

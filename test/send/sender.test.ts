@@ -136,6 +136,12 @@ test('400 on a single parcel is its own and is not sent again', async () => {
   expect(rig.upstream.requests).toHaveLength(1);
 });
 
+test('what the upstream said to one sender is not kept for the refusals of others', async () => {
+  const rig = await makeRig(judge(() => [400, 'series secret_of_one_tenant is out of order']));
+  await deliver(rig, [parcelOf(['a'])]);
+  expect(rig.metrics.lastFailure).not.toContain('secret_of_one_tenant');
+});
+
 test('a 400 that another parcel of the batch earned is not told to the last one left', async () => {
   const bad = parcelOf(['bad']);
   const good = parcelOf(['good']);

@@ -1,0 +1,54 @@
+/**
+ * TLS for senders: certificate, key and the authority of client certificates, read again when they change. Connections
+ * that are open keep what they were made with.
+ */
+import { createSecureContext } from 'node:tls';
+import { watchFiles, type WatchLog } from './watched-file.ts';
+
+export interface TlsConfig {
+  readonly cert_file: string;
+  readonly key_file: string;
+  readonly client_ca_file?: string | undefined;
+}
+
+export interface TlsMaterial {
+  cert: string;
+  key: string;
+  ca?: string;
+}
+
+export class ServerTls {
+  readonly #config: TlsConfig;
+  readonly #stop: () => void;
+  #material: TlsMaterial = { cert: '', key: '' };
+  #changed: ((material: TlsMaterial) => void) | undefined;
+
+  /** Throws when a file cannot be read or certificate and key do not belong together. */
+  constructor(config: TlsConfig, log: WatchLog) {
+    this.#config = config;
+    const { cert_file: cert, key_file: key, client_ca_file: ca } = config;
+    this.#stop = watchFiles(ca === undefined ? [cert, key] : [cert, key, ca], (contents) => this.#use(contents), log);
+  }
+
+  /** For https.createServer. */
+  get options(): TlsMaterial & { requestCert: boolean; rejectUnauthorized: boolean; minVersion: 'TLSv1.2' } {
+    const wantsClients = this.#config.client_ca_file !== undefined;
+    return { ...this.#material, requestCert: wantsClients, rejectUnauthorized: wantsClients, minVersion: 'TLSv1.2' };
+  }
+
+  /** `changed` gets what new connections are to use from then on. */
+  onChange(changed: (material: TlsMaterial) => void): void {
+    this.#changed = changed;
+  }
+
+  stop(): void {
+    this.#stop();
+  }
+
+  #use([cert = '', key = '', ca]: string[]): void {
+    const material: TlsMaterial = ca === undefined ? { cert, key } : { cert, key, ca };
+    createSecureContext(material); // throws where they do not fit
+    this.#material = material;
+    this.#changed?.(material);
+  }
+}
