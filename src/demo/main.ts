@@ -19,7 +19,7 @@ Starts a stand-in for AMP, the proxy and eight senders on loopback, and shows wh
   --help
 `;
 
-async function main(args: string[]): Promise<number> {
+export async function main(args: string[]): Promise<number> {
   let values;
   try {
     const options = { seconds: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } } as const;
@@ -146,4 +146,4 @@ function isStored(store: SampleStore, { labels, timestamp }: Acknowledged): bool
   return store.findSampleAt(series, time) !== undefined;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -26,7 +26,7 @@ A stand-in for Amazon Managed Service for Prometheus and AWS STS on 127.0.0.1.
   --help
 `;
 
-async function main(args: string[]): Promise<number> {
+export async function main(args: string[]): Promise<number> {
   let values;
   try {
     ({ values } = parseArgs({
@@ -121,4 +121,4 @@ Container credentials: ${sandbox.containerCredentialsUrl}
 Stop with Ctrl-C.`;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+/**
+ * `amp-write-proxy COMMAND`: the proxy (`serve`, also without a command), and what stands beside it. A command is loaded
+ * when it is asked for, since the sandbox and the demo need packages that an installation for production leaves out.
+ */
+const USAGE = `Usage: amp-write-proxy [COMMAND] [options]
+
+  serve      the proxy (default): --config FILE
+  sandbox    a stand-in for AMP and STS on loopback
+  demo       sandbox, proxy and senders on loopback
+
+amp-write-proxy COMMAND --help tells the options.
+`;
+
+type Command = (args: string[]) => Promise<number>;
+
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./main.ts')).main,
+  sandbox: async () => (await import('./sandbox/main.ts')).main,
+  demo: async () => (await import('./demo/main.ts')).main,
+};
+
+async function run(args: string[]): Promise<number> {
+  const [first = ''] = args;
+  if (first === '' || first === '--help' || first === '-h' || first === 'help') {
+    process.stdout.write(USAGE);
+    return first === '' ? 2 : 0;
+  }
+  if (first.startsWith('-')) return runCommand('serve', args);
+  return runCommand(first, args.slice(1));
+}
+
+async function runCommand(name: string, args: string[]): Promise<number> {
+  const load = COMMANDS[name];
+  if (load === undefined) {
+    process.stderr.write(`there is no command ${JSON.stringify(name)}\n\n${USAGE}`);
+    return 2;
+  }
+  let command: Command;
+  try {
+    command = await load();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+    process.stderr.write(`${name} needs packages that are not installed here: run npm ci (${error.message})\n`);
+    return 1;
+  }
+  return command(args);
+}
+
+process.exitCode = await run(process.argv.slice(2));
