@@ -95,7 +95,6 @@ export class DestinationMetrics {
 export class CredentialsMetrics {
   /** Seconds since the epoch; 0 while unknown or without expiry. */
   expirationSeconds = 0;
-  valid = false;
   success = 0;
   failure = 0;
   lastDurationSeconds = 0;
@@ -107,7 +106,6 @@ export class CredentialsMetrics {
       return;
     }
     this.success += 1;
-    this.valid = true;
     this.expirationSeconds = expiration === undefined ? 0 : expiration.getTime() / 1000;
   }
 }

@@ -39,6 +39,7 @@ export class DestinationRooms implements RoutedDestination {
   readonly credentials: Credentials;
   readonly #company = new Company();
   readonly #apart = new Apart();
+  readonly #log: Log;
   readonly #breaker: Breaker;
   readonly #limit: ShardLimit;
   readonly #metrics: DestinationMetrics;
@@ -49,7 +50,9 @@ export class DestinationRooms implements RoutedDestination {
   readonly #upstream: Upstream;
   #draining = false;
 
-  constructor(entry: RemoteWriteConfig, kernel: Kernel, pool: BufferPool, metrics: Metrics, log: Log) {
+  constructor(entry: RemoteWriteConfig, kernel: Kernel, pool: BufferPool, metrics: Metrics, parentLog: Log) {
+    const log = parentLog.child({ remote_name: entry.name });
+    this.#log = log;
     const url = new URL(entry.url);
     const { queue_config: queue, sigv4, tls_config: tls } = entry;
     this.name = entry.name;
@@ -57,7 +60,7 @@ export class DestinationRooms implements RoutedDestination {
     this.deliveryTimeoutMs = queue.delivery_timeout;
     this.#metrics = metrics.addDestination(entry.name, entry.url);
     this.#ledger = new Ledger(this.#metrics, monotonicMs);
-    this.#breaker = new Breaker(() => this.#refuseWhileDown(log));
+    this.#breaker = new Breaker(() => this.#refuseWhileDown());
     this.#limit = new ShardLimit(queue.min_shards, queue.max_shards);
 
     // queue: what may wait is what all shards may hold.
@@ -126,6 +129,7 @@ export class DestinationRooms implements RoutedDestination {
         queuedKeys: () => this.#queue.keys,
         queueCapacity: () => this.#queue.capacity,
         clockSkewMs: () => clock.skewMs,
+        credentialsValid: () => (this.credentials.tryCurrent() === undefined ? 0 : 1),
       },
     );
   }
@@ -194,16 +198,20 @@ export class DestinationRooms implements RoutedDestination {
     if (verdict.kind === 'unauthorized' || (verdict.kind === 'retry' && verdict.down)) {
       this.#breaker.failed(monotonicMs());
     } else {
+      if (this.#breaker.isOpen) this.#log.info({}, 'the upstream answers again');
       this.#breaker.succeeded();
     }
     if (verdict.kind === 'delivered') this.#limit.delivered(this.#batcher.hasReady);
     if (verdict.kind === 'retry' && verdict.throttled) this.#limit.throttled(monotonicMs());
   }
 
-  #refuseWhileDown(log: Log): void {
+  #refuseWhileDown(): void {
     const refused = this.#ledger.parcels;
     this.#ledger.refuseAll(this.#down(), PROBES);
-    log.error({ refused, lastFailure: this.#metrics.lastFailure }, 'the upstream is down; senders are told to wait');
+    this.#log.error(
+      { refused, lastFailure: this.#metrics.lastFailure },
+      'the upstream is down; senders are told to wait',
+    );
   }
 
   #down(): Extract<Outcome, { kind: 'refused' }> {

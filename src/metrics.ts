@@ -23,6 +23,8 @@ export interface DestinationReadings {
   readonly queuedKeys: () => number;
   readonly queueCapacity: () => number;
   readonly clockSkewMs: () => number;
+  /** 1 while there are credentials to sign with. */
+  readonly credentialsValid: () => number;
 }
 
 export interface DestinationSettings {
@@ -182,6 +184,9 @@ export class Metrics {
       'clock_skew_seconds',
       "How far the upstream's clock is ahead of ours.",
       (d) => d.readings.clockSkewMs() / 1000,
+    );
+    own('gauge', 'credentials_valid', '1 while there are credentials to sign with.', (d) =>
+      d.readings.credentialsValid(),
     );
     own(
       'gauge',

@@ -22,6 +22,7 @@ function makeMetrics(): { metrics: Metrics; destination: DestinationMetrics } {
       queuedKeys: () => 2,
       queueCapacity: () => 500_000,
       clockSkewMs: () => 1500,
+      credentialsValid: () => 1,
     },
   );
   return { metrics, destination };
@@ -139,6 +140,7 @@ test('two destinations have counts of their own', async () => {
       queuedKeys: zero,
       queueCapacity: zero,
       clockSkewMs: zero,
+      credentialsValid: zero,
     },
   );
   destination.received = 1;

@@ -45,10 +45,13 @@ export class ParcelQueue {
     return this.#keys.size;
   }
 
-  /** Refuses (undefined) when the parcel does not fit. A parcel over the whole capacity is taken when nothing waits. */
+  /**
+   * Refuses (undefined) when the parcel does not fit. The first of a key is always taken, so that a key that floods
+   * cannot keep the others out; how many such there can be is bounded by limits.max_inflight_bytes.
+   */
   tryAdd(parcel: Parcel): KeyQueue | undefined {
-    if (this.#weight > 0 && this.#weight + parcel.room > this.capacity) return undefined;
     let queue = this.#keys.get(parcel.mergeKey);
+    if (queue !== undefined && this.#weight > 0 && this.#weight + parcel.room > this.capacity) return undefined;
     if (queue === undefined) {
       queue = new KeyQueue(parcel.mergeKey);
       this.#keys.set(parcel.mergeKey, queue);

@@ -29,9 +29,11 @@ export type Verdict =
   | { readonly kind: 'delivered'; readonly deduplicated: boolean }
   | { readonly kind: 'rejected'; readonly status: number; readonly message: string }
   | { readonly kind: 'too_large'; readonly message: string }
-  | { readonly kind: 'unauthorized'; readonly status: number; readonly message: string }
+  | { readonly kind: 'unauthorized'; readonly code: string; readonly message: string }
   | {
       readonly kind: 'retry';
+      /** The status, or what failed. */
+      readonly code: string;
       /** It asks for less: 408, 429, 503. */
       readonly throttled: boolean;
       /** It did not do its work at all: no answer, or one of a server that fails or is not the right one. */
@@ -61,35 +63,44 @@ export const DEDUPLICATED: Outcome = { kind: 'delivered', deduplicated: true };
 /** One row a kind of answer: 2xx; 401 and 403; 413; 408, 429 and 503; 404, 3xx and 5xx; any other 4xx. */
 export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
   if (answer.kind === 'failed') {
-    return { kind: 'retry', throttled: false, down: true, retryAfterMs: undefined, message: answer.message };
-  }
-  const { status } = answer;
-  const message = `upstream answered ${status} ${STATUS_CODES[status] ?? ''}: ${answer.message}`;
-  if (status >= 200 && status < 300) return { kind: 'delivered', deduplicated: status === 202 };
-  if (status === 401 || status === 403) {
-    return { kind: 'unauthorized', status, message: `upstream answered ${status}: ${withoutSecrets(answer.message)}` };
-  }
-  if (status === 413) return { kind: 'too_large', message };
-  if (status === 408 || status === 429 || status === 503) {
     return {
       kind: 'retry',
-      throttled: true,
-      down: status === 503,
-      retryAfterMs: parseRetryAfter(answer.retryAfter, nowMs),
-      message,
+      code: answer.reason,
+      throttled: false,
+      down: true,
+      retryAfterMs: undefined,
+      message: `the upstream did not answer: ${answer.message}`,
     };
+  }
+  const { status } = answer;
+  const code = String(status);
+  const message = `the upstream answered ${status} ${STATUS_CODES[status] ?? ''}${remedy(status)}: ${answer.message}`;
+  if (status >= 200 && status < 300) return { kind: 'delivered', deduplicated: status === 202 };
+  if (status === 401 || status === 403) {
+    const explained = `the upstream answered ${status}${remedy(status)}: ${withoutSecrets(answer.message)}`;
+    return { kind: 'unauthorized', code, message: explained };
+  }
+  if (status === 413) return { kind: 'too_large', message };
+  const retryAfterMs = parseRetryAfter(answer.retryAfter, nowMs);
+  if (status === 408 || status === 429 || status === 503) {
+    return { kind: 'retry', code, throttled: true, down: status === 503, retryAfterMs, message };
   }
   // A wrong workspace or path: the configuration is at fault, not what the sender sent.
   if (status === 404 || status < 200 || (status >= 300 && status < 400) || status >= 500) {
-    return {
-      kind: 'retry',
-      throttled: false,
-      down: true,
-      retryAfterMs: parseRetryAfter(answer.retryAfter, nowMs),
-      message,
-    };
+    return { kind: 'retry', code, throttled: false, down: true, retryAfterMs, message };
   }
   return { kind: 'rejected', status, message: answer.message };
+}
+
+/** What to do about it, where somebody can do something. */
+function remedy(status: number): string {
+  if (status === 401 || status === 403) {
+    return ' (is aps:RemoteWrite on this workspace allowed for the role, and is the region right?)';
+  }
+  if (status === 404) return ' (check the region and the workspace id in the url of remote_write)';
+  if (status >= 300 && status < 400) return ' (redirects are not followed; check the url of remote_write)';
+  if (status === 429) return " (above the workspace's ingestion quota; ask AWS for more, or send less)";
+  return '';
 }
 
 /**

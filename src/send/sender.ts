@@ -18,6 +18,7 @@ import type { Parcel } from '../queue/parcel.ts';
 import type { UpstreamClock } from '../sign/clock.ts';
 import type { Credentials } from '../sign/credentials.ts';
 import type { RemoteWriteSigner } from '../sign/sigv4.ts';
+import { RecurringLog } from '../recurring-log.ts';
 import { backoffMs, type BackoffLimits } from './backoff.ts';
 import { PROBE_INTERVAL_MS } from './breaker.ts';
 import { classify, DEDUPLICATED, DELIVERED, type Outcome, type UpstreamAnswer, type Verdict } from './outcome.ts';
@@ -69,9 +70,14 @@ type Final = Outcome | { readonly kind: 'too_large'; readonly message: string };
 export class Sender {
   readonly #rooms: SenderRooms;
   readonly #stop = new AbortController();
+  readonly #recurring: RecurringLog;
+  readonly #refusals: RecurringLog;
 
   constructor(rooms: SenderRooms) {
     this.#rooms = rooms;
+    const { log, nowMs } = rooms;
+    this.#recurring = new RecurringLog((fields, message) => log.warn(fields, message), nowMs);
+    this.#refusals = new RecurringLog((fields, message) => log.error(fields, message), nowMs);
   }
 
   /** Ends every wait between attempts; what it was for is refused. */
@@ -176,12 +182,17 @@ export class Sender {
       const { verdict, date } = await this.#attempt(shipments);
       attempted(verdict);
       if (verdict.kind === 'delivered') return verdict.deduplicated ? DEDUPLICATED : DELIVERED;
-      metrics.lastFailure = verdict.message;
       if (verdict.kind === 'rejected' || verdict.kind === 'too_large') return verdict;
+      metrics.lastFailure = verdict.message;
       countRetried(metrics, shipments);
       if (verdict.kind === 'unauthorized' && !refreshed) {
         refreshed = true;
-        log.error({ answer: verdict.message }, 'the upstream refused the signature; refreshing credentials and clock');
+        const fields = { answer: verdict.message };
+        this.#refusals.warn(
+          verdict.code,
+          fields,
+          'the upstream refused the signature; refreshing credentials and clock',
+        );
         if (clock.correct(date)) log.warn({ skewMs: clock.skewMs }, 'the clock was corrected by the upstream');
         await credentials.refreshRefused();
         continue;
@@ -190,7 +201,11 @@ export class Sender {
       const limits = probing() ? { ...backoff, maxMs: Math.min(backoff.maxMs, PROBE_INTERVAL_MS) } : backoff;
       const waitMs = backoffMs(limits, attempt, retryAfterMs, random());
       const latestMs = Math.max(...parcels.map((parcel) => (parcel.settled ? -Infinity : parcel.deadlineAtMs)));
-      log.warn({ attempt, waitMs: Math.round(waitMs), samples: weightOf(shipments) }, verdict.message);
+      this.#recurring.warn(
+        verdict.code,
+        { attempt, waitMs: Math.round(waitMs), samples: weightOf(shipments) },
+        verdict.message,
+      );
       if (nowMs() + waitMs >= latestMs) {
         return { kind: 'refused', reason: 'delivery_timeout', message: `not delivered in time; ${verdict.message}` };
       }
@@ -205,7 +220,14 @@ export class Sender {
       metrics.countResponse('no_credentials');
       const message = `no AWS credentials: ${credentials.lastError}`;
       return {
-        verdict: { kind: 'retry', throttled: false, down: true, retryAfterMs: undefined, message },
+        verdict: {
+          kind: 'retry',
+          code: 'no_credentials',
+          throttled: false,
+          down: true,
+          retryAfterMs: undefined,
+          message,
+        },
         date: undefined,
       };
     }

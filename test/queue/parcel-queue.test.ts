@@ -25,11 +25,13 @@ test('takes a parcel over its whole capacity when nothing waits, else it could n
   expect(queue.tryAdd(makeParcel({ samples: 1 }))).toBeUndefined();
 });
 
-test('a refused parcel leaves no key behind', () => {
-  const queue = new ParcelQueue(1);
-  queue.tryAdd(makeParcel({ key: 'a' }));
-  queue.tryAdd(makeParcel({ key: 'b' }));
-  expect(queue.keys).toBe(1);
+test('a full queue still takes the first parcel of a key, so that a key that floods keeps nobody out', () => {
+  const queue = new ParcelQueue(10);
+  while (queue.tryAdd(makeParcel({ samples: 5, key: 'flood' })) !== undefined);
+  expect(queue.weight).toBe(10);
+  expect(queue.tryAdd(makeParcel({ samples: 5, key: 'small' }))).toBeDefined();
+  expect(queue.tryAdd(makeParcel({ samples: 5, key: 'small' }))).toBeUndefined();
+  expect(queue.tryAdd(makeParcel({ samples: 5, key: 'flood' }))).toBeUndefined();
 });
 
 test('gives the parcels of a key in their order', () => {

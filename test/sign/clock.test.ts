@@ -42,6 +42,14 @@ test('goes back to the own clock when that was set right', () => {
   expect(clock.skewMs).toBe(0);
 });
 
+test('goes back to exactly the own clock, without the seconds that a Date header cannot show', () => {
+  const { clock, set } = makeClock();
+  clock.correct(httpDate(WALL_MS + 3_600_000));
+  set(WALL_MS + 3_597_000);
+  expect(clock.correct(httpDate(WALL_MS + 3_600_000))).toBe(true);
+  expect(clock.skewMs).toBe(0);
+});
+
 test('the same skew again is no change', () => {
   const { clock } = makeClock();
   clock.correct(httpDate(WALL_MS + 3_600_000));
