@@ -201,6 +201,7 @@ export class DestinationRooms implements RoutedDestination {
       if (this.#breaker.isOpen) this.#log.info({}, 'the upstream answers again');
       this.#breaker.succeeded();
     }
+    if (verdict.kind === 'delivered') this.#metrics.lastFailure = 'the upstream answers';
     if (verdict.kind === 'delivered') this.#limit.delivered(this.#batcher.hasReady);
     if (verdict.kind === 'retry' && verdict.throttled) this.#limit.throttled(monotonicMs());
   }

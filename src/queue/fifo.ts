@@ -30,6 +30,14 @@ export class Fifo<T> {
     return item;
   }
 
+  /** Keeps what `isKept` says, in its order. */
+  retain(isKept: (item: T) => boolean): void {
+    for (let left = this.#length; left > 0; left -= 1) {
+      const item = this.shift();
+      if (item !== undefined && isKept(item)) this.push(item);
+    }
+  }
+
   #grow(): void {
     const old = this.#ring;
     const ring: (T | undefined)[] = Array.from({ length: old.length * 2 });

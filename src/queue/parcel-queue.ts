@@ -13,6 +13,8 @@ export class KeyQueue {
   readonly parcels: Fifo<Parcel> = new Fifo();
   state: 'empty' | 'waiting' | 'ready' = 'empty';
   weight = 0;
+  /** Parcels that were settled as they waited and are still in line. */
+  husks = 0;
   /** Compressed bytes. */
   bytes = 0;
 
@@ -46,12 +48,13 @@ export class ParcelQueue {
   }
 
   /**
-   * Refuses (undefined) when the parcel does not fit. The first of a key is always taken, so that a key that floods
-   * cannot keep the others out; how many such there can be is bounded by limits.max_inflight_bytes.
+   * Refuses (undefined) when the parcel does not fit. The first of a key may go over, up to twice the capacity, so that
+   * a key that floods cannot keep the others out, and senders that invent keys cannot do without end.
    */
   tryAdd(parcel: Parcel): KeyQueue | undefined {
     let queue = this.#keys.get(parcel.mergeKey);
-    if (queue !== undefined && this.#weight > 0 && this.#weight + parcel.room > this.capacity) return undefined;
+    const capacity = queue === undefined ? 2 * this.capacity : this.capacity;
+    if (this.#weight > 0 && this.#weight + parcel.room > capacity) return undefined;
     if (queue === undefined) {
       queue = new KeyQueue(parcel.mergeKey);
       this.#keys.set(parcel.mergeKey, queue);
@@ -66,8 +69,14 @@ export class ParcelQueue {
   forget(parcel: Parcel): void {
     const queue = this.#keys.get(parcel.mergeKey);
     parcel.waitingIn = undefined;
-    if (queue !== undefined) this.#count(queue, parcel, -1);
     parcel.releaseBody();
+    if (queue === undefined) return;
+    this.#count(queue, parcel, -1);
+    queue.husks += 1;
+    if (queue.husks < 64 || queue.husks * 2 < queue.parcels.length) return;
+    queue.parcels.retain((waiting) => !waiting.settled);
+    queue.husks = 0;
+    if (queue.parcels.length === 0) this.#keys.delete(queue.key);
   }
 
   /** The oldest parcel of the key that still waits for an outcome; settled ones before it are let go. */
@@ -82,7 +91,8 @@ export class ParcelQueue {
   /** Takes the oldest parcel of the key out; who calls owns it now. */
   shift(queue: KeyQueue): void {
     const parcel = queue.parcels.shift();
-    if (parcel?.waitingIn !== undefined) {
+    if (parcel?.waitingIn === undefined) queue.husks = Math.max(0, queue.husks - 1);
+    else {
       parcel.waitingIn = undefined;
       this.#count(queue, parcel, -1);
     }

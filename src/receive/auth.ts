@@ -97,7 +97,7 @@ export class Authenticator {
 
   #useToken(content: string, file: string): void {
     const token = content.trim();
-    if (token === '' || /\s/.test(token)) throw new Error(`${file} does not hold one token and nothing else`);
+    if (token === '' || /\s/.test(token)) throw new Error(`${file} is to hold a token and nothing else`);
     this.#tokenDigest = this.#digest(token);
   }
 
@@ -107,9 +107,9 @@ export class Authenticator {
       if (line.trim() === '' || line.startsWith('#')) continue;
       const colon = line.indexOf(':');
       const hash = line.slice(colon + 1).trim();
-      if (colon < 1 || !(BCRYPT.test(hash) || SCRYPT.test(hash))) {
+      if (colon < 1 || !isHash(hash)) {
         throw new Error(
-          `${file}, line ${index + 1}: is not name:hash with a bcrypt ($2b$...) or scrypt ($scrypt$...) hash`,
+          `${file}, line ${index + 1}: is not name:hash with a bcrypt ($2b$..., cost 4 to 15) or scrypt ($scrypt$..., up to 256 MiB) hash`,
         );
       }
       hashes.set(line.slice(0, colon), hash);
@@ -126,18 +126,35 @@ export class Authenticator {
 }
 
 /** As `htpasswd -B` writes it. */
-const BCRYPT = /^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/;
+const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 /** The PHC form, as passlib and others write it: log2 N, r, p, salt, hash (base64 without padding). */
 const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/.]+)\$([A-Za-z0-9+/.]+)$/;
 /** 128 x N x r bytes are needed; of a hash that asks for more than this, the file is wrong. */
 const SCRYPT_MAX_BYTES = 256 * 1024 * 1024;
+
+const LEAST_HASH_BYTES = 16;
+
+/** Whole, and of a cost that a process which has other work can pay. */
+function isHash(text: string): boolean {
+  const cost = Number(BCRYPT.exec(text)?.[1] ?? 0);
+  if (cost >= 4 && cost <= 15) return true;
+  const [, ln, r, p, , hash = ''] = SCRYPT.exec(text) ?? [];
+  const bytes = 128 * 2 ** Number(ln) * Number(r);
+  return (
+    Number(ln) >= 1 &&
+    bytes > 0 &&
+    bytes < SCRYPT_MAX_BYTES &&
+    Number(p) >= 1 &&
+    fromPhc(hash).length >= LEAST_HASH_BYTES
+  );
+}
 
 async function matches(password: string, hash: string): Promise<boolean> {
   const parts = SCRYPT.exec(hash);
   if (parts === null) return compare(password, hash);
   const [, ln = '', r = '', p = '', salt = '', expected = ''] = parts;
   const wanted = fromPhc(expected);
-  const options = { N: 2 ** Number(ln), r: Number(r), p: Number(p), maxmem: SCRYPT_MAX_BYTES };
+  const options = { N: 2 ** Number(ln), r: Number(r), p: Number(p), maxmem: 2 * SCRYPT_MAX_BYTES };
   const got = await new Promise<Buffer>((resolve, reject) => {
     scrypt(password, fromPhc(salt), wanted.length, options, (error, key) => (error ? reject(error) : resolve(key)));
   });

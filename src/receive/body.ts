@@ -71,12 +71,18 @@ export function readBody(
 /** The HTTP parser gives exactly as many bytes as were declared, or an error. */
 function readDeclared(request: IncomingMessage, lease: Lease, done: BodyResult): void {
   let bytes = 0;
+  let handedOn = false;
   request.on('data', (chunk: Buffer) => {
     lease.buffer.set(chunk, bytes); // copies
     bytes += chunk.length;
   });
-  request.once('end', () => done(undefined, lease));
+  request.once('end', () => {
+    handedOn = true;
+    done(undefined, lease);
+  });
   request.on('error', (error) => {
+    if (handedOn) return;
+    handedOn = true;
     lease.release();
     done(error, undefined);
   });

@@ -5,9 +5,14 @@
  *     POST /api/v1/write/NAME                         the entry of that name
  *     POST /workspaces/WS/api/v1/remote_write         the entry whose URL names the workspace WS
  */
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import fastify, { type FastifyInstance, type FastifyRequest, type RouteShorthandOptions } from 'fastify';
+import fastify, {
+  type FastifyReply,
+  type FastifyInstance,
+  type FastifyRequest,
+  type RouteShorthandOptions,
+} from 'fastify';
 import { answerText } from './linger.ts';
 import type { ServerTls } from './tls.ts';
 import type { Destination, WriteRoute } from './write-route.ts';
@@ -31,6 +36,7 @@ export function makeServer(
   route: WriteRoute,
   tls?: ServerTls,
 ): FastifyInstance {
+  const [first] = destinations;
   const limits = { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS, noDelay: true };
   const server: FastifyInstance = fastify({
     logger: false,
@@ -40,8 +46,13 @@ export function makeServer(
     forceCloseConnections: false,
     return503OnClosing: false,
     serverFactory: (handler) => {
-      if (tls === undefined) return createServer(limits, handler);
-      const secure = createSecureServer({ ...limits, ...tls.options }, handler);
+      // The route that nearly every request takes, before the router: 15% of the CPU at 100 samples a request.
+      const entry: RequestListener = (request, response) => {
+        if (request.url === '/api/v1/write' && request.method === 'POST') route.handle(request, response, first);
+        else handler(request, response);
+      };
+      if (tls === undefined) return createServer(limits, entry);
+      const secure = createSecureServer({ ...limits, ...tls.options }, entry);
       tls.onChange((material) => secure.setSecureContext(material));
       return secure;
     },
@@ -51,7 +62,6 @@ export function makeServer(
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
 
-  const [first] = destinations;
   const byName = new Map(destinations.map((destination) => [destination.name, destination]));
   const byWorkspace = new Map(
     destinations.toReversed().map((destination) => [destination.workspaceId ?? '', destination]),
@@ -61,7 +71,7 @@ export function makeServer(
     onRequest: (request, reply) => {
       reply.hijack();
       const destination = find(request);
-      if (typeof destination === 'string') answerText(request.raw, reply.raw, 404, destination);
+      if (typeof destination === 'string') unknown(request, reply, 404, destination);
       else route.handle(request.raw, reply.raw, destination);
     },
   });
@@ -73,6 +83,17 @@ export function makeServer(
   );
   server.post('/api/v1/write/:last', write(named), unreached);
   server.post('/workspaces/:last/api/v1/remote_write', write(ofWorkspace), unreached);
+
+  function unknown(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    status: number,
+    message: string,
+    headers: Record<string, string> = {},
+  ): void {
+    route.countUnknown(status);
+    answerText(request.raw, reply.raw, status, message, headers);
+  }
 
   function named(request: FastifyRequest): Destination | string {
     const name = parameter(request);
@@ -90,9 +111,9 @@ export function makeServer(
     reply.hijack();
     if (request.method !== 'POST' && request.url.includes('write')) {
       const message = `${request.method} is not supported; remote_write is POST`;
-      answerText(request.raw, reply.raw, 405, message, { allow: 'POST' });
+      unknown(request, reply, 405, message, { allow: 'POST' });
     } else {
-      answerText(request.raw, reply.raw, 404, `there is no such route; senders write to ${ROUTES}`);
+      unknown(request, reply, 404, `there is no such route; senders write to ${ROUTES}`);
     }
   });
   return server;

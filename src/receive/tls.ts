@@ -2,6 +2,7 @@
  * TLS for senders: certificate, key and the authority of client certificates, read again when they change. Connections
  * that are open keep what they were made with.
  */
+import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { watchFiles, type WatchLog } from './watched-file.ts';
 
@@ -47,8 +48,19 @@ export class ServerTls {
 
   #use([cert = '', key = '', ca]: string[]): void {
     const material: TlsMaterial = ca === undefined ? { cert, key } : { cert, key, ca };
+    // Node takes an empty text as none: the server would then have no certificate, or trust every public authority.
+    assertCertificates(cert, this.#config.cert_file);
+    if (ca !== undefined) assertCertificates(ca, this.#config.client_ca_file ?? '');
+    if (key.trim() === '') throw new Error(`${this.#config.key_file} holds no private key`);
     createSecureContext(material); // throws where they do not fit
     this.#material = material;
     this.#changed?.(material);
   }
+}
+
+/** Throws unless the text holds certificates in PEM, at least one, and each can be read. */
+function assertCertificates(pem: string, file: string): void {
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (certificates.length === 0) throw new Error(`${file} holds no certificate in PEM`);
+  for (const certificate of certificates) new X509Certificate(certificate).toString();
 }

@@ -19,12 +19,13 @@ export interface WatchLog {
  * @returns ends the watch
  */
 export function watchFiles(files: readonly string[], use: (contents: string[]) => void, log: WatchLog): () => void {
+  let stopped = false;
   let current = files.map((file) => readFileSync(file, 'utf8'));
   use(current);
   const check = async (): Promise<void> => {
     try {
       const read = await Promise.all(files.map(async (file) => readFile(file, 'utf8')));
-      if (read.every((content, index) => content === current[index])) return;
+      if (stopped || read.every((content, index) => content === current[index])) return;
       current = read;
       use(read);
       log.info({ files }, 'files were read again');
@@ -34,5 +35,8 @@ export function watchFiles(files: readonly string[], use: (contents: string[]) =
     }
   };
   const timer = setInterval(() => void check(), CHECK_INTERVAL_MS).unref();
-  return () => clearInterval(timer);
+  return () => {
+    stopped = true;
+    clearInterval(timer);
+  };
 }

@@ -74,6 +74,11 @@ export class WriteRoute {
     this.#draining = true;
   }
 
+  /** A request that no route of ours takes. */
+  countUnknown(status: number): void {
+    this.#rooms.metrics.countRequest('unknown', status);
+  }
+
   handle(request: IncomingMessage, response: ServerResponse, destination: Destination): void {
     const { nowMs, auth } = this.#rooms;
     const arrivedAtMs = nowMs();

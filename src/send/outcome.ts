@@ -60,7 +60,7 @@ export type Outcome =
 export const DELIVERED: Outcome = { kind: 'delivered', deduplicated: false };
 export const DEDUPLICATED: Outcome = { kind: 'delivered', deduplicated: true };
 
-/** One row a kind of answer: 2xx; 401 and 403; 413; 408, 429 and 503; 404, 3xx and 5xx; any other 4xx. */
+/** One row a kind of answer: 2xx; 401 and 403; 413; 408, 429 and 503; 404 and its like, 3xx and 5xx; any other 4xx. */
 export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
   if (answer.kind === 'failed') {
     return {
@@ -85,19 +85,23 @@ export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
   if (status === 408 || status === 429 || status === 503) {
     return { kind: 'retry', code, throttled: true, down: status === 503, retryAfterMs, message };
   }
-  // A wrong workspace or path: the configuration is at fault, not what the sender sent.
-  if (status === 404 || status < 200 || (status >= 300 && status < 400) || status >= 500) {
+  // The configuration or the network on the way is at fault, not what the sender sent.
+  if (status < 400 || status >= 500 || OURS.has(status)) {
     return { kind: 'retry', code, throttled: false, down: true, retryAfterMs, message };
   }
   return { kind: 'rejected', status, message: answer.message };
 }
+
+/** Said to whoever asks with a wrong URL, method, header or proxy, or does not pay; whatever a sender sends, it is so. */
+const OURS: ReadonlySet<number> = new Set([402, 404, 405, 406, 407, 410, 411, 414, 415, 421, 426, 431]);
 
 /** What to do about it, where somebody can do something. */
 function remedy(status: number): string {
   if (status === 401 || status === 403) {
     return ' (is aps:RemoteWrite on this workspace allowed for the role, and is the region right?)';
   }
-  if (status === 404) return ' (check the region and the workspace id in the url of remote_write)';
+  if (status === 407) return ' (proxy_url wants other credentials)';
+  if (OURS.has(status)) return ' (check the region and the workspace id in the url of remote_write)';
   if (status >= 300 && status < 400) return ' (redirects are not followed; check the url of remote_write)';
   if (status === 429) return " (above the workspace's ingestion quota; ask AWS for more, or send less)";
   return '';

@@ -64,6 +64,11 @@ export interface SenderLog {
 /** A little over, so that what is cut in two by a guess of how it compresses does not become three. */
 const HALF = 0.55;
 
+/** Parcels of a rejected batch that are sent at the same time. */
+const APART_AT_ONCE = 4;
+/** Of a sender's time, what is kept for the attempt after a long Retry-After. */
+const LAST_ATTEMPT_MS = 1_000;
+
 /** The end of a shipment: `retry` has become `refused` by then. */
 type Final = Outcome | { readonly kind: 'too_large'; readonly message: string };
 
@@ -127,12 +132,24 @@ export class Sender {
     }
   }
 
-  /** A rejected batch is sent again parcel by parcel, so that only the culprit is told; one too large, in halves. */
+  /**
+   * A rejected batch is sent again parcel by parcel, so that only the culprit is told, a few at a time, so that one that
+   * has to be retried does not hold up the others; one that is too large, in halves.
+   */
   async #deliverApart(parcels: readonly Parcel[], why: 'rejected' | 'too_large'): Promise<void> {
-    const size = why === 'rejected' ? 1 : Math.ceil(parcels.length / 2);
-    for (let start = 0; start < parcels.length; start += size) {
-      await this.#deliverJoined(parcels.slice(start, start + size));
+    if (why === 'too_large') {
+      const middle = Math.ceil(parcels.length / 2);
+      await this.#deliverJoined(parcels.slice(0, middle));
+      await this.#deliverJoined(parcels.slice(middle));
+      return;
     }
+    const waiting = [...parcels];
+    const lane = async (): Promise<void> => {
+      for (let parcel = waiting.shift(); parcel !== undefined; parcel = waiting.shift()) {
+        await this.#deliverJoined([parcel]);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(APART_AT_ONCE, parcels.length) }, lane));
   }
 
   /** Sends one parcel in pieces, in order. Its outcome is the worst of theirs: refused, then rejected, then delivered. */
@@ -184,7 +201,6 @@ export class Sender {
       if (verdict.kind === 'delivered') return verdict.deduplicated ? DEDUPLICATED : DELIVERED;
       if (verdict.kind === 'rejected' || verdict.kind === 'too_large') return verdict;
       metrics.lastFailure = verdict.message;
-      countRetried(metrics, shipments);
       if (verdict.kind === 'unauthorized' && !refreshed) {
         refreshed = true;
         const fields = { answer: verdict.message };
@@ -195,12 +211,16 @@ export class Sender {
         );
         if (clock.correct(date)) log.warn({ skewMs: clock.skewMs }, 'the clock was corrected by the upstream');
         await credentials.refreshRefused();
+        countRetried(metrics, shipments);
         continue;
       }
       const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : undefined;
       const limits = probing() ? { ...backoff, maxMs: Math.min(backoff.maxMs, PROBE_INTERVAL_MS) } : backoff;
-      const waitMs = backoffMs(limits, attempt, retryAfterMs, random());
       const latestMs = Math.max(...parcels.map((parcel) => (parcel.settled ? -Infinity : parcel.deadlineAtMs)));
+      // What the upstream asks for is capped by the budget: one last attempt is made before it ends.
+      const longestMs = Math.max(0, latestMs - nowMs() - LAST_ATTEMPT_MS);
+      const askedMs = retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, longestMs);
+      const waitMs = backoffMs(limits, attempt, askedMs, random());
       this.#recurring.warn(
         verdict.code,
         { attempt, waitMs: Math.round(waitMs), samples: weightOf(shipments) },
@@ -210,6 +230,7 @@ export class Sender {
         return { kind: 'refused', reason: 'delivery_timeout', message: `not delivered in time; ${verdict.message}` };
       }
       if (!(await this.#pause(waitMs))) return DRAINED;
+      countRetried(metrics, shipments);
     }
   }
 

@@ -84,3 +84,9 @@ test('is bounded for parcels without samples too: metadata alone fills memory as
   }
   expect(taken).toBeLessThan(1000);
 });
+
+test('senders that invent merge keys do not get past the capacity without end', () => {
+  const queue = new ParcelQueue(10);
+  for (let index = 0; index < 1000; index += 1) queue.tryAdd(makeParcel({ key: `replica-${index}`, samples: 10 }));
+  expect(queue.weight).toBeLessThan(1000);
+});

@@ -129,6 +129,20 @@ export async function readUntilClose(socket: Socket, waitMs = 2000): Promise<str
   return Buffer.concat(chunks).toString();
 }
 
+/** The first answer on a connection, as soon as all of it is there. */
+export async function readAnswer(socket: Socket): Promise<RawAnswer> {
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk.toString();
+  });
+  const whole = (): boolean => {
+    const { headers, body } = parseAnswer(text);
+    return text.includes('\r\n\r\n') && body.length >= Number(headers['content-length'] ?? 0);
+  };
+  await until(() => whole() || socket.closed, 'an answer');
+  return parseAnswer(text);
+}
+
 /** The first answer in what a connection said. */
 export function parseAnswer(text: string): RawAnswer {
   const [head = '', body = ''] = text.split('\r\n\r\n');
