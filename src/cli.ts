@@ -6,6 +6,8 @@
 const USAGE = `Usage: amp-write-proxy [COMMAND] [options]
 
   serve      the proxy (default): --config FILE
+  bootstrap  workspace, role and Grafana in AWS: plan, apply, status, destroy
+  doctor     tries each step of a delivery and says what is wrong: --config FILE
   sandbox    a stand-in for AMP and STS on loopback
   demo       sandbox, proxy and senders on loopback
 
@@ -16,6 +18,8 @@ type Command = (args: string[]) => Promise<number>;
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./main.ts')).main,
+  bootstrap: async () => (await import('./bootstrap/main.ts')).bootstrapMain,
+  doctor: async () => (await import('./doctor/doctor.ts')).doctorMain,
   sandbox: async () => (await import('./sandbox/main.ts')).main,
   demo: async () => (await import('./demo/main.ts')).main,
 };
