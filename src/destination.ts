@@ -9,6 +9,7 @@ import { Company, type Visitor } from './batch/company.ts';
 import { splitBody } from './batch/split.ts';
 import type { BufferPool } from './codec/buffer-pool.ts';
 import type { Kernel } from './codec/kernel.ts';
+import { ALONE } from './decode/write-request.ts';
 import type { RemoteWriteConfig } from './config/schema.ts';
 import type { DestinationMetrics } from './counts.ts';
 import type { Log } from './log.ts';
@@ -139,7 +140,9 @@ export class DestinationRooms implements RoutedDestination {
     open: (parcel) => this.#ledger.open(parcel),
     close: (parcel, outcome) => {
       this.#ledger.close(parcel, outcome);
-      if (outcome.kind === 'rejected') this.#apart.hold(parcel.sender, parcel.mergeKey, monotonicMs());
+      if (outcome.kind === 'rejected' && !parcel.mergeKey.startsWith(ALONE)) {
+        this.#apart.hold(parcel.sender, parcel.mergeKey, monotonicMs());
+      }
     },
   };
 
@@ -209,6 +212,8 @@ export class DestinationRooms implements RoutedDestination {
   #refuseWhileDown(): void {
     const refused = this.#ledger.parcels;
     this.#ledger.refuseAll(this.#down(), PROBES);
+    // The probes that are left may be sleeping in a wait of before.
+    this.#sender.wake();
     this.#log.error(
       { refused, lastFailure: this.#metrics.lastFailure },
       'the upstream is down; senders are told to wait',

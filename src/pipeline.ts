@@ -97,7 +97,7 @@ export class Pipeline {
     this.#log.info({ pending: this.#pending(), timeoutMs }, 'draining');
     for (const destination of this.#destinations) destination.drain();
     const timer = setTimeout(() => this.#refuseRest(), Math.max(0, timeoutMs - ANSWER_MS));
-    await drainServer(this.server.server, Math.min(IDLE_MS, timeoutMs / 4), () => this.#pending());
+    await drainServer(this.server.server, Math.min(IDLE_MS, timeoutMs / 4), () => this.#route.open);
     await this.close();
     clearTimeout(timer);
   }

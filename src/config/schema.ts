@@ -30,7 +30,7 @@ const serverAuthSchema = z.strictObject(
       'Senders must send the token in this file (authorization: {credentials_file: ...} in Prometheus).',
     ),
     basic_auth_file: optionalText(
-      'Lines of name:hash, bcrypt (htpasswd -B) or scrypt ($scrypt$ln=...); senders must send one of these names and its password.',
+      'Lines of name:hash, bcrypt (htpasswd -B; cost up to 12) or scrypt ($scrypt$ln=...); senders must send one of these names and its password.',
     ),
   },
   SECTION,

@@ -48,10 +48,13 @@ function mergeKey(cluster: string, replica: string): string {
 /** Label values have no bound of their own, and keys are kept. */
 const LONGEST_KEY = 300;
 
+/** How the key of a parcel that is joined with nobody begins. */
+export const ALONE = 'alone ';
+
 let alone = 0;
 
 /** A field that remote write 1.0 does not know may be one that holds for the whole request: it is joined with nobody. */
 function aloneKey(): string {
   alone += 1;
-  return `alone ${alone}`;
+  return `${ALONE}${alone}`;
 }

@@ -20,6 +20,8 @@ export type AuthResult = 'allowed' | 'refused' | 'busy';
 const MAX_REMEMBERED = 1_000;
 const REFUSED_FOR_MS = 10_000;
 const MAX_WAITING = 16;
+/** Of one address, so that nobody keeps the others from being checked. */
+const MAX_WAITING_OF_SENDER = 2;
 
 export class Authenticator {
   /** For the WWW-Authenticate header of a 401. */
@@ -32,7 +34,9 @@ export class Authenticator {
   readonly #allowed = new Set<string>();
   readonly #refusedUntilMs = new Map<string, number>();
   #line: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #underWay = new Map<string, Promise<AuthResult>>();
+  readonly #waiting = new Map<string, number>();
+  #waitingInAll = 0;
 
   /** Throws when the file cannot be read or has nothing that can be used. */
   constructor(config: AuthConfig, log: WatchLog) {
@@ -50,8 +54,8 @@ export class Authenticator {
 
   /** What is known without asking for time; undefined when a password has to be checked. */
   tryCheck(header: string | undefined, nowMs: number): AuthResult | undefined {
-    const [scheme = '', credentials = ''] = (header ?? '').split(/ +/, 2);
-    if (scheme.toLowerCase() !== this.scheme.toLowerCase() || credentials === '') return 'refused';
+    const credentials = this.#credentials(header);
+    if (credentials === '') return 'refused';
     if (this.#tokenDigest !== undefined) {
       return timingSafeEqual(this.#digest(credentials), this.#tokenDigest) ? 'allowed' : 'refused';
     }
@@ -60,27 +64,46 @@ export class Authenticator {
     return (this.#refusedUntilMs.get(digest) ?? 0) > nowMs ? 'refused' : undefined;
   }
 
-  /** Checks a name and password against the file. */
-  async check(header: string | undefined, nowMs: number): Promise<AuthResult> {
+  /** Checks a name and password against the file. @param sender address of who asks */
+  async check(header: string | undefined, nowMs: number, sender = ''): Promise<AuthResult> {
     const known = this.tryCheck(header, nowMs);
     if (known !== undefined) return known;
-    if (this.#waiting >= MAX_WAITING) return 'busy';
-    this.#waiting += 1;
-    const checked = this.#line.then(async () => this.tryCheck(header, nowMs) ?? this.#checkPassword(header, nowMs));
+    // The connections of one sender come at once after a restart, all with the same password.
+    const digest = this.#digest(this.#credentials(header)).toString('base64');
+    const underWay = this.#underWay.get(digest);
+    if (underWay !== undefined) return underWay;
+    const waiting = this.#waiting.get(sender) ?? 0;
+    if (this.#waitingInAll >= MAX_WAITING || waiting >= MAX_WAITING_OF_SENDER) return 'busy';
+    this.#waitingInAll += 1;
+    this.#waiting.set(sender, waiting + 1);
+    const checked = this.#line.then(async () => this.#checkPassword(header, nowMs));
+    this.#underWay.set(digest, checked);
     this.#line = checked.catch(() => 'refused');
     try {
       return await checked;
     } finally {
-      this.#waiting -= 1;
+      this.#underWay.delete(digest);
+      this.#waitingInAll -= 1;
+      const left = (this.#waiting.get(sender) ?? 1) - 1;
+      if (left > 0) this.#waiting.set(sender, left);
+      else this.#waiting.delete(sender);
     }
   }
 
+  /** What follows the scheme; empty where the header is not of this scheme and form. */
+  #credentials(header: string | undefined): string {
+    const [, scheme = '', credentials = ''] = /^([A-Za-z]+) +(\S+) *$/.exec(header ?? '') ?? [];
+    return scheme.toLowerCase() === this.scheme.toLowerCase() ? credentials : '';
+  }
+
   async #checkPassword(header: string | undefined, nowMs: number): Promise<AuthResult> {
-    const credentials = (header ?? '').split(/ +/, 2)[1] ?? '';
+    const credentials = this.#credentials(header);
     const [name = '', ...rest] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
     const hashes = this.#hashes;
-    // An unknown name takes as long as a wrong password, so that names cannot be told from the time.
-    const hash = hashes.get(name) ?? [...hashes.values()][0] ?? '';
+    // An unknown name takes as long as a wrong password of one of the known, always the same one, so that names cannot
+    // be told from the time.
+    const decoys = [...hashes.values()];
+    const hash = hashes.get(name) ?? decoys[this.#digest(name).readUInt16LE(0) % decoys.length] ?? '';
     const right = (await matches(rest.join(':'), hash)) && hashes.has(name);
     // The file may have changed meanwhile.
     if (hashes !== this.#hashes) return 'busy';
@@ -109,7 +132,7 @@ export class Authenticator {
       const hash = line.slice(colon + 1).trim();
       if (colon < 1 || !isHash(hash)) {
         throw new Error(
-          `${file}, line ${index + 1}: is not name:hash with a bcrypt ($2b$..., cost 4 to 15) or scrypt ($scrypt$..., up to 256 MiB) hash`,
+          `${file}, line ${index + 1}: is not name:hash with a bcrypt ($2b$..., cost 4 to 12) or scrypt ($scrypt$..., up to 256 MiB) hash`,
         );
       }
       hashes.set(line.slice(0, colon), hash);
@@ -137,7 +160,7 @@ const LEAST_HASH_BYTES = 16;
 /** Whole, and of a cost that a process which has other work can pay. */
 function isHash(text: string): boolean {
   const cost = Number(BCRYPT.exec(text)?.[1] ?? 0);
-  if (cost >= 4 && cost <= 15) return true;
+  if (cost >= 4 && cost <= 12) return true;
   const [, ln, r, p, , hash = ''] = SCRYPT.exec(text) ?? [];
   const bytes = 128 * 2 ** Number(ln) * Number(r);
   return (
@@ -151,7 +174,8 @@ function isHash(text: string): boolean {
 
 async function matches(password: string, hash: string): Promise<boolean> {
   const parts = SCRYPT.exec(hash);
-  if (parts === null) return compare(password, hash);
+  // bcrypt reads 72 bytes and no more; what is longer would pass for all that begins alike.
+  if (parts === null) return (await compare(password, hash)) && Buffer.byteLength(password) <= 72;
   const [, ln = '', r = '', p = '', salt = '', expected = ''] = parts;
   const wanted = fromPhc(expected);
   const options = { N: 2 ** Number(ln), r: Number(r), p: Number(p), maxmem: 2 * SCRYPT_MAX_BYTES };

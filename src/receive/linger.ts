@@ -32,7 +32,8 @@ function lingerOver(request: IncomingMessage, response: ServerResponse, body: st
   const { socket } = request;
   let bytes = 0;
   response.write(body);
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  if (request.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
   request.removeAllListeners('data');
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;

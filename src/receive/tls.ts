@@ -16,12 +16,15 @@ export interface TlsMaterial {
   cert: string;
   key: string;
   ca?: string;
+  minVersion: 'TLSv1.2';
 }
+
+const MIN_VERSION = 'TLSv1.2';
 
 export class ServerTls {
   readonly #config: TlsConfig;
   readonly #stop: () => void;
-  #material: TlsMaterial = { cert: '', key: '' };
+  #material: TlsMaterial = { cert: '', key: '', minVersion: MIN_VERSION };
   #changed: ((material: TlsMaterial) => void) | undefined;
 
   /** Throws when a file cannot be read or certificate and key do not belong together. */
@@ -32,9 +35,9 @@ export class ServerTls {
   }
 
   /** For https.createServer. */
-  get options(): TlsMaterial & { requestCert: boolean; rejectUnauthorized: boolean; minVersion: 'TLSv1.2' } {
+  get options(): TlsMaterial & { requestCert: boolean; rejectUnauthorized: boolean } {
     const wantsClients = this.#config.client_ca_file !== undefined;
-    return { ...this.#material, requestCert: wantsClients, rejectUnauthorized: wantsClients, minVersion: 'TLSv1.2' };
+    return { ...this.#material, requestCert: wantsClients, rejectUnauthorized: wantsClients };
   }
 
   /** `changed` gets what new connections are to use from then on. */
@@ -47,7 +50,12 @@ export class ServerTls {
   }
 
   #use([cert = '', key = '', ca]: string[]): void {
-    const material: TlsMaterial = ca === undefined ? { cert, key } : { cert, key, ca };
+    const material: TlsMaterial = {
+      cert,
+      key,
+      minVersion: MIN_VERSION,
+      ...(ca === undefined ? {} : { ca }),
+    };
     // Node takes an empty text as none: the server would then have no certificate, or trust every public authority.
     assertCertificates(cert, this.#config.cert_file);
     if (ca !== undefined) assertCertificates(ca, this.#config.client_ca_file ?? '');

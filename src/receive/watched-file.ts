@@ -22,7 +22,11 @@ export function watchFiles(files: readonly string[], use: (contents: string[]) =
   let stopped = false;
   let current = files.map((file) => readFileSync(file, 'utf8'));
   use(current);
+  let checking = false;
   const check = async (): Promise<void> => {
+    // A read that hangs is waited for, so that what it read is not older than what is in force.
+    if (checking) return;
+    checking = true;
     try {
       const read = await Promise.all(files.map(async (file) => readFile(file, 'utf8')));
       if (stopped || read.every((content, index) => content === current[index])) return;
@@ -32,6 +36,8 @@ export function watchFiles(files: readonly string[], use: (contents: string[]) =
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.error({ files, error: reason }, 'changed files cannot be used; the last good ones stay in force');
+    } finally {
+      checking = false;
     }
   };
   const timer = setInterval(() => void check(), CHECK_INTERVAL_MS).unref();

@@ -64,9 +64,15 @@ export class WriteRoute {
   readonly #connections = new WeakMap<Socket, Connection>();
   readonly #senders = new Map<string, SenderAddress>();
   #draining = false;
+  #open = 0;
 
   constructor(rooms: WriteRouteRooms) {
     this.#rooms = rooms;
+  }
+
+  /** Requests that have no answer yet, those included whose body is still coming. */
+  get open(): number {
+    return this.#open;
   }
 
   /** From now on every answer asks the sender to come back on a new connection. */
@@ -94,7 +100,8 @@ export class WriteRoute {
   async #authenticate(auth: Authenticator, arrival: Arrival): Promise<void> {
     let result: AuthResult = 'busy';
     try {
-      result = await auth.check(arrival.request.headers.authorization, arrival.arrivedAtMs);
+      const { request, connection, arrivedAtMs } = arrival;
+      result = await auth.check(request.headers.authorization, arrivedAtMs, connection.sender.address);
     } catch (error) {
       this.#rooms.log.error({ error: messageOf(error) }, 'a password could not be checked');
     }
@@ -116,8 +123,14 @@ export class WriteRoute {
 
   #admit({ request, response, destination, connection, arrivedAtMs }: Arrival): void {
     const { budget, maxBodyBytes, pool } = this.#rooms;
+    // Gone while its password was checked: its close has been told already, and nothing would give back what it holds.
+    if (response.destroyed) return;
     const reservation = new Reservation(budget, connection.sender);
-    response.once('close', () => reservation.release());
+    this.#open += 1;
+    response.once('close', () => {
+      reservation.release();
+      this.#open -= 1;
+    });
     try {
       assertRemoteWrite1(request.headers);
     } catch (error) {

@@ -74,7 +74,9 @@ type Final = Outcome | { readonly kind: 'too_large'; readonly message: string };
 
 export class Sender {
   readonly #rooms: SenderRooms;
-  readonly #stop = new AbortController();
+  /** What ends each wait between attempts. */
+  readonly #pauses = new Set<() => void>();
+  #stopped = false;
   readonly #recurring: RecurringLog;
   readonly #refusals: RecurringLog;
 
@@ -87,7 +89,13 @@ export class Sender {
 
   /** Ends every wait between attempts; what it was for is refused. */
   stop(): void {
-    this.#stop.abort();
+    this.#stopped = true;
+    this.wake();
+  }
+
+  /** Ends every wait between attempts, so that the next attempt is made now. */
+  wake(): void {
+    for (const end of this.#pauses) end();
   }
 
   /** Settles every parcel of the batch and gives their bodies back. Never rejects. */
@@ -215,12 +223,13 @@ export class Sender {
         continue;
       }
       const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : undefined;
-      const limits = probing() ? { ...backoff, maxMs: Math.min(backoff.maxMs, PROBE_INTERVAL_MS) } : backoff;
       const latestMs = Math.max(...parcels.map((parcel) => (parcel.settled ? -Infinity : parcel.deadlineAtMs)));
       // What the upstream asks for is capped by the budget: one last attempt is made before it ends.
       const longestMs = Math.max(0, latestMs - nowMs() - LAST_ATTEMPT_MS);
       const askedMs = retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, longestMs);
-      const waitMs = backoffMs(limits, attempt, askedMs, random());
+      const backedOffMs = backoffMs(backoff, attempt, askedMs, random());
+      // A few probes burden nobody, whatever was asked for, and the end of an outage is seen at once.
+      const waitMs = probing() ? Math.min(backedOffMs, PROBE_INTERVAL_MS) : backedOffMs;
       this.#recurring.warn(
         verdict.code,
         { attempt, waitMs: Math.round(waitMs), samples: weightOf(shipments) },
@@ -272,19 +281,18 @@ export class Sender {
 
   /** False when it was cut short by `stop`. */
   async #pause(waitMs: number): Promise<boolean> {
-    const { signal } = this.#stop;
-    if (signal.aborted) return false;
-    return new Promise((resolve) => {
-      const stopped = (): void => {
+    if (this.#stopped) return false;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, waitMs);
+      const pauses = this.#pauses;
+      pauses.add(done);
+      function done(): void {
         clearTimeout(timer);
-        resolve(false);
-      };
-      const timer = setTimeout(() => {
-        signal.removeEventListener('abort', stopped);
-        resolve(true);
-      }, waitMs);
-      signal.addEventListener('abort', stopped, { once: true });
+        pauses.delete(done);
+        resolve();
+      }
     });
+    return !this.#stopped;
   }
 }
 

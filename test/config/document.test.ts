@@ -16,7 +16,7 @@ describe('the configuration table', () => {
     expect(table).toContain(
       '| `remote_write[].queue_config.max_bytes_per_send` | size | `1MB` | Compressed size of one',
     );
-    expect(table).toContain('| **`server.tls`** | section |  | TLS for senders.');
+    expect(table).toContain('| **`server.tls`** | section |  | TLS for senders; plain HTTP when not set. |');
     expect(table).toContain('| `server.tls.cert_file` | text |  |');
     expect(table).toContain('| `remote_write[].follow_redirects` | redirects are never followed');
     expect(table).toContain('| `remote_write[].write_relabel_configs` | samples are forwarded as they came');

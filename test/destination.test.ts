@@ -1,0 +1,284 @@
+/** Queue to outcome in one piece, against the sandbox. Time is the monotonic clock's, which a test can move on. */
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { BufferPool } from '../src/codec/buffer-pool.ts';
+import { Kernel } from '../src/codec/kernel.ts';
+import { parseConfig } from '../src/config/load.ts';
+import { decodeWriteRequest } from '../src/decode/write-request.ts';
+import { DestinationRooms, monotonicMs } from '../src/destination.ts';
+import { Metrics } from '../src/metrics.ts';
+import { Parcel } from '../src/queue/parcel.ts';
+import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts';
+import type { Outcome } from '../src/send/outcome.ts';
+import { Exposition } from './support/exposition.ts';
+import { until } from './support/loopback.ts';
+import { encodeBody, type SeriesInput } from './support/sandbox-request.ts';
+
+const QUIET = pino({ level: 'silent' });
+const QUICK = { min_backoff: '1ms', max_backoff: '5ms', batch_send_deadline: '1ms' };
+const DELIVERED = { kind: 'delivered', deduplicated: false };
+const DOWN = { kind: 'refused', reason: 'upstream_down' };
+
+const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 24 });
+const pool = new BufferPool(1 << 20);
+
+interface Rig {
+  readonly sandbox: Sandbox;
+  readonly rooms: DestinationRooms;
+  /** Hands in a request of a connection of its own. */
+  readonly send: (sender: string, labels?: Readonly<Record<string, string>>) => Parcel;
+  readonly scrape: () => Promise<Exposition>;
+  /** The senders in each request that the sandbox has seen. */
+  readonly seen: () => string[][];
+}
+
+let rigs: Rig[] = [];
+let made = 0;
+
+beforeEach(() => {
+  // Sockets and timers are real, and so is the pace of the clock.
+  vi.useFakeTimers({ toFake: ['performance'], shouldAdvanceTime: true });
+});
+
+afterEach(async () => {
+  for (const { rooms, sandbox } of rigs) {
+    await rooms.close();
+    await sandbox.close();
+  }
+  rigs = [];
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig> {
+  const sandbox = await startSandbox();
+  const { remoteWriteUrl: url, region, accessKeyId, secretAccessKey } = sandbox;
+  const sigv4 = { region, access_key: accessKeyId, secret_key: secretAccessKey };
+  const entry = { url, sigv4, queue_config: { ...QUICK, ...queue } };
+  const { config } = parseConfig(JSON.stringify({ remote_write: [entry] }), {});
+  const metrics = new Metrics({ version: 'test' });
+  const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, QUIET);
+  await rooms.credentials.refresh();
+  const send = (sender: string, labels: Readonly<Record<string, string>> = {}): Parcel => {
+    made += 1;
+    const series: SeriesInput = {
+      labels: { __name__: 'm', made: `${made}`, sender, ...labels },
+      samples: [[Date.now(), made]],
+    };
+    const body = encodeBody([series]);
+    const lease = pool.take(body.length);
+    lease.buffer.set(body);
+    const contents = decodeWriteRequest(kernel, lease);
+    const nowMs = monotonicMs();
+    contents.mergeKey = rooms.mergeKeyFor(sender, contents.mergeKey, nowMs);
+    const times = { arrivedAtMs: nowMs, queuedAtMs: nowMs, deadlineAtMs: nowMs + rooms.deliveryTimeoutMs };
+    const parcel = new Parcel(contents, times, rooms.ledger, sender);
+    rooms.submit(parcel, { window: 0 }, nowMs);
+    return parcel;
+  };
+  const rig: Rig = {
+    sandbox,
+    rooms,
+    send,
+    scrape: async () => new Exposition(await metrics.registry.metrics()),
+    seen: () =>
+      sandbox.ledger
+        .requests()
+        .map(({ seriesKeys }) => seriesKeys.map((key) => /sender="([^"]*)"/.exec(key)?.[1] ?? '')),
+  };
+  rigs.push(rig);
+  return rig;
+}
+
+const outcomesOf = async (parcels: readonly Parcel[]): Promise<unknown[]> =>
+  Promise.all(parcels.map(async (parcel) => parcel.outcome));
+
+const sleep = async (ms: number): Promise<void> => {
+  await new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+};
+
+const shardsOf = async ({ scrape }: Rig): Promise<number> => (await scrape()).sum('prometheus_remote_storage_shards');
+
+/** Requests that went out together are in no order. */
+const byFirst = ([a = '']: string[], [b = '']: string[]): number => (a < b ? -1 : 1);
+
+/** received = delivered + rejected + refused + pending. */
+async function expectBalanced({ scrape }: Rig, received: number): Promise<void> {
+  const metrics = await scrape();
+  const of = (name: string): number => metrics.sum(`amp_write_proxy_samples_${name}`);
+  expect(of('received_total')).toBe(received);
+  expect(of('delivered_total') + of('rejected_total') + of('refused_total') + of('pending')).toBe(received);
+}
+
+describe('a sender that earns a 400', () => {
+  /** A label name that Prometheus's data model does not know. */
+  const BAD = { 'not-a-name': 'x' };
+
+  test('is told alone, and from then on it is joined with nobody', async () => {
+    const rig = await start();
+    const round = async (): Promise<unknown[]> =>
+      outcomesOf([rig.send('good'), rig.send('bad', BAD), rig.send('fair')]);
+    const rejected = expect.objectContaining({ kind: 'rejected', status: 400 });
+    expect(await round()).toEqual([DELIVERED, rejected, DELIVERED]);
+    expect(rig.seen()).toEqual([['good', 'bad', 'fair'], ['good'], ['bad'], ['fair']]);
+
+    rig.sandbox.ledger.reset();
+    expect(await round()).toEqual([DELIVERED, rejected, DELIVERED]);
+    expect(rig.seen().toSorted(byFirst)).toEqual([['bad'], ['good', 'fair']]);
+    expect((await rig.scrape()).sum('amp_write_proxy_senders_apart')).toBe(1);
+    await expectBalanced(rig, 6);
+  });
+
+  test('is joined again five minutes after its last', async () => {
+    const rig = await start();
+    await outcomesOf([rig.send('good'), rig.send('bad', BAD)]);
+    vi.advanceTimersByTime(5 * 60_000 - 1000);
+    rig.sandbox.ledger.reset();
+    await outcomesOf([rig.send('good'), rig.send('bad')]);
+    expect(rig.seen().toSorted(byFirst)).toEqual([['bad'], ['good']]);
+    vi.advanceTimersByTime(1000);
+    rig.sandbox.ledger.reset();
+    await outcomesOf([rig.send('good'), rig.send('bad')]);
+    expect(rig.seen()).toEqual([['good', 'bad']]);
+  });
+
+  test('is not apart for what it sends as another replica', async () => {
+    const rig = await start();
+    await outcomesOf([rig.send('both', { ...BAD, cluster: 'eks', __replica__: 'a' })]);
+    rig.sandbox.ledger.reset();
+    await outcomesOf([rig.send('both'), rig.send('good')]);
+    expect(rig.seen()).toEqual([['both', 'good']]);
+  });
+});
+
+describe('an upstream that is down', () => {
+  const FAILS = { action: { kind: 'status', status: 500 } } as const;
+
+  /** Some that fail, and 5 s. */
+  async function open(rig: Rig, count: number): Promise<Parcel[]> {
+    rig.sandbox.faults.add(FAILS);
+    const waiting = Array.from({ length: count }, (_, index) => rig.send(`early ${index}`));
+    await until(() => rig.sandbox.ledger.stats().requests >= 3, 'three attempts');
+    expect(waiting.filter(({ settled }) => settled)).toEqual([]);
+    vi.advanceTimersByTime(5_001);
+    await until(() => waiting.some(({ settled }) => settled), 'the breaker opens');
+    return waiting;
+  }
+
+  test('after 5 s of failures a few parcels probe, and all others are refused at once', async () => {
+    const rig = await start();
+    const waiting = await open(rig, 10);
+    const refused = waiting.filter(({ settled }) => settled);
+    expect(refused).toHaveLength(6);
+    for (const outcome of await outcomesOf(refused)) expect(outcome).toMatchObject(DOWN);
+    const late = rig.send('late');
+    expect(late.settled).toBe(true);
+    expect(await late.outcome).toMatchObject({ ...DOWN, message: expect.stringContaining('500') });
+    expect((await rig.scrape()).sum('amp_write_proxy_upstream_down')).toBe(1);
+    await expectBalanced(rig, 11);
+  });
+
+  test('the first success opens the way for everybody, and the probes are delivered', async () => {
+    const rig = await start();
+    const probes = (await open(rig, 10)).filter(({ settled }) => !settled);
+    rig.sandbox.faults.clear();
+    expect(await outcomesOf(probes)).toEqual(Array.from({ length: 4 }, () => DELIVERED));
+    const after = Array.from({ length: 20 }, (_, index) => rig.send(`after ${index}`));
+    expect(await outcomesOf(after)).toEqual(Array.from({ length: 20 }, () => DELIVERED));
+    expect((await rig.scrape()).sum('amp_write_proxy_upstream_down')).toBe(0);
+    await expectBalanced(rig, 30);
+  });
+
+  test('what waits in the queue when it opens is refused as well', async () => {
+    const rig = await start({ min_shards: 1, max_shards: 1 });
+    rig.sandbox.faults.add(FAILS);
+    const first = rig.send('first');
+    await until(() => rig.sandbox.ledger.stats().requests >= 1, 'an attempt');
+    const queued = Array.from({ length: 5 }, (_, index) => rig.send(`queued ${index}`));
+    await until(() => rig.sandbox.ledger.stats().requests >= 4, 'three more');
+    vi.advanceTimersByTime(5_001);
+    for (const outcome of await outcomesOf(queued)) expect(outcome).toMatchObject(DOWN);
+    expect(first.settled).toBe(false);
+    expect((await rig.scrape()).sum('amp_write_proxy_queued_samples')).toBe(0);
+  });
+
+  test('flow is there again within a second of its end, however long the attempts had been waiting by then', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.99);
+    // Waits of 0.6, 1.2 and 2.4 s.
+    const rig = await start({ min_backoff: '300ms', max_backoff: '5s', min_shards: 20, max_shards: 20 });
+    rig.sandbox.faults.add(FAILS);
+    for (let index = 0; index < 6; index += 1) rig.send('pair', { cluster: 'eks', __replica__: `${index}` });
+    await until(() => rig.sandbox.ledger.stats().requests >= 18, 'three attempts of each');
+    await sleep(200); // All wait for their fourth.
+    vi.advanceTimersByTime(5_001);
+    await rig.send('opens').outcome;
+    rig.sandbox.faults.clear();
+    const after: Promise<Outcome>[] = [];
+    for (let count = 0; count < 20; count += 1) {
+      after.push(rig.send('after').outcome);
+      await sleep(50);
+    }
+    const known = await Promise.race([Promise.all(after), sleep(50)]);
+    expect(known).toContainEqual(DELIVERED);
+  });
+
+  test('one that throttles is not down', async () => {
+    const rig = await start();
+    rig.sandbox.faults.add({ action: { kind: 'status', status: 429 } });
+    const waiting = rig.send('a');
+    await until(() => rig.sandbox.ledger.stats().requests >= 5, 'some attempts');
+    vi.advanceTimersByTime(10_000);
+    await sleep(50);
+    expect([waiting.settled, rig.send('b').settled]).toEqual([false, false]);
+    rig.sandbox.faults.clear();
+    expect(await waiting.outcome).toEqual(DELIVERED);
+  });
+});
+
+describe('shards', () => {
+  test('go up to max_shards while work waits, are halved by 429, and go up again', async () => {
+    const rig = await start({ max_samples_per_send: 1, min_shards: 1, max_shards: 8 });
+    expect(await shardsOf(rig)).toBe(1);
+    const flood = async (): Promise<unknown[]> =>
+      outcomesOf(Array.from({ length: 40 }, (_, index) => rig.send(`sender ${index}`)));
+    expect(await flood()).toEqual(Array.from({ length: 40 }, () => DELIVERED));
+    expect(await shardsOf(rig)).toBe(8);
+
+    const throttle = { action: { kind: 'status', status: 429 }, times: 3 } as const;
+    rig.sandbox.faults.add(throttle);
+    // The three are within a second, by the clock: halved once.
+    expect(await outcomesOf([rig.send('a')])).toEqual([DELIVERED]);
+    expect(await shardsOf(rig)).toBe(4);
+    vi.advanceTimersByTime(1_001);
+    rig.sandbox.faults.add(throttle);
+    expect(await outcomesOf([rig.send('b')])).toEqual([DELIVERED]);
+    expect(await shardsOf(rig)).toBe(2);
+    await flood();
+    expect(await shardsOf(rig)).toBeGreaterThan(4);
+  });
+
+  test('no more requests are in flight than there are shards, and shards_desired tells what the load asks for', async () => {
+    const rig = await start({ max_samples_per_send: 1, min_shards: 3, max_shards: 3 });
+    rig.sandbox.faults.add({ action: { kind: 'hang' } });
+    for (let index = 0; index < 12; index += 1) rig.send(`sender ${index}`);
+    await until(() => rig.sandbox.ledger.stats().requests >= 3, 'three requests');
+    await sleep(100);
+    expect(rig.sandbox.ledger.stats().requests).toBe(3);
+    const metrics = await rig.scrape();
+    expect(metrics.sum('prometheus_remote_storage_shards')).toBe(3);
+    expect(metrics.sum('prometheus_remote_storage_shards_desired')).toBe(12);
+  });
+});
+
+test('a sender that floods does not starve another merge key: they take turns', async () => {
+  const rig = await start({ max_samples_per_send: 1, min_shards: 1, max_shards: 1 });
+  const flood = Array.from({ length: 100 }, () => rig.send('flood'));
+  const pair = { cluster: 'eks', __replica__: 'a' };
+  const other = [rig.send('other', pair), rig.send('other', pair), rig.send('other', pair)];
+  await outcomesOf([...flood, ...other]);
+  const order = rig.seen().map(([sender]) => sender);
+  expect(order).toHaveLength(103);
+  expect(order.lastIndexOf('other')).toBeLessThan(7);
+});
