@@ -160,8 +160,9 @@ export class DestinationRooms implements RoutedDestination {
 
   submit(parcel: Parcel, visitor: Visitor, nowMs: number): void {
     this.#company.arrived(visitor, nowMs);
-    if (!this.#breaker.mayTake(this.#ledger.parcels - 1)) {
-      parcel.trySettle(this.#down());
+    const refusal = this.#refusalFor(parcel, nowMs);
+    if (refusal !== undefined) {
+      parcel.trySettle(refusal);
       parcel.releaseBody();
       return;
     }
@@ -206,10 +207,26 @@ export class DestinationRooms implements RoutedDestination {
     }
     if (verdict.kind === 'delivered') this.#metrics.lastFailure = 'the upstream answers';
     if (verdict.kind === 'delivered') this.#limit.delivered(this.#batcher.hasReady);
-    if (verdict.kind === 'retry' && verdict.throttled) this.#limit.throttled(monotonicMs());
+    if (verdict.kind !== 'retry') return;
+    const nowMs = monotonicMs();
+    if (verdict.throttled) this.#limit.throttled(nowMs);
+    // Retry-After holds for every batch, for no longer than a sender would wait; probes go on (send/breaker.ts).
+    if (verdict.retryAfterMs !== undefined && !this.#breaker.isOpen) {
+      this.#shards.rest(nowMs + Math.min(verdict.retryAfterMs, this.deliveryTimeoutMs));
+    }
+  }
+
+  /** What would only wait in vain is refused at once. */
+  #refusalFor(parcel: Parcel, nowMs: number): Extract<Outcome, { kind: 'refused' }> | undefined {
+    if (!this.#breaker.mayTake(this.#ledger.parcels - 1)) return this.#down();
+    const { restUntilMs } = this.#shards;
+    if (restUntilMs <= nowMs || parcel.deadlineAtMs > restUntilMs) return undefined;
+    const message = `the upstream asked to be left in peace for now; ${this.#metrics.lastFailure}`;
+    return { kind: 'refused', reason: 'throttled', message, retryAfterMs: restUntilMs - nowMs };
   }
 
   #refuseWhileDown(): void {
+    this.#shards.rest(-Infinity);
     const refused = this.#ledger.parcels;
     this.#ledger.refuseAll(this.#down(), PROBES);
     // The probes that are left may be sleeping in a wait of before.

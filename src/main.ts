@@ -101,6 +101,8 @@ async function serve({ config, warnings }: LoadedConfig): Promise<number> {
   log.info({ signal: await signal }, 'asked to end');
   await pipeline.drain();
   log.info({}, 'drained');
+  // A call to STS that hangs would keep the process; it has nothing to lose any more.
+  setTimeout(() => process.exit(0), 200).unref();
   return 0;
 }
 

@@ -23,10 +23,14 @@ export class KeyQueue {
   }
 }
 
+const SHARE_OF_FREE = 3;
+
 export class ParcelQueue {
   /** Samples, histograms and metadata entries that may wait. */
   readonly capacity: number;
   readonly #keys = new Map<string, KeyQueue>();
+  /** What each sender has waiting, by its address. */
+  readonly #senders = new Map<string, number>();
   #weight = 0;
   #parcels = 0;
 
@@ -48,13 +52,18 @@ export class ParcelQueue {
   }
 
   /**
-   * Refuses (undefined) when the parcel does not fit. The first of a key may go over, up to twice the capacity, so that
-   * a key that floods cannot keep the others out, and senders that invent keys cannot do without end.
+   * Refuses (undefined) when the parcel does not fit, or when it is more than its sender's share: three times what is
+   * left free, as for bytes (receive/admission.ts). The first of a key or of a sender may go over, up to twice the
+   * capacity, so that one that floods cannot keep the others out, and those who invent keys cannot do without end.
    */
   tryAdd(parcel: Parcel): KeyQueue | undefined {
     let queue = this.#keys.get(parcel.mergeKey);
-    const capacity = queue === undefined ? 2 * this.capacity : this.capacity;
-    if (this.#weight > 0 && this.#weight + parcel.room > capacity) return undefined;
+    const held = this.#senders.get(parcel.sender) ?? 0;
+    const free = this.capacity - this.#weight - parcel.room;
+    const isFirst = queue === undefined || (held === 0 && parcel.sender !== '');
+    const fits = isFirst ? free >= -this.capacity : free >= 0;
+    if (this.#weight > 0 && !fits) return undefined;
+    if (!isFirst && parcel.sender !== '' && held + parcel.room > SHARE_OF_FREE * free) return undefined;
     if (queue === undefined) {
       queue = new KeyQueue(parcel.mergeKey);
       this.#keys.set(parcel.mergeKey, queue);
@@ -104,6 +113,11 @@ export class ParcelQueue {
     queue.weight += sign * parcel.weight;
     queue.bytes += sign * parcel.bodyBytes;
     this.#weight += sign * parcel.room;
+    if (parcel.sender !== '') {
+      const held = (this.#senders.get(parcel.sender) ?? 0) + sign * parcel.room;
+      if (held > 0) this.#senders.set(parcel.sender, held);
+      else this.#senders.delete(parcel.sender);
+    }
     this.#parcels += sign;
   }
 }

@@ -47,6 +47,7 @@ export type RefusalReason =
   | 'delivery_timeout'
   | 'queue_full'
   | 'upstream_down'
+  | 'throttled'
   | 'draining'
   | 'sender_gone'
   | 'internal';
@@ -55,7 +56,13 @@ export type RefusalReason =
 export type Outcome =
   | { readonly kind: 'delivered'; readonly deduplicated: boolean }
   | { readonly kind: 'rejected'; readonly status: number; readonly message: string }
-  | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly message: string };
+  | {
+      readonly kind: 'refused';
+      readonly reason: RefusalReason;
+      readonly message: string;
+      /** When it is worth another try, where that is known. */
+      readonly retryAfterMs?: number;
+    };
 
 export const DELIVERED: Outcome = { kind: 'delivered', deduplicated: false };
 export const DEDUPLICATED: Outcome = { kind: 'delivered', deduplicated: true };
@@ -145,6 +152,10 @@ export function httpAnswer(outcome: Outcome): HttpAnswer {
     case 'rejected':
       return { status: outcome.status, body: outcome.message, retryAfter: undefined };
     case 'refused':
-      return { status: 503, body: outcome.message, retryAfter: RETRY_AFTER_SECONDS };
+      return {
+        status: 503,
+        body: outcome.message,
+        retryAfter: Math.max(RETRY_AFTER_SECONDS, Math.ceil((outcome.retryAfterMs ?? 0) / 1000)),
+      };
   }
 }

@@ -69,6 +69,9 @@ const APART_AT_ONCE = 4;
 /** Of a sender's time, what is kept for the attempt after a long Retry-After. */
 const LAST_ATTEMPT_MS = 1_000;
 
+/** How long a refused batch waits for other credentials before it is sent again all the same. */
+const LONGEST_REFRESH_MS = 1_000;
+
 /** The end of a shipment: `retry` has become `refused` by then. */
 type Final = Outcome | { readonly kind: 'too_large'; readonly message: string };
 
@@ -217,9 +220,12 @@ export class Sender {
           fields,
           'the upstream refused the signature; refreshing credentials and clock',
         );
-        if (clock.correct(date)) log.warn({ skewMs: clock.skewMs }, 'the clock was corrected by the upstream');
-        await credentials.refreshRefused();
         countRetried(metrics, shipments);
+        const corrected = clock.correct(date);
+        if (corrected) log.warn({ skewMs: clock.skewMs }, 'the clock was corrected by the upstream');
+        // Where the clock was the cause, most likely, whoever gives credentials is hardly waited for.
+        const longestMs = corrected ? LONGEST_REFRESH_MS / 4 : LONGEST_REFRESH_MS;
+        await Promise.race([credentials.refreshRefused(), this.#pause(longestMs)]);
         continue;
       }
       const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : undefined;

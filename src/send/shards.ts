@@ -20,6 +20,7 @@ export class Shards {
   readonly #beforeTake: () => void;
   readonly #nowMs: () => number;
   #inFlight = 0;
+  #restUntilMs = -Infinity;
   #pumpQueued = false;
   #timer: NodeJS.Timeout | undefined;
   #timerDueAtMs = Infinity;
@@ -46,6 +47,15 @@ export class Shards {
     return this.#inFlight;
   }
 
+  /** Takes no batch before `untilMs` (monotonic clock). Those in flight go on. */
+  rest(untilMs: number): void {
+    this.#restUntilMs = untilMs;
+  }
+
+  get restUntilMs(): number {
+    return this.#restUntilMs;
+  }
+
   /** Looks for work after the requests that are being read in this turn of the event loop are all in. */
   poke(): void {
     if (this.#pumpQueued) return;
@@ -57,7 +67,7 @@ export class Shards {
     this.#pumpQueued = false;
     this.#beforeTake();
     const nowMs = this.#nowMs();
-    while (this.#inFlight < this.limit) {
+    while (this.#inFlight < this.limit && nowMs >= this.#restUntilMs) {
       const batch = this.#source.tryTake(nowMs);
       if (batch === undefined) break;
       void this.#run(batch);
@@ -77,7 +87,8 @@ export class Shards {
 
   /** One timer, for the key whose wait ends first; with all shards busy the end of one of them pumps anyway. */
   #arm(nowMs: number): void {
-    const dueAtMs = this.#inFlight < this.limit ? (this.#source.nextDueAtMs() ?? Infinity) : Infinity;
+    const restsUntilMs = this.#restUntilMs > nowMs ? this.#restUntilMs : undefined;
+    const dueAtMs = this.#inFlight < this.limit ? (restsUntilMs ?? this.#source.nextDueAtMs() ?? Infinity) : Infinity;
     if (dueAtMs === Infinity || dueAtMs >= this.#timerDueAtMs) return;
     clearTimeout(this.#timer);
     this.#timerDueAtMs = dueAtMs;

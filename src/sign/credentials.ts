@@ -102,6 +102,9 @@ export class Credentials {
     const startedAtMs = this.#wallMs();
     try {
       const identity = await withTimeout(this.#makeProvider()(), REFRESH_TIMEOUT_MS);
+      if (identity.accessKeyId === '' || identity.secretAccessKey === '') {
+        throw new Error('the credentials that were given have no access key or no secret');
+      }
       if (identity.expiration !== undefined && identity.expiration.getTime() <= startedAtMs) {
         const at = identity.expiration.toISOString();
         throw new Error(`the credentials that were given expired at ${at}, by the clock of this machine`);

@@ -370,7 +370,7 @@ test('stop ends the wait before the next attempt, and what waits is refused as d
   );
   const parcel = parcelOf(['a'], 20_000);
   const done = rig.sender.deliver({ parcels: [parcel], oversized: false });
-  await until(() => rig.metrics.retriedSamples > 0, 'the first attempt has failed');
+  await until(() => rig.metrics.lastFailure.includes('500'), 'the first attempt has failed');
   rig.sender.stop();
   await done;
   expect(await parcel.outcome).toMatchObject({ kind: 'refused', reason: 'draining' });
