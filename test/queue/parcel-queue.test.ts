@@ -90,3 +90,34 @@ test('senders that invent merge keys do not get past the capacity without end', 
   for (let index = 0; index < 1000; index += 1) queue.tryAdd(makeParcel({ key: `replica-${index}`, samples: 10 }));
   expect(queue.weight).toBeLessThan(1000);
 });
+
+test('a sender alone may fill three quarters, so that there is room for the next', () => {
+  const queue = new ParcelQueue(1000);
+  while (queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.1' })) !== undefined);
+  expect(queue.weight).toBe(750);
+  for (let count = 0; count < 10; count += 1) {
+    expect(queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.2' }))).toBeDefined();
+  }
+});
+
+test('what a sender has had taken or given up is not held against it', () => {
+  const queue = new ParcelQueue(1000);
+  const flood = (): number => {
+    let added = 0;
+    while (queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.1' })) !== undefined) added += 1;
+    return added;
+  };
+  expect(flood()).toBe(75);
+  const key = queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.2' }));
+  expect(key).toBeDefined();
+  if (key === undefined) return;
+  // The oldest forty are taken, the next ten give up.
+  for (let count = 0; count < 40; count += 1) {
+    expect(queue.peek(key)).toBeDefined();
+    queue.shift(key);
+  }
+  for (let count = 0; count < 10; count += 1)
+    queue.peek(key)?.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+  // 260 wait, 10 of them not its own; it may hold three times what it leaves: x <= 3 (1000 - 10 - x), so 740.
+  expect(flood()).toBe((740 - 250) / 10);
+});

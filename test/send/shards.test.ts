@@ -139,3 +139,16 @@ test('asks before it takes, so that what has no company need not wait', async ()
   await turn();
   expect(rig.running).toHaveLength(1);
 });
+
+test('while it rests it takes nothing, and goes on by itself when that is over', async () => {
+  const rig = makeRig(4);
+  rig.shards.rest(performance.now() + 2000);
+  submit(rig, 100);
+  await turn();
+  await vi.advanceTimersByTimeAsync(1900);
+  await turn();
+  expect(rig.running).toHaveLength(0);
+  await vi.advanceTimersByTimeAsync(200);
+  await turn();
+  expect(rig.running).toHaveLength(1);
+});

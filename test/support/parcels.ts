@@ -27,6 +27,8 @@ export class OpenBook implements ParcelLedger {
 
 export interface ParcelShape {
   readonly key?: string;
+  /** Address. */
+  readonly sender?: string;
   readonly samples?: number;
   readonly histograms?: number;
   readonly exemplars?: number;
@@ -52,7 +54,7 @@ export function makeParcel(shape: ParcelShape = {}, ledger: ParcelLedger = new O
     maxTimestampMs: shape.maxTimestampMs ?? Number.NaN,
     mergeKey: shape.key ?? '',
   };
-  return new Parcel(contents, timesOf(shape), ledger);
+  return new Parcel(contents, timesOf(shape), ledger, shape.sender);
 }
 
 const pool = new BufferPool(0);
