@@ -114,7 +114,11 @@ export class Sender {
       if (batch.oversized && first !== undefined) await this.#deliverCut(first, this.#rooms.limits);
       else await this.#deliverJoined(batch.parcels);
     } catch (error) {
-      log.error({ error }, 'a batch could not be sent for a fault of the proxy; its senders are told to send again');
+      const fault = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.error(
+        { error: fault },
+        'a batch could not be sent for a fault of the proxy; its senders are told to send again',
+      );
       const message = 'internal error of the proxy; see its log';
       for (const parcel of batch.parcels) parcel.trySettle({ kind: 'refused', reason: 'internal', message });
     } finally {

@@ -18,6 +18,8 @@ const REFRESH_AHEAD_MS = 5 * 60_000;
 const REFRESH_TIMEOUT_MS = 10_000;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
+/** While there is no identity at all, and nothing can be sent. */
+const RETRY_MAX_WITHOUT_MS = 10_000;
 /** A refresh outside the schedule (after a 403, close to expiry) is not done more often than this. */
 const FORCED_INTERVAL_MS = 5_000;
 
@@ -133,7 +135,8 @@ export class Credentials {
   /** Until the next refresh; undefined for an identity that does not expire. */
   #waitMs(): number | undefined {
     if (this.#failures > 0) {
-      const rangeMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(this.#failures, 10));
+      const longestMs = this.tryCurrent() === undefined ? RETRY_MAX_WITHOUT_MS : RETRY_MAX_MS;
+      const rangeMs = Math.min(longestMs, RETRY_MIN_MS * 2 ** Math.min(this.#failures, 10));
       return (rangeMs / 2) * (1 + this.#random());
     }
     const expiration = this.#identity?.expiration;

@@ -27,8 +27,10 @@ export async function startSandboxProcess(args: readonly string[] = []): Promise
   return { ...told, child, client: new SandboxClient(told.controlUrl) };
 }
 
+export type SandboxAddress = Pick<SandboxProcess, 'remoteWriteUrl' | 'region' | 'accessKeyId' | 'secretAccessKey'>;
+
 /** A `remote_write` entry; `sections` are merged over what the sandbox needs. */
-export function entryFor(sandbox: SandboxProcess, sections: Section = {}): Section {
+export function entryFor(sandbox: SandboxAddress, sections: Section = {}): Section {
   const { remoteWriteUrl: url, region, accessKeyId, secretAccessKey } = sandbox;
   return { url, sigv4: { region, access_key: accessKeyId, secret_key: secretAccessKey }, ...sections };
 }
@@ -37,6 +39,7 @@ export interface ProxyOptions {
   readonly remoteWrite: readonly Section[];
   readonly server?: Section;
   readonly limits?: Section;
+  readonly log?: Section;
   readonly env?: Readonly<Record<string, string>>;
   /** Not ready is an answer too: for a proxy that has no credentials. Default: wait until ready. */
   readonly awaitReady?: boolean;
@@ -72,10 +75,11 @@ export class ProxyProcess {
 }
 
 export async function startProxy(options: ProxyOptions): Promise<ProxyProcess> {
-  const { remoteWrite, server = {}, limits = {}, env, awaitReady = true } = options;
+  const { remoteWrite, server = {}, limits = {}, log = {}, env, awaitReady = true } = options;
   const file = await writeConfig({
     server: { listen: '127.0.0.1:0', admin_listen: '127.0.0.1:0', ...server },
     limits,
+    log,
     remote_write: remoteWrite,
   });
   const args = ['src/main.ts', '--config', file];

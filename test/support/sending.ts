@@ -29,6 +29,8 @@ export interface SentRequest {
   readonly weight: number;
   /** Undefined while it is awaited. */
   answer: Answer | undefined;
+  /** How long the answer took, in ms. */
+  tookMs: number | undefined;
 }
 
 export const STALE_MARKER = 0x7ff0000000000002n;
@@ -51,6 +53,8 @@ export interface SenderOptions {
   readonly labels?: Readonly<Record<string, string>>;
   /** Default 1: one request at a time, in order. */
   readonly connections?: number;
+  /** The address that it sends from; one in 127.0.0.0/8 makes it another machine to the proxy. */
+  readonly localAddress?: string;
 }
 
 export class LedgerSender {
@@ -62,11 +66,12 @@ export class LedgerSender {
   readonly #agent: Agent;
   #made = 0;
 
-  constructor(url: string, { name, labels = {}, connections = 1 }: SenderOptions) {
+  constructor(url: string, { name, labels = {}, connections = 1, localAddress }: SenderOptions) {
     this.name = name;
     this.#url = new URL(url);
     this.#labels = { ...labels, sender: name };
-    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+    const from = localAddress === undefined ? {} : { localAddress };
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections, ...from });
   }
 
   /** Of requests that were told 2xx, in samples and histograms. */
@@ -108,11 +113,14 @@ export class LedgerSender {
   /** One attempt. Never rejects. */
   async send(series: readonly SentSeries[], metadata: readonly MetadataInput[] = []): Promise<Answer> {
     const weight = series.reduce((sum, one) => sum + one.samples.length + (one.histograms?.length ?? 0), 0);
-    const sent: SentRequest = { sender: this.name, series, weight, answer: undefined };
+    const sent: SentRequest = { sender: this.name, series, weight, answer: undefined, tookMs: undefined };
     this.requests.push(sent);
     const sorted = series.map((one) => ({ ...one, labels: sortedLabels(one.labels) }));
-    const answer = await postBody(this.#url, encodeBody(sorted, metadata), { agent: this.#agent });
+    const body = encodeBody(sorted, metadata);
+    const startedAtMs = performance.now();
+    const answer = await postBody(this.#url, body, { agent: this.#agent });
     sent.answer = answer;
+    sent.tookMs = performance.now() - startedAtMs;
     return answer;
   }
 
