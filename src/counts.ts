@@ -5,6 +5,7 @@
 import type { Histogram } from 'prom-client';
 import type { Parcel } from './queue/parcel.ts';
 import type { Outcome } from './send/outcome.ts';
+import { rejectionReason } from './send/rejection-reason.ts';
 
 export interface Histograms {
   readonly delivery: Histogram;
@@ -27,6 +28,8 @@ export class DestinationMetrics {
   pendingHistograms = 0;
   exemplarsReceived = 0;
   readonly rejected: Map<number, number> = new Map();
+  /** The same by status and reason: `400 out_of_order`. */
+  readonly rejectedByReason: Map<string, number> = new Map();
   readonly refused: Map<string, number> = new Map();
   /** Samples in attempts, like Prometheus counts them. */
   sentSamples = 0;
@@ -40,6 +43,8 @@ export class DestinationMetrics {
   failedHistograms = 0;
   highestTimestampMs = Number.NaN;
   highestSentTimestampMs = Number.NaN;
+  /** Requests that found the queue full. */
+  enqueueRetries = 0;
   cutParcels = 0;
   batches = 0;
   batchedParcels = 0;
@@ -57,14 +62,17 @@ export class DestinationMetrics {
     this.highestSentTimestampMs = -Infinity;
   }
 
-  countRejected(status: number, parcel: Parcel): void {
+  countRejected(status: number, message: string, parcel: Parcel): void {
+    const key = `${status} ${rejectionReason(status, message)}`;
     this.rejected.set(status, (this.rejected.get(status) ?? 0) + parcel.weight);
+    this.rejectedByReason.set(key, (this.rejectedByReason.get(key) ?? 0) + parcel.weight);
     this.failedSamples += parcel.samples;
     this.failedHistograms += parcel.histograms;
   }
 
   countRefused(reason: string, parcel: Parcel): void {
     this.refused.set(reason, (this.refused.get(reason) ?? 0) + parcel.weight);
+    if (reason === 'queue_full') this.enqueueRetries += 1;
   }
 
   countResponse(code: string): void {

@@ -6,33 +6,16 @@
  * `url`, so that its mixin's dashboards and alerts work unchanged. Samples include histograms where the name says
  * nothing else.
  */
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import { DestinationMetrics, type Histograms } from './counts.ts';
+import { makeHistograms } from './histograms.ts';
+import { REJECTIONS, RESPONSES, TURNED_AWAY, withZeros } from './known-labels.ts';
+import { exposeProcess } from './process-metrics.ts';
+import type { DestinationReadings, DestinationSettings } from './readings.ts';
+import { REFUSAL_REASONS } from './send/outcome.ts';
 
 type Labels = Record<string, string | number>;
 type Emit = (labels: Labels, value: number) => void;
-
-/** Live readings of the rooms of one destination, taken when scraped. */
-export interface DestinationReadings {
-  readonly shards: () => number;
-  readonly shardsDesired: () => number;
-  /** 1 while the breaker is open. */
-  readonly upstreamDown: () => number;
-  readonly sendersApart: () => number;
-  readonly queuedSamples: () => number;
-  readonly queuedKeys: () => number;
-  readonly queueCapacity: () => number;
-  readonly clockSkewMs: () => number;
-  /** 1 while there are credentials to sign with. */
-  readonly credentialsValid: () => number;
-}
-
-export interface DestinationSettings {
-  readonly minShards: number;
-  readonly maxShards: number;
-  readonly shardCapacity: number;
-  readonly maxSamplesPerSend: number;
-}
 
 interface Destination {
   readonly metrics: DestinationMetrics;
@@ -44,13 +27,15 @@ export class Metrics {
   readonly registry: Registry = new Registry();
   /** Requests by route and status code. */
   readonly requests: Map<string, number> = new Map();
-  #inflightBytes: () => number = () => 0;
+  /** Requests that were answered before they were a parcel, by route, status and reason. */
+  readonly turnedAway: Map<string, number> = new Map();
+  #inflight: { readonly usedBytes: number; readonly limitBytes: number } = { usedBytes: 0, limitBytes: 0 };
   readonly #destinations: Destination[] = [];
   readonly #histograms: Histograms;
 
   constructor(build: { version: string }) {
     this.#histograms = makeHistograms(this.registry);
-    this.#processMetrics(build.version);
+    exposeProcess(this.registry, build.version);
     this.#serverMetrics();
     this.#mixinMetrics();
     this.#ownMetrics();
@@ -65,8 +50,8 @@ export class Metrics {
     this.#destinations.push({ metrics, settings, readings });
   }
 
-  exposeInflight(budget: { readonly usedBytes: number }): void {
-    this.#inflightBytes = () => budget.usedBytes;
+  exposeInflight(budget: { readonly usedBytes: number; readonly limitBytes: number }): void {
+    this.#inflight = budget;
   }
 
   countRequest(route: string, status: number): void {
@@ -74,19 +59,9 @@ export class Metrics {
     this.requests.set(key, (this.requests.get(key) ?? 0) + 1);
   }
 
-  #processMetrics(version: string): void {
-    collectDefaultMetrics({ register: this.registry });
-    // Gauges that end in _total, which promtool rightly finds wrong; the same without the suffix are kept.
-    for (const name of [
-      'nodejs_active_resources_total',
-      'nodejs_active_handles_total',
-      'nodejs_active_requests_total',
-    ]) {
-      this.registry.removeSingleMetric(name);
-    }
-    this.#gauge('amp_write_proxy_build_info', 'Always 1; the labels tell the build.', ['version', 'node'], (emit) => {
-      emit({ version, node: process.version }, 1);
-    });
+  countTurnedAway(route: string, status: number, reason: string): void {
+    const key = `${route} ${status} ${reason}`;
+    this.turnedAway.set(key, (this.turnedAway.get(key) ?? 0) + 1);
   }
 
   #serverMetrics(): void {
@@ -96,8 +71,23 @@ export class Metrics {
         emit({ route, code }, count);
       }
     });
+    this.#counter(
+      'amp_write_proxy_requests_turned_away_total',
+      'Requests answered 4xx or 503 before they were taken in; what is in them is not in the counts of samples.',
+      ['route', 'code', 'reason'],
+      (emit) => {
+        const known = this.#destinations.flatMap(({ metrics }) => TURNED_AWAY.map((why) => `${metrics.name} ${why}`));
+        for (const [key, count] of withZeros(this.turnedAway, [...known, 'unknown 404 unknown_route'])) {
+          const [route = '', code = '', reason = ''] = key.split(' ');
+          emit({ route, code, reason }, count);
+        }
+      },
+    );
     this.#gauge('amp_write_proxy_inflight_bytes', 'Compressed request bytes held for all senders.', [], (emit) => {
-      emit({}, this.#inflightBytes());
+      emit({}, this.#inflight.usedBytes);
+    });
+    this.#gauge('amp_write_proxy_inflight_limit_bytes', 'limits.max_inflight_bytes.', [], (emit) => {
+      emit({}, this.#inflight.limitBytes);
     });
   }
 
@@ -107,7 +97,6 @@ export class Metrics {
     const gauge = (name: string, help: string, read: (destination: Destination) => number): void =>
       this.#perDestination('gauge', `prometheus_remote_storage_${name}`, help, read);
 
-    counter('samples_in_total', 'Samples received from senders.', (d) => d.received);
     counter('samples_total', 'Samples sent to the upstream, attempts included.', (d) => d.sentSamples);
     counter('histograms_total', 'Histograms sent to the upstream, attempts included.', (d) => d.sentHistograms);
     counter('exemplars_total', 'Exemplars sent to the upstream, attempts included.', (d) => d.sentExemplars);
@@ -121,6 +110,11 @@ export class Metrics {
       (d) => d.retriedHistograms,
     );
     counter('bytes_total', 'Compressed bytes sent to the upstream.', (d) => d.sentBytes);
+    counter(
+      'enqueue_retries_total',
+      'Requests refused as the queue was full; their senders try again.',
+      (d) => d.enqueueRetries,
+    );
     gauge('samples_pending', 'Samples received and not yet answered for.', (d) => d.metrics.pendingSamples);
     gauge('histograms_pending', 'Histograms received and not yet answered for.', (d) => d.metrics.pendingHistograms);
     gauge('shards', 'Requests that may be in flight upstream now.', (d) => d.readings.shards());
@@ -143,16 +137,18 @@ export class Metrics {
         emit({}, seconds(Math.max(-Infinity, ...this.#destinations.map((d) => d.metrics.highestTimestampMs))));
       },
     );
-    this.#counter(
-      'prometheus_remote_storage_samples_dropped_total',
+    // No labels: the mixin takes it as the one side of a match that ignores remote_name and url.
+    this.#counter('prometheus_remote_storage_samples_in_total', 'Samples received from senders.', [], (emit) => {
+      emit(
+        {},
+        this.#destinations.reduce((sum, { metrics }) => sum + metrics.received, 0),
+      );
+    });
+    // No label `reason`: the mixin subtracts it from a rate that has none.
+    counter(
+      'samples_dropped_total',
       'Samples that were not sent on because their sender closed its connection first; it sends them again.',
-      ['remote_name', 'url', 'reason'],
-      (emit) => {
-        for (const { metrics } of this.#destinations) {
-          const value = metrics.refused.get('sender_gone') ?? 0;
-          emit({ remote_name: metrics.name, url: metrics.url, reason: 'sender_gone' }, value);
-        }
-      },
+      (d) => d.refused.get('sender_gone') ?? 0,
     );
   }
 
@@ -200,14 +196,25 @@ export class Metrics {
       'How long the last refresh took.',
       (d) => d.metrics.credentials.lastDurationSeconds,
     );
-    this.#labelled('samples_rejected_total', 'Samples that AMP rejected for good.', 'code', ({ rejected }) => rejected);
-    this.#labelled(
-      'samples_refused_total',
-      'Samples whose sender was told 503 and keeps them.',
-      'reason',
-      (d) => d.refused,
+    this.#counter(
+      'amp_write_proxy_samples_rejected_total',
+      'Samples that AMP rejected for good.',
+      ['remote_name', 'url', 'code', 'reason'],
+      (emit) => {
+        for (const { metrics } of this.#destinations) {
+          for (const [key, count] of withZeros(metrics.rejectedByReason, REJECTIONS)) {
+            const [code = '', reason = ''] = key.split(' ');
+            emit({ remote_name: metrics.name, url: metrics.url, code, reason }, count);
+          }
+        }
+      },
     );
-    this.#labelled('upstream_responses_total', 'Attempts by status code or failure.', 'code', (d) => d.responses);
+    this.#labelled('samples_refused_total', 'Samples whose sender was told 503 and keeps them.', 'reason', (d) =>
+      withZeros(d.refused, REFUSAL_REASONS),
+    );
+    this.#labelled('upstream_responses_total', 'Attempts by status code or failure.', 'code', (d) =>
+      withZeros(d.responses, RESPONSES),
+    );
     this.#labelled('credentials_refreshes_total', 'Refreshes of the credentials.', 'result', ({ credentials }) =>
       Object.entries({ success: credentials.success, failure: credentials.failure }),
     );
@@ -268,43 +275,4 @@ export class Metrics {
 /** Prometheus's own are 0 before the first sample. */
 function seconds(timestampMs: number): number {
   return Number.isFinite(timestampMs) ? timestampMs / 1000 : 0;
-}
-
-const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 30];
-
-function makeHistograms(registry: Registry): Histograms {
-  const make = (name: string, help: string, labelNames: string[], buckets: number[]): Histogram =>
-    new Histogram({ name, help, labelNames, buckets, registers: [registry] });
-  return {
-    delivery: make(
-      'amp_write_proxy_delivery_duration_seconds',
-      'From the head of a request to its outcome.',
-      ['remote_name', 'outcome'],
-      LATENCY_BUCKETS,
-    ),
-    queueWait: make(
-      'amp_write_proxy_queue_wait_seconds',
-      'How long the first parcel of a batch waited in the queue.',
-      ['remote_name'],
-      LATENCY_BUCKETS,
-    ),
-    batchParcels: make(
-      'amp_write_proxy_batch_parcels',
-      'Parcels joined into a batch.',
-      ['remote_name'],
-      [1, 2, 4, 8, 16, 32, 64, 128],
-    ),
-    batchSamples: make(
-      'amp_write_proxy_batch_samples',
-      'Samples and histograms in a batch.',
-      ['remote_name'],
-      [100, 250, 500, 1000, 2000, 3000, 4000, 5000, 10_000],
-    ),
-    sentBatch: make(
-      'prometheus_remote_storage_sent_batch_duration_seconds',
-      'Duration of an attempt upstream.',
-      ['remote_name', 'url'],
-      LATENCY_BUCKETS,
-    ),
-  };
 }

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { expect, test } from 'vitest';
 import type { DestinationMetrics } from '../src/counts.ts';
 import { Metrics } from '../src/metrics.ts';
@@ -66,7 +67,7 @@ test('what the ledger counts is what is scraped, and the equation holds in it', 
   const ledger = new Ledger(destination, () => 0);
   makeParcel({ samples: 1000 }, ledger).trySettle(DELIVERED);
   makeParcel({ samples: 100 }, ledger).trySettle(DEDUPLICATED);
-  makeParcel({ samples: 10 }, ledger).trySettle({ kind: 'rejected', status: 400, message: '' });
+  makeParcel({ samples: 10 }, ledger).trySettle({ kind: 'rejected', status: 400, message: 'out of order sample' });
   makeParcel({ samples: 5 }, ledger).trySettle({ kind: 'refused', reason: 'queue_full', message: '' });
   makeParcel({ samples: 2, maxTimestampMs: 1_700_000_000_500 }, ledger);
   const text = await lines(metrics);
@@ -74,7 +75,7 @@ test('what the ledger counts is what is scraped, and the equation holds in it', 
   expect(text).toContain(`amp_write_proxy_samples_delivered_total${LABELS} 1100`);
   expect(text).toContain(`amp_write_proxy_samples_deduplicated_total${LABELS} 100`);
   expect(text).toContain(
-    'amp_write_proxy_samples_rejected_total{remote_name="default",url="http://aps.example/w",code="400"} 10',
+    'amp_write_proxy_samples_rejected_total{remote_name="default",url="http://aps.example/w",code="400",reason="out_of_order"} 10',
   );
   expect(text).toContain(
     'amp_write_proxy_samples_refused_total{remote_name="default",url="http://aps.example/w",reason="queue_full"} 5',
@@ -94,13 +95,14 @@ test('counters do not grow by being scraped', async () => {
 
 test('settings and live readings are there, in base units', async () => {
   const { metrics } = makeMetrics();
-  metrics.exposeInflight({ usedBytes: 12_345 });
+  metrics.exposeInflight({ usedBytes: 12_345, limitBytes: 67_890 });
   const text = await lines(metrics);
   expect(text).toContain(`prometheus_remote_storage_shards_max${LABELS} 50`);
   expect(text).toContain(`prometheus_remote_storage_shards_desired${LABELS} 3`);
   expect(text).toContain(`amp_write_proxy_queued_samples${LABELS} 700`);
   expect(text).toContain(`amp_write_proxy_clock_skew_seconds${LABELS} 1.5`);
   expect(text).toContain('amp_write_proxy_inflight_bytes 12345');
+  expect(text).toContain('amp_write_proxy_inflight_limit_bytes 67890');
   expect(text).toContain(`amp_write_proxy_build_info{version="1.2.3",node="${process.version}"} 1`);
 });
 
@@ -123,6 +125,31 @@ test('requests are counted by route and code', async () => {
   const text = await lines(metrics);
   expect(text).toContain('amp_write_proxy_requests_total{route="default",code="204"} 2');
   expect(text).toContain('amp_write_proxy_requests_total{route="default",code="503"} 1');
+});
+
+test('what may happen is counted from the start, so that a rate sees the first time', async () => {
+  const { metrics, destination } = makeMetrics();
+  const text = await lines(metrics);
+  const labels = 'remote_name="default",url="http://aps.example/w"';
+  expect(text).toContain(`amp_write_proxy_upstream_responses_total{${labels},code="403"} 0`);
+  expect(text).toContain(`amp_write_proxy_samples_refused_total{${labels},reason="queue_full"} 0`);
+  expect(text).toContain(`amp_write_proxy_samples_rejected_total{${labels},code="413",reason="too_large"} 0`);
+  const door = 'amp_write_proxy_requests_turned_away_total{route="default",code="415",reason="unsupported_encoding"}';
+  expect(text).toContain(`${door} 0`);
+  destination.countResponse('403');
+  metrics.countTurnedAway('default', 415, 'unsupported_encoding');
+  const later = await lines(metrics);
+  expect(later).toContain(`amp_write_proxy_upstream_responses_total{${labels},code="403"} 1`);
+  expect(later).toContain(`${door} 1`);
+});
+
+test('the limits of the process are there, and what it uses is below them', async () => {
+  const { metrics } = makeMetrics();
+  const text = await lines(metrics);
+  const of = (name: string): number => Number(text.find((line) => line.startsWith(`${name} `))?.split(' ')[1]);
+  expect(of('amp_write_proxy_memory_limit_bytes')).toBeGreaterThan(of('process_resident_memory_bytes'));
+  expect(of('amp_write_proxy_heap_limit_bytes')).toBeGreaterThan(of('nodejs_heap_size_used_bytes'));
+  expect(of('amp_write_proxy_memory_limit_bytes')).toBeLessThanOrEqual(totalmem());
 });
 
 test('two destinations have counts of their own', async () => {

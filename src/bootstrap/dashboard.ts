@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises';
 
 import { z } from 'zod';
 
+import { makeDashboard } from '../dashboard/dashboard.ts';
 import { UsageError } from './errors.ts';
 import type { JsonObject } from './grafana-api.ts';
 
@@ -20,94 +21,8 @@ export type MakeDashboard = (dataSourceUid: string) => Dashboard;
 /** On every dashboard that bootstrap writes. */
 const DASHBOARD_TAG = 'amp-write-proxy';
 
-interface Panel {
-  readonly title: string;
-  readonly description: string;
-  readonly unit: string;
-  readonly queries: readonly (readonly [legend: string, expression: string])[];
-}
-
-const PANELS: readonly Panel[] = [
-  {
-    title: 'Samples received and delivered',
-    description: 'What senders gave and what AMP has acknowledged. The two lines lie on each other when all is well.',
-    unit: 'cps',
-    queries: [
-      ['received', 'sum(rate(amp_write_proxy_samples_received_total[$__rate_interval]))'],
-      ['delivered', 'sum(rate(amp_write_proxy_samples_delivered_total[$__rate_interval]))'],
-    ],
-  },
-  {
-    title: 'Rejected and refused',
-    description: 'Rejected: AMP said no for good. Refused: the sender was told 503 and keeps them.',
-    unit: 'cps',
-    queries: [
-      ['rejected {{code}}', 'sum by (code) (rate(amp_write_proxy_samples_rejected_total[$__rate_interval]))'],
-      ['refused {{reason}}', 'sum by (reason) (rate(amp_write_proxy_samples_refused_total[$__rate_interval]))'],
-    ],
-  },
-  {
-    title: 'Answers of AMP',
-    description: 'By status, and failures by kind.',
-    unit: 'reqps',
-    queries: [['{{code}}', 'sum by (code) (rate(amp_write_proxy_upstream_responses_total[$__rate_interval]))']],
-  },
-  {
-    title: 'Delivery, 99th percentile',
-    description: 'From the head of a request to its outcome.',
-    unit: 's',
-    queries: [
-      [
-        '{{outcome}}',
-        'histogram_quantile(0.99, sum by (le, outcome) (rate(amp_write_proxy_delivery_duration_seconds_bucket[$__rate_interval])))',
-      ],
-    ],
-  },
-  {
-    title: 'Behind',
-    description: 'Newest sample received less newest sample sent.',
-    unit: 's',
-    queries: [
-      [
-        '{{instance}}',
-        'prometheus_remote_storage_queue_highest_timestamp_seconds - prometheus_remote_storage_queue_highest_sent_timestamp_seconds',
-      ],
-    ],
-  },
-  {
-    title: 'Credentials left',
-    description: 'Time until the credentials expire. They are refreshed well before.',
-    unit: 's',
-    queries: [['{{instance}}', 'amp_write_proxy_credentials_expiry_timestamp_seconds - time()']],
-  },
-];
-
 export function projectDashboard(dataSourceUid: string): Dashboard {
-  const datasource = { type: 'prometheus', uid: dataSourceUid };
-  return {
-    uid: 'amp-write-proxy',
-    title: 'amp-write-proxy',
-    tags: [DASHBOARD_TAG],
-    timezone: 'browser',
-    schemaVersion: 39,
-    refresh: '30s',
-    time: { from: 'now-1h', to: 'now' },
-    panels: PANELS.map(({ title, description, unit, queries }, index) => ({
-      id: index + 1,
-      type: 'timeseries',
-      title,
-      description,
-      datasource,
-      gridPos: { x: (index % 2) * 12, y: Math.floor(index / 2) * 8, w: 12, h: 8 },
-      fieldConfig: { defaults: { unit }, overrides: [] },
-      targets: queries.map(([legendFormat, expr], query) => ({
-        refId: String.fromCodePoint(65 + query),
-        datasource,
-        legendFormat,
-        expr,
-      })),
-    })),
-  };
+  return makeDashboard(dataSourceUid);
 }
 
 const inputSchema = z.object({ name: z.string(), type: z.string() });

@@ -51,7 +51,7 @@ export class Ledger implements ParcelLedger {
         }
         break;
       case 'rejected':
-        metrics.countRejected(outcome.status, parcel);
+        metrics.countRejected(outcome.status, outcome.message, parcel);
         break;
       case 'refused':
         metrics.countRefused(outcome.reason, parcel);

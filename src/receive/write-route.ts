@@ -83,6 +83,7 @@ export class WriteRoute {
   /** A request that no route of ours takes. */
   countUnknown(status: number): void {
     this.#rooms.metrics.countRequest('unknown', status);
+    this.#rooms.metrics.countTurnedAway('unknown', status, 'unknown_route');
   }
 
   handle(request: IncomingMessage, response: ServerResponse, destination: Destination): void {
@@ -112,6 +113,11 @@ export class WriteRoute {
   #turnAway({ request, response, destination }: Arrival, result: 'refused' | 'busy'): void {
     const status = result === 'busy' ? 503 : 401;
     this.#rooms.metrics.countRequest(destination.name, status);
+    this.#rooms.metrics.countTurnedAway(
+      destination.name,
+      status,
+      result === 'busy' ? 'too_many_logins' : 'unauthorized',
+    );
     if (response.destroyed) return;
     if (result === 'busy') answerText(request, response, 503, 'too many logins at once', { 'retry-after': 1 });
     else {
@@ -190,6 +196,7 @@ export class WriteRoute {
   #fail(request: IncomingMessage, response: ServerResponse, destination: Destination, error: unknown): void {
     if (error instanceof RequestError) {
       const retryAfter = error.httpStatus === 503 ? 1 : undefined;
+      this.#rooms.metrics.countTurnedAway(destination.name, error.httpStatus, error.code.toLowerCase());
       this.#answer(request, response, destination, { status: error.httpStatus, body: error.message, retryAfter });
       return;
     }

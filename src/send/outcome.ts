@@ -43,14 +43,16 @@ export type Verdict =
     };
 
 /** Why a parcel was refused though nothing is wrong with it, as a metric label. Its sender is to send it again. */
-export type RefusalReason =
-  | 'delivery_timeout'
-  | 'queue_full'
-  | 'upstream_down'
-  | 'throttled'
-  | 'draining'
-  | 'sender_gone'
-  | 'internal';
+export const REFUSAL_REASONS = [
+  'delivery_timeout',
+  'queue_full',
+  'upstream_down',
+  'throttled',
+  'draining',
+  'sender_gone',
+  'internal',
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 /** The end of a parcel. Everything but `delivered` and `rejected` is for the sender to send again. */
 export type Outcome =

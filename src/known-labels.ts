@@ -1,0 +1,26 @@
+/**
+ * Label values that are there from the start, with 0. A rate does not see a series begin: without this the first
+ * rejection, the first 403 and the first refusal after a start would be in no graph and set off no alert.
+ */
+import { REQUEST_ERROR_STATUS } from './errors.ts';
+import { REJECTION_REASONS } from './send/rejection-reason.ts';
+
+export function withZeros(counts: ReadonlyMap<string, number>, known: readonly string[]): Map<string, number> {
+  return new Map([...known.map((key) => [key, 0] as const), ...counts]);
+}
+
+/** Status and reason. */
+export const REJECTIONS: readonly string[] = REJECTION_REASONS.map(
+  (reason) => `${reason === 'too_large' ? 413 : 400} ${reason}`,
+);
+
+/** Those that alerts and dashboard look at; another appears when it comes. */
+export const RESPONSES: readonly string[] =
+  '200 400 401 403 404 413 429 500 502 503 timeout connect dns tls reset garbage no_credentials'.split(' ');
+
+/** Status and reason. */
+export const TURNED_AWAY: readonly string[] = [
+  ...Object.entries(REQUEST_ERROR_STATUS).map(([reason, status]) => `${status} ${reason.toLowerCase()}`),
+  '401 unauthorized',
+  '503 too_many_logins',
+];
