@@ -5,11 +5,13 @@
  */
 const USAGE = `Usage: amp-write-proxy [COMMAND] [options]
 
-  serve      the proxy (default): --config FILE
-  bootstrap  workspace, role and Grafana in AWS: plan, apply, status, destroy
-  doctor     tries each step of a delivery and says what is wrong: --config FILE
-  sandbox    a stand-in for AMP and STS on loopback
-  demo       sandbox, proxy and senders on loopback
+  serve        the proxy (default): --config FILE
+  bootstrap    workspace, role and Grafana in AWS: plan, apply, status, destroy
+  doctor       tries each step of a delivery and says what is wrong: --config FILE
+  healthcheck  whether the proxy of this configuration lives: --config FILE
+  probe        sends one sample through a proxy and reads its metrics back
+  sandbox      a stand-in for AMP and STS on loopback
+  demo         sandbox, proxy and senders on loopback
 
 amp-write-proxy COMMAND --help tells the options.
 `;
@@ -20,6 +22,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./main.ts')).main,
   bootstrap: async () => (await import('./bootstrap/main.ts')).bootstrapMain,
   doctor: async () => (await import('./doctor/doctor.ts')).doctorMain,
+  healthcheck: async () => (await import('./health/healthcheck.ts')).main,
+  probe: async () => (await import('./health/probe.ts')).main,
   sandbox: async () => (await import('./sandbox/main.ts')).main,
   demo: async () => (await import('./demo/main.ts')).main,
 };

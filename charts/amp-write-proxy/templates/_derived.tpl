@@ -1,0 +1,97 @@
+{{/* A memory quantity in MiB, whole, rounded down. */}}
+{{- define "amp-write-proxy.memoryMiB" -}}
+{{- $memory := toString (dig "limits" "memory" "" .Values.resources) -}}
+{{- if not (regexMatch "^[0-9]+([.][0-9]+)?(Ki|Mi|Gi|k|M|G)?$" $memory) -}}
+{{- fail (printf "resources.limits.memory is %q: set it to a quantity such as 512Mi, for the heap and the limits of requests in flight are derived from it" $memory) -}}
+{{- end -}}
+{{- $number := regexFind "^[0-9.]+" $memory | float64 -}}
+{{- $bytes := get (dict "" 1 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "k" 1000 "M" 1000000 "G" 1000000000) (regexFind "[A-Za-z]*$" $memory) -}}
+{{- $mib := divf (mulf $number $bytes) 1048576 | floor | int -}}
+{{- if lt $mib 384 -}}
+{{- fail (printf "resources.limits.memory is %s: the proxy needs 384Mi at least" $memory) -}}
+{{- end -}}
+{{- $mib -}}
+{{- end -}}
+
+{{/*
+30 %. Node itself takes some 100 MiB beside it; the rest is for bodies (20 %), the kernel's memory (12 % and one body)
+and joined requests on their way.
+*/}}
+{{- define "amp-write-proxy.heapMiB" -}}
+{{- div (mul (include "amp-write-proxy.memoryMiB" . | int) 30) 100 -}}
+{{- end -}}
+
+{{/* The configuration file: what is derived, under what is given. */}}
+{{- define "amp-write-proxy.config" -}}
+{{- $mib := include "amp-write-proxy.memoryMiB" . | int -}}
+{{- $limits := dict
+      "max_body_bytes" (printf "%dMiB" (min 10 (div $mib 32)))
+      "max_decoded_bytes" (printf "%dMiB" (min 1024 (div $mib 8)))
+      "max_inflight_bytes" (printf "%dMiB" (min 1024 (div $mib 5))) -}}
+{{- $server := dict "listen" "0.0.0.0:8005" "admin_listen" "0.0.0.0:8006" -}}
+{{- mustMergeOverwrite (dict "server" $server "limits" $limits) (deepCopy .Values.config) | toYaml -}}
+{{- end -}}
+
+{{/* A key of a section of the configuration, '' where it is not given: (list $ "server" "listen") */}}
+{{- define "amp-write-proxy.given" -}}
+{{- $section := default (dict) (get (index . 0).Values.config (index . 1)) -}}
+{{- if hasKey $section (index . 2) -}}
+{{- $value := get $section (index . 2) -}}
+{{- if not (kindIs "invalid" $value) -}}{{- toString $value -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Port of server.listen or server.admin_listen: (list $ "listen" "8005") */}}
+{{- define "amp-write-proxy.port" -}}
+{{- $address := include "amp-write-proxy.given" (list (index . 0) "server" (index . 1)) | default (printf "0.0.0.0:%s" (index . 2)) -}}
+{{- $port := regexFind "[0-9]+$" $address -}}
+{{- if or (empty $port) (eq (int $port) 0) -}}
+{{- fail (printf "config.server.%s is %q: give it a port that is known before the start, for the Service and the probes need it" (index . 1) $address) -}}
+{{- end -}}
+{{- if regexMatch "^(127[.]|localhost:|\\[::1\\])" $address -}}
+{{- fail (printf "config.server.%s is %q: nobody outside the pod reaches it; use 0.0.0.0 or [::]" (index . 1) $address) -}}
+{{- end -}}
+{{- $port -}}
+{{- end -}}
+
+{{- define "amp-write-proxy.writePort" -}}
+{{- include "amp-write-proxy.port" (list . "listen" "8005") -}}
+{{- end -}}
+
+{{- define "amp-write-proxy.adminPort" -}}
+{{- include "amp-write-proxy.port" (list . "admin_listen" "8006") -}}
+{{- end -}}
+
+{{- define "amp-write-proxy.servicePort" -}}
+{{- default (include "amp-write-proxy.writePort" .) (ternary "" (toString .Values.service.port) (eq (int .Values.service.port) 0)) -}}
+{{- end -}}
+
+{{- define "amp-write-proxy.tls" -}}
+{{- if dig "server" "tls" "" .Values.config -}}true{{- end -}}
+{{- end -}}
+
+{{/* server.shutdown_timeout in seconds, rounded up. */}}
+{{- define "amp-write-proxy.shutdownSeconds" -}}
+{{- $text := include "amp-write-proxy.given" (list . "server" "shutdown_timeout") | default "30s" -}}
+{{- if not (regexMatch "^([0-9]+(ms|[smhdwy]))+$" $text) -}}
+{{- fail (printf "config.server.shutdown_timeout is %q: write it as a duration such as 30s, for terminationGracePeriodSeconds is derived from it" $text) -}}
+{{- end -}}
+{{- $milliseconds := 0 -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
+{{- range regexFindAll "[0-9]+(ms|[smhdwy])" $text -1 -}}
+{{- $milliseconds = add $milliseconds (mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[a-z]+$" .) | int64)) -}}
+{{- end -}}
+{{- div (add $milliseconds 999) 1000 -}}
+{{- end -}}
+
+{{- define "amp-write-proxy.gracePeriodSeconds" -}}
+{{- $needed := add (int .Values.preStopSleepSeconds) (include "amp-write-proxy.shutdownSeconds" . | int) 5 -}}
+{{- $given := .Values.terminationGracePeriodSeconds -}}
+{{- if kindIs "invalid" $given -}}
+{{- $needed -}}
+{{- else if lt (int $given) (int $needed) -}}
+{{- fail (printf "terminationGracePeriodSeconds is %d: requests in flight would be cut off; it must be %d at least (preStopSleepSeconds, config.server.shutdown_timeout and 5 s), or null to derive it" (int $given) (int $needed)) -}}
+{{- else -}}
+{{- int $given -}}
+{{- end -}}
+{{- end -}}

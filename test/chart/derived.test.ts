@@ -1,0 +1,89 @@
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { proxyValues } from '../../src/bootstrap/output.ts';
+import { fileIn } from './container.ts';
+import { CHART, helm, pick, render, type Manifest } from './helm.ts';
+import { OUTPUTS } from './outputs.ts';
+
+const ROLE = 'arn:aws:iam::123456789012:role/amp-write-proxy';
+const URL = 'https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-EXAMPLE/api/v1/remote_write';
+const config = { remote_write: [{ url: URL }] };
+const good = { aws: { roleArn: ROLE }, config };
+
+/** Of the configuration with this log level. */
+function checksum(level: string): string | undefined {
+  const { manifests } = render({ values: { ...good, config: { ...config, log: { level } } } });
+  return /"checksum\/config":"(\w{64})"/.exec(deploymentText(manifests))?.[1];
+}
+
+/** The Deployment as one text: what is looked for stands in one place of it only. */
+function deploymentText(manifests: readonly Manifest[]): string {
+  return JSON.stringify(pick(manifests, 'Deployment'));
+}
+
+function configOf(manifests: readonly Manifest[]): unknown {
+  return parse(fileIn(pick(manifests, 'ConfigMap', '-config'), 'config.yaml'));
+}
+
+describe.skipIf(helm === undefined)('the chart derives', () => {
+  test.each([
+    ['512Mi', 153, '10MiB', '64MiB', '102MiB'],
+    ['1Gi', 307, '10MiB', '128MiB', '204MiB'],
+    ['384Mi', 115, '10MiB', '48MiB', '76MiB'],
+    ['2G', 572, '10MiB', '238MiB', '381MiB'],
+    ['16Gi', 4915, '10MiB', '1024MiB', '1024MiB'],
+    ['536870912', 153, '10MiB', '64MiB', '102MiB'],
+  ])('from %s of memory the heap of %d MiB and the limits', (memory, heapMiB, body, decoded, inflight) => {
+    const { manifests } = render({ values: { ...good, resources: { limits: { memory } } } });
+    expect(deploymentText(manifests)).toContain(`"value":"--max-old-space-size=${heapMiB}"`);
+    expect(configOf(manifests)).toMatchObject({
+      limits: { max_body_bytes: body, max_decoded_bytes: decoded, max_inflight_bytes: inflight },
+    });
+  });
+
+  test.each([
+    [undefined, 5, 40],
+    ['10s', 5, 20],
+    ['1m30s', 0, 95],
+    ['1500ms', 20, 27],
+  ])('from a shutdown_timeout of %s and %d s of preStop a grace period of %d s', (timeout, sleep, seconds) => {
+    const server = timeout === undefined ? {} : { server: { shutdown_timeout: timeout } };
+    const values = { ...good, preStopSleepSeconds: sleep, config: { ...config, ...server } };
+    const text = deploymentText(render({ values }).manifests);
+    expect(text).toContain(`"terminationGracePeriodSeconds":${seconds},`);
+    expect(text.includes('"preStop"')).toBe(sleep > 0);
+  });
+
+  test('a sleep of the kubelet before the end, and of node where the kubelet cannot', () => {
+    expect(deploymentText(render({ values: good }).manifests)).toContain('"preStop":{"sleep":{"seconds":5}}');
+    const older = deploymentText(render({ values: good, kubernetes: '1.29.0' }).manifests);
+    expect(older).toContain('"preStop":{"exec":{"command":["node","-e","setTimeout(() => {}, 5000)"]}}');
+  });
+
+  test('another checksum from another configuration, so that pods are replaced', () => {
+    expect(checksum('info')).toBe(checksum('info'));
+    expect(checksum('warn')).not.toBe(checksum('info'));
+  });
+
+  test('no ambient token, and pods that the restricted standard admits, that of helm test too', () => {
+    const { manifests } = render({ files: [path.join(CHART, 'ci/irsa-projected-values.yaml')] });
+    for (const kind of ['Deployment', 'Pod']) {
+      const text = JSON.stringify(pick(manifests, kind));
+      expect(text).toContain('"automountServiceAccountToken":false');
+      expect(text).toContain('"readOnlyRootFilesystem":true');
+      expect(text).toContain('"allowPrivilegeEscalation":false');
+      expect(text).toContain('"capabilities":{"drop":["ALL"]}');
+      expect(text).toContain('"runAsNonRoot":true');
+      expect(text).toContain('"seccompProfile":{"type":"RuntimeDefault"}');
+      expect(text).not.toContain('hostPath');
+    }
+  });
+
+  test.each(['irsa', 'pod-identity'] as const)('from what bootstrap prints for %s the identity', (identity) => {
+    const { manifests } = render({ values: proxyValues({ ...OUTPUTS, identity }) });
+    const annotation = JSON.stringify(pick(manifests, 'ServiceAccount')).includes(`role-arn":"${OUTPUTS.roleArn}"`);
+    expect(annotation).toBe(identity === 'irsa');
+    expect(pick(manifests, 'Service').metadata.name).toBe('amp-write-proxy');
+  });
+});
