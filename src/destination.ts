@@ -28,6 +28,8 @@ import { UpstreamClock } from './sign/clock.ts';
 import { Credentials } from './sign/credentials.ts';
 import { makeProvider } from './sign/provider.ts';
 import { RemoteWriteSigner } from './sign/sigv4.ts';
+import { Problems } from './status/problems.ts';
+import type { DestinationSource } from './status/source.ts';
 
 export const monotonicMs = (): number => performance.now();
 
@@ -38,6 +40,9 @@ export class DestinationRooms implements RoutedDestination {
   readonly deliveryTimeoutMs: number;
   readonly #ledger: Ledger;
   readonly credentials: Credentials;
+  /** What the status page reads. */
+  readonly status: DestinationSource;
+  readonly #problems = new Problems(Date.now);
   readonly #company = new Company();
   readonly #apart = new Apart();
   readonly #log: Log;
@@ -133,6 +138,19 @@ export class DestinationRooms implements RoutedDestination {
         credentialsValid: () => (this.credentials.tryCurrent() === undefined ? 0 : 1),
       },
     );
+    this.status = {
+      metrics: this.#metrics,
+      credentials: this.credentials,
+      problems: this.#problems,
+      maxShards: queue.max_shards,
+      queueCapacity: this.#queue.capacity,
+      shards: () => this.#limit.shards,
+      shardsBusy: () => this.#shards.inFlight,
+      queuedSamples: () => this.#queue.weight,
+      isDown: () => this.#breaker.isOpen,
+      sendersApart: () => this.#apart.size,
+      clockSkewMs: () => clock.skewMs,
+    };
   }
 
   /** The ledger, and what a rejection teaches about its sender. */
@@ -140,6 +158,7 @@ export class DestinationRooms implements RoutedDestination {
     open: (parcel) => this.#ledger.open(parcel),
     close: (parcel, outcome) => {
       this.#ledger.close(parcel, outcome);
+      this.#problems.closed(parcel.sender, outcome);
       if (outcome.kind === 'rejected' && !parcel.mergeKey.startsWith(ALONE)) {
         this.#apart.hold(parcel.sender, parcel.mergeKey, monotonicMs());
       }
@@ -199,6 +218,7 @@ export class DestinationRooms implements RoutedDestination {
 
   /** What an attempt tells about the upstream. */
   #learn(verdict: Verdict): void {
+    this.#problems.attempted(verdict);
     if (verdict.kind === 'unauthorized' || (verdict.kind === 'retry' && verdict.down)) {
       this.#breaker.failed(monotonicMs());
     } else {

@@ -17,6 +17,8 @@ import { drainServer } from './receive/drain.ts';
 import { makeServer } from './receive/server.ts';
 import { ServerTls, type TlsConfig } from './receive/tls.ts';
 import { WriteRoute } from './receive/write-route.ts';
+import { addStatusRoutes } from './status/routes.ts';
+import { Status } from './status/status.ts';
 
 /** How often deadlines are looked at; a sender is answered up to this much before its deadline. */
 const SWEEP_MS = 250;
@@ -34,6 +36,7 @@ export class Pipeline {
   readonly #tls: ServerTls | undefined;
   readonly #auth: Authenticator | undefined;
   readonly #sweep: NodeJS.Timeout;
+  readonly #status: Status;
   #draining = false;
 
   constructor(config: Config, log: Log, build: { version: string }) {
@@ -65,7 +68,25 @@ export class Pipeline {
     });
     metrics.exposeInflight(budget);
     this.server = makeServer(this.#destinations, this.#route, this.#tls);
-    this.admin = makeAdminServer(metrics.registry, () => this.readiness());
+    // status: what a person looks at; it reads what the rooms above count.
+    this.#status = new Status({
+      version: build.version,
+      registry: metrics.registry,
+      destinations: this.#destinations.map(({ status }) => status),
+      senders: () => this.#route.senders(),
+      readiness: () => this.readiness(),
+      draining: () => this.#draining,
+      budget,
+      maxInflightBytes: limits.max_inflight_bytes,
+      wallMs: Date.now,
+      monotonicMs,
+      log,
+    });
+    this.admin = makeAdminServer(
+      metrics.registry,
+      () => this.readiness(),
+      (admin) => addStatusRoutes(admin, this.#status),
+    );
     this.#sweep = setInterval(() => {
       for (const destination of this.#destinations) destination.sweep(monotonicMs() + SWEEP_MS);
     }, SWEEP_MS);
@@ -74,6 +95,7 @@ export class Pipeline {
   /** Listens, and asks for credentials in the background. Rejects when an address cannot be listened on. */
   async start(): Promise<{ listen: string; adminListen: string }> {
     for (const { credentials } of this.#destinations) void credentials.refresh();
+    this.#status.start();
     const { listen, admin_listen: adminListen } = this.#config.server;
     return { listen: await this.server.listen(listen), adminListen: await this.admin.listen(adminListen) };
   }
@@ -105,6 +127,7 @@ export class Pipeline {
   /** Ends at once: what is pending is refused. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
+    this.#status.stop();
     this.#auth?.stop();
     this.#tls?.stop();
     await Promise.all(this.#destinations.map(async (destination) => destination.close()));

@@ -93,6 +93,7 @@ Point a Prometheus of your own at it, in its prometheus.yml:
     remote_write:
       - url: ${proxy.writeUrl.href}
 
+Watch it in a browser: ${proxy.adminUrl}/
 Metrics of the proxy:  ${proxy.adminUrl}/metrics
 What the sandbox has:  ${sandbox.controlUrl}/sandbox/stats
 `;

@@ -14,7 +14,12 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-export function makeAdminServer(registry: Registry, readiness: () => Readiness): FastifyInstance {
+/** @param addPage adds the routes of a page at `/`; without one, there is a list in plain text */
+export function makeAdminServer(
+  registry: Registry,
+  readiness: () => Readiness,
+  addPage?: (server: FastifyInstance) => void,
+): FastifyInstance {
   const server = fastify({ logger: false, forceCloseConnections: true });
   server.get('/metrics', async (_request, reply) => {
     void reply.header('content-type', registry.contentType);
@@ -27,7 +32,8 @@ export function makeAdminServer(registry: Registry, readiness: () => Readiness):
     if (ready) return reply.send('ready\n');
     return reply.code(503).send(`not ready: ${reasons.join('; ')}\n`);
   });
-  server.get('/', (_request, reply) => reply.type('text/plain').send(INDEX));
+  if (addPage !== undefined) addPage(server);
+  else server.get('/', (_request, reply) => reply.type('text/plain').send(INDEX));
   return server;
 }
 

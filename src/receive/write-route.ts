@@ -51,6 +51,16 @@ export interface WriteRouteRooms {
 interface SenderAddress extends Holder {
   readonly address: string;
   connections: number;
+  /** Since the first of its connections, for the status page. */
+  requests: number;
+  /** Samples and histograms in requests that could be decoded. */
+  samples: number;
+  /** 0 before the first answer. */
+  lastStatus: number;
+  /** What the last answer that was not 2xx said. */
+  lastRefusal: string;
+  /** When a request of it was last queued apart, ms of the monotonic clock. */
+  apartAtMs: number;
 }
 
 /** What is remembered of a sender's connection. */
@@ -75,6 +85,11 @@ export class WriteRoute {
     return this.#open;
   }
 
+  /** Every address that has a connection. */
+  senders(): Iterable<Readonly<SenderAddress>> {
+    return this.#senders.values();
+  }
+
   /** From now on every answer asks the sender to come back on a new connection. */
   drain(): void {
     this.#draining = true;
@@ -90,6 +105,7 @@ export class WriteRoute {
     const { nowMs, auth } = this.#rooms;
     const arrivedAtMs = nowMs();
     const connection = this.#connection(request.socket, arrivedAtMs);
+    connection.sender.requests += 1;
     if (arrivedAtMs > connection.closeAfterMs) response.shouldKeepAlive = false;
     const arrival: Arrival = { request, response, destination, connection, arrivedAtMs };
     const allowed = auth === undefined ? 'allowed' : auth.tryCheck(request.headers.authorization, arrivedAtMs);
@@ -110,8 +126,10 @@ export class WriteRoute {
     else this.#turnAway(arrival, result);
   }
 
-  #turnAway({ request, response, destination }: Arrival, result: 'refused' | 'busy'): void {
+  #turnAway({ request, response, destination, connection }: Arrival, result: 'refused' | 'busy'): void {
     const status = result === 'busy' ? 503 : 401;
+    connection.sender.lastStatus = status;
+    connection.sender.lastRefusal = result === 'busy' ? 'too many logins at once' : 'server.auth does not know it';
     this.#rooms.metrics.countRequest(destination.name, status);
     this.#rooms.metrics.countTurnedAway(
       destination.name,
@@ -170,7 +188,10 @@ export class WriteRoute {
     const { address } = sender;
     const contents = decodeWriteRequest(this.#rooms.kernel, body);
     const queuedAtMs = this.#rooms.nowMs();
-    contents.mergeKey = destination.mergeKeyFor(address, contents.mergeKey, queuedAtMs);
+    const mergeKey = destination.mergeKeyFor(address, contents.mergeKey, queuedAtMs);
+    if (mergeKey !== contents.mergeKey) sender.apartAtMs = queuedAtMs;
+    contents.mergeKey = mergeKey;
+    sender.samples += contents.samples + contents.histograms;
     const deadlineAtMs = arrivedAtMs + destination.deliveryTimeoutMs;
     return new Parcel(contents, { arrivedAtMs, deadlineAtMs, queuedAtMs }, destination.ledger, address);
   }
@@ -184,6 +205,11 @@ export class WriteRoute {
 
   #answer(request: IncomingMessage, response: ServerResponse, destination: Destination, answer: HttpAnswer): void {
     this.#rooms.metrics.countRequest(destination.name, answer.status);
+    const sender = this.#connections.get(request.socket)?.sender;
+    if (sender !== undefined) {
+      sender.lastStatus = answer.status;
+      if (answer.status !== 204) sender.lastRefusal = answer.body;
+    }
     if (response.destroyed) return;
     if (this.#draining) response.shouldKeepAlive = false;
     if (answer.status === 204) response.writeHead(204).end();
@@ -220,7 +246,7 @@ export class WriteRoute {
   /** Kept for as long as the address has a connection. */
   #sender(socket: Socket): SenderAddress {
     const address = socket.remoteAddress ?? '';
-    const sender = this.#senders.get(address) ?? { address, connections: 0, heldBytes: 0 };
+    const sender = this.#senders.get(address) ?? { ...NEW_SENDER, address };
     this.#senders.set(address, sender);
     sender.connections += 1;
     socket.once('close', () => {
@@ -230,6 +256,16 @@ export class WriteRoute {
     return sender;
   }
 }
+
+const NEW_SENDER: Omit<SenderAddress, 'address'> = {
+  connections: 0,
+  heldBytes: 0,
+  requests: 0,
+  samples: 0,
+  lastStatus: 0,
+  lastRefusal: '',
+  apartAtMs: -Infinity,
+};
 
 /** A request that has come in. */
 interface Arrival {

@@ -1,0 +1,131 @@
+/** The one sentence of state: what a person looks at first. The worst that is true of any destination is said. */
+import type { Level, State } from './snapshot.ts';
+import { explain, presentable } from './words.ts';
+
+/** What the sentence about one destination is made of. Rates are a second's. */
+export interface DestinationFacts {
+  readonly name: string;
+  readonly received: number;
+  readonly delivered: number;
+  /** Samples since the start. */
+  readonly receivedTotal: number;
+  readonly pending: number;
+  /** Answers that took what was sent, a second. */
+  readonly taken: number;
+  /** Why the latest attempt failed; undefined when it did not. */
+  readonly failing: string | undefined;
+  readonly isDown: boolean;
+  readonly hasCredentials: boolean;
+  readonly credentialsError: string;
+  /** Samples rejected for good in the last quarter of an hour. */
+  readonly rejectedLately: number;
+  /** Of what may wait, 0 to 1. */
+  readonly queueUsed: number;
+}
+
+export interface Facts {
+  readonly draining: boolean;
+  readonly destinations: readonly DestinationFacts[];
+}
+
+const KEPT = 'Nothing is lost: senders keep their samples and send them again.';
+const NEARLY_FULL = 0.8;
+
+export function stateOf({ draining, destinations }: Facts): State {
+  if (draining) {
+    const pending = destinations.reduce((sum, one) => sum + one.pending, 0);
+    const rest = pending === 0 ? 'nothing is pending' : `${grouped(pending)} samples are pending`;
+    return {
+      level: 'warn',
+      key: 'draining',
+      sentence: `Shutting down: ${rest}.`,
+      remedy: 'Senders go to another replica.',
+    };
+  }
+  const states = destinations.map((one) => ({ ...destinationState(one), name: one.name }));
+  const [worst] = states.toSorted((a, b) => RANK[b.level] - RANK[a.level]);
+  if (worst === undefined || worst.level === 'ok' || worst.level === 'idle') return wholeState(destinations);
+  const { name, level, key, sentence, remedy } = worst;
+  const of = destinations.length === 1 ? '' : `remote_write ${presentable(name)}: `;
+  return { level, key: `${key} ${name}`, sentence: `${of}${sentence}`, remedy };
+}
+
+const RANK: Readonly<Record<Level, number>> = { ok: 0, idle: 0, warn: 1, bad: 2 };
+
+/** Of one, in the order of what matters most. */
+function destinationState(facts: DestinationFacts): State {
+  const { received, delivered, pending, taken, failing, isDown, rejectedLately, queueUsed } = facts;
+  const { hasCredentials, credentialsError } = facts;
+  const flow = `Delivering ${perSecond(delivered)}`;
+  if (!hasCredentials) {
+    const { remedy } = explain('no_credentials');
+    const sentence = `There are no AWS credentials: ${presentable(credentialsError)}.`.replace(/\.\.$/, '.');
+    return { level: 'bad', key: 'no_credentials', sentence, remedy: `${KEPT} ${remedy}` };
+  }
+  if (failing !== undefined) {
+    const { what, remedy } = explain(failing);
+    if (received === 0 && pending === 0) {
+      const sentence = `Nothing is coming in; the last attempt: AMP ${what}.`;
+      return { level: 'warn', key: `${failing} silent`, sentence, remedy };
+    }
+    if (isDown || taken === 0) {
+      const sentence = isDown ? `AMP ${what}; senders are told to wait.` : `AMP ${what}; trying again.`;
+      return { level: 'bad', key: `${failing} ${isDown ? 'down' : 'retrying'}`, sentence, remedy: `${KEPT} ${remedy}` };
+    }
+    return { level: 'warn', key: `${failing} some`, sentence: `${flow}, but at times AMP ${what}.`, remedy };
+  }
+  if (rejectedLately > 0) {
+    const sentence = `${flow}; AMP rejected ${grouped(rejectedLately)} ${plural(rejectedLately)} in the last 15 minutes.`;
+    const remedy = 'What AMP rejects, its sender drops; all others are unharmed. See below whose it is and why.';
+    return { level: 'warn', key: 'rejected', sentence, remedy };
+  }
+  if (queueUsed >= NEARLY_FULL) {
+    const sentence = `${flow}; the queue is ${Math.round(queueUsed * 100)}% full.`;
+    return { level: 'warn', key: 'queue', sentence, remedy: explain('queue_full').remedy };
+  }
+  return { level: 'ok', key: 'ok', sentence: '', remedy: '' };
+}
+
+/** When nothing is wrong. */
+function wholeState(destinations: readonly DestinationFacts[]): State {
+  const of = (read: (facts: DestinationFacts) => number): number =>
+    destinations.reduce((sum, facts) => sum + read(facts), 0);
+  if (of((facts) => facts.receivedTotal) === 0) {
+    return {
+      level: 'idle',
+      key: 'waiting',
+      sentence: 'Ready, and no sender has written yet.',
+      remedy: 'Point the remote_write of a Prometheus at port 8005 of this service, /api/v1/write.',
+    };
+  }
+  if (of((facts) => facts.received) === 0 && of((facts) => facts.pending) === 0) {
+    return {
+      level: 'idle',
+      key: 'silent',
+      sentence: 'Nothing is coming in; all that came was answered.',
+      remedy: 'If senders should be writing, look at their log and at the network policy.',
+    };
+  }
+  const sentence = `Delivering ${perSecond(of((facts) => facts.delivered))}, nothing lost.`;
+  return { level: 'ok', key: 'ok', sentence, remedy: '' };
+}
+
+function perSecond(rate: number): string {
+  return `${grouped(rate)} samples/s`;
+}
+
+function plural(count: number): string {
+  return count === 1 ? 'sample' : 'samples';
+}
+
+/** `842`, `12.3k`, `4.56M`: what a person takes in at a glance. */
+export function grouped(value: number): string {
+  for (const [size, letter] of [
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ] as const) {
+    if (value >= size * 0.99995) return `${Number((value / size).toPrecision(3))}${letter}`;
+  }
+  return value >= 10 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1);
+}

@@ -1,0 +1,37 @@
+/** What the status page reads, once a second; the rooms that count do not know of it. */
+import type { DestinationMetrics } from '../counts.ts';
+import type { Credentials } from '../sign/credentials.ts';
+import type { Problems } from './problems.ts';
+
+/** One remote_write entry. */
+export interface DestinationSource {
+  readonly metrics: DestinationMetrics;
+  readonly credentials: Pick<Credentials, 'tryCurrent' | 'lastError'>;
+  readonly problems: Problems;
+  readonly maxShards: number;
+  readonly queueCapacity: number;
+  /** Requests that may be in flight upstream now. */
+  readonly shards: () => number;
+  /** Of those, the ones that are. */
+  readonly shardsBusy: () => number;
+  readonly queuedSamples: () => number;
+  /** The upstream answers nothing but failures, and senders are refused at once. */
+  readonly isDown: () => boolean;
+  readonly sendersApart: () => number;
+  readonly clockSkewMs: () => number;
+}
+
+/** All connections of one address. The counts are since the first of them, and end with the last. */
+export interface SenderSource {
+  readonly address: string;
+  readonly connections: number;
+  readonly requests: number;
+  /** Samples and histograms in requests that could be decoded. */
+  readonly samples: number;
+  /** 0 before the first answer. */
+  readonly lastStatus: number;
+  /** What the last answer that was not 2xx said. */
+  readonly lastRefusal: string;
+  /** When a request of it was last queued apart from the others', ms of the monotonic clock; -Infinity for never. */
+  readonly apartAtMs: number;
+}

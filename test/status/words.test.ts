@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { explain, presentable } from '../../src/status/words.ts';
+
+test('nothing that could be a secret is shown', () => {
+  const secrets = [
+    'Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-west-2/aps/aws4_request',
+    'Signature=fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024',
+    'X-Amz-Security-Token: IQoJb3JpZ2luX2VjEXAMPLE',
+    'key ASIAIOSFODNN7EXAMPLE',
+    'http://user:hunter2@proxy:3128/',
+    'Bearer abc.def.ghi',
+    'secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+    '{"aws_secret_access_key": "short-secret"}',
+    'SecretAccessKey=short-secret password: hunter2 token=abcdefg',
+  ];
+  for (const secret of secrets) {
+    expect(presentable(secret)).not.toMatch(/AKIAIO|fe5f80|IQoJb|IOSFODNN|hunter2|abc\.def|wJalr|short-secret|abcdefg/);
+  }
+});
+
+test('a message that is made to be slow to read is not', () => {
+  const startedAtMs = performance.now();
+  for (const part of ['key', 'secret', 'token:', '//', 'a ', '=', ' ']) presentable(part.repeat(5_000));
+  expect(performance.now() - startedAtMs).toBeLessThan(200);
+});
+
+test('a message of AMP is shown as it is, on one line, cut where it is long', () => {
+  const message = 'per-user series limit of 10000000 exceeded, user=123456789012_ws-EXAMPLE\n(err-mimir)';
+  expect(presentable(message)).toBe(message.replace('\n', ' '));
+  expect(presentable(`a\u0000b\u001b[31mc\u202ed`)).toBe('a b [31mc d');
+  expect(presentable('word '.repeat(1000))).toHaveLength(300);
+});
+
+test('every status and failure has words; what can be mended has a remedy', () => {
+  expect(explain('403').remedy).toContain('aps:RemoteWrite');
+  expect(explain('418').what).toBe('answers 418');
+  expect(explain('599').remedy).not.toBe('');
+  expect(explain('constructor').what).toBe('answers constructor');
+});
