@@ -9,7 +9,7 @@ import { Kernel } from './codec/kernel.ts';
 import type { Config, RemoteWriteConfig } from './config/schema.ts';
 import { DestinationRooms, monotonicMs } from './destination.ts';
 import type { Log } from './log.ts';
-import { Metrics } from './metrics.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { makeAdminServer, type Readiness } from './receive/admin.ts';
 import { ByteBudget } from './receive/admission.ts';
 import { Authenticator } from './receive/auth.ts';

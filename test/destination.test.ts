@@ -6,7 +6,7 @@ import { Kernel } from '../src/codec/kernel.ts';
 import { parseConfig } from '../src/config/load.ts';
 import { decodeWriteRequest } from '../src/decode/write-request.ts';
 import { DestinationRooms, monotonicMs } from '../src/destination.ts';
-import { Metrics } from '../src/metrics.ts';
+import { Metrics } from '../src/metrics/metrics.ts';
 import { Parcel } from '../src/queue/parcel.ts';
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts';
 import type { Outcome } from '../src/send/outcome.ts';

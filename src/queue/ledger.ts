@@ -5,7 +5,7 @@
  * It also keeps the promise that a sender is answered inside `delivery_timeout`: `sweep` refuses what is due.
  * The set it walks is as large as the number of open requests, which the server bounds.
  */
-import type { DestinationMetrics } from '../counts.ts';
+import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome } from '../send/outcome.ts';
 import type { Parcel, ParcelLedger } from './parcel.ts';
 

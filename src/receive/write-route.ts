@@ -11,7 +11,7 @@ import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
 import type { Kernel } from '../codec/kernel.ts';
 import { decodeWriteRequest } from '../decode/write-request.ts';
 import { RequestError } from '../errors.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { Parcel, type ParcelLedger } from '../queue/parcel.ts';
 import { httpAnswer, type HttpAnswer } from '../send/outcome.ts';
 import { assertRemoteWrite1, type ByteBudget, type Holder } from './admission.ts';

@@ -13,7 +13,7 @@
 import type { Batch, BatchLimits } from '../batch/batcher.ts';
 import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
 import { joinBodies, type JoinPart } from '../codec/snappy-join.ts';
-import type { DestinationMetrics } from '../counts.ts';
+import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Parcel } from '../queue/parcel.ts';
 import type { UpstreamClock } from '../sign/clock.ts';
 import type { Credentials } from '../sign/credentials.ts';

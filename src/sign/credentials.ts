@@ -7,7 +7,7 @@
  * - When a refresh fails the last good identity is used until it expires.
  * - Nothing secret is ever in a message: the SDK's errors name the cause, not the keys.
  */
-import type { CredentialsMetrics } from '../counts.ts';
+import type { CredentialsMetrics } from '../metrics/counts.ts';
 import type { CredentialProvider, ExpiringIdentity } from './provider.ts';
 import type { AwsIdentity } from './sigv4.ts';
 

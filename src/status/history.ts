@@ -2,7 +2,7 @@
  * History: the last quarter of an hour of one destination, a point a second, in memory that is taken once. Rates and
  * latencies of a point are over the last few seconds, as senders send in bursts.
  */
-import type { DestinationMetrics } from '../counts.ts';
+import type { DestinationMetrics } from '../metrics/counts.ts';
 import { quantileMs, type Buckets } from './latency.ts';
 import type { HistoryColumns, HistoryPoint } from './snapshot.ts';
 import type { DestinationSource } from './source.ts';

@@ -1,5 +1,5 @@
 /** What the status page reads, once a second; the rooms that count do not know of it. */
-import type { DestinationMetrics } from '../counts.ts';
+import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Credentials } from '../sign/credentials.ts';
 import type { Problems } from './problems.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { DestinationMetrics } from '../../src/counts.ts';
+import type { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { DEDUPLICATED, DELIVERED, type Outcome } from '../../src/send/outcome.ts';

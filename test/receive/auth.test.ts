@@ -7,7 +7,7 @@ import { hashSync } from 'bcryptjs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BufferPool } from '../../src/codec/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
-import { Metrics } from '../../src/metrics.ts';
+import { Metrics } from '../../src/metrics/metrics.ts';
 import { ByteBudget } from '../../src/receive/admission.ts';
 import { Authenticator, type AuthConfig, type AuthResult } from '../../src/receive/auth.ts';
 import { WriteRoute } from '../../src/receive/write-route.ts';

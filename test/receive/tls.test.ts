@@ -8,7 +8,7 @@ import { connect, TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BufferPool } from '../../src/codec/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
-import { Metrics } from '../../src/metrics.ts';
+import { Metrics } from '../../src/metrics/metrics.ts';
 import { ByteBudget } from '../../src/receive/admission.ts';
 import { makeServer } from '../../src/receive/server.ts';
 import { ServerTls, type TlsConfig } from '../../src/receive/tls.ts';

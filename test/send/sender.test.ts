@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { splitBody } from '../../src/batch/split.ts';
 import { BufferPool } from '../../src/codec/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
-import { CredentialsMetrics, type DestinationMetrics } from '../../src/counts.ts';
+import { CredentialsMetrics, type DestinationMetrics } from '../../src/metrics/counts.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { Sender, type SenderRooms } from '../../src/send/sender.ts';
 import { Upstream } from '../../src/send/upstream.ts';

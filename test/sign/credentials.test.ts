@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { CredentialsMetrics } from '../../src/counts.ts';
+import { CredentialsMetrics } from '../../src/metrics/counts.ts';
 import { Credentials } from '../../src/sign/credentials.ts';
 import type { ExpiringIdentity } from '../../src/sign/provider.ts';
 

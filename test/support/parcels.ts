@@ -7,7 +7,7 @@ import protobuf from 'protobufjs';
 import snappyjs from 'snappyjs';
 import { Registry, Histogram } from 'prom-client';
 import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
-import { DestinationMetrics } from '../../src/counts.ts';
+import { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/queue/parcel.ts';
 import type { Outcome } from '../../src/send/outcome.ts';
 

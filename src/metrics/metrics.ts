@@ -12,7 +12,7 @@ import { makeHistograms } from './histograms.ts';
 import { REJECTIONS, RESPONSES, TURNED_AWAY, withZeros } from './known-labels.ts';
 import { exposeProcess } from './process-metrics.ts';
 import type { DestinationReadings, DestinationSettings } from './readings.ts';
-import { REFUSAL_REASONS } from './send/outcome.ts';
+import { REFUSAL_REASONS } from '../send/outcome.ts';
 
 type Labels = Record<string, string | number>;
 type Emit = (labels: Labels, value: number) => void;

@@ -1,10 +1,10 @@
 import { totalmem } from 'node:os';
 import { expect, test } from 'vitest';
-import type { DestinationMetrics } from '../src/counts.ts';
-import { Metrics } from '../src/metrics.ts';
-import { Ledger } from '../src/queue/ledger.ts';
-import { DEDUPLICATED, DELIVERED } from '../src/send/outcome.ts';
-import { makeParcel } from './support/parcels.ts';
+import type { DestinationMetrics } from '../../src/metrics/counts.ts';
+import { Metrics } from '../../src/metrics/metrics.ts';
+import { Ledger } from '../../src/queue/ledger.ts';
+import { DEDUPLICATED, DELIVERED } from '../../src/send/outcome.ts';
+import { makeParcel } from '../support/parcels.ts';
 
 const LABELS = '{remote_name="default",url="http://aps.example/w"}';
 

@@ -3,9 +3,9 @@
  * is scraped (metrics.ts). Samples include histograms where the name says nothing else.
  */
 import type { Histogram } from 'prom-client';
-import type { Parcel } from './queue/parcel.ts';
-import type { Outcome } from './send/outcome.ts';
-import { rejectionReason } from './send/rejection-reason.ts';
+import type { Parcel } from '../queue/parcel.ts';
+import type { Outcome } from '../send/outcome.ts';
+import { rejectionReason } from '../send/rejection-reason.ts';
 
 export interface Histograms {
   readonly delivery: Histogram;
