@@ -12,7 +12,7 @@
  */
 import type { Batch, BatchLimits } from '../batch/batcher.ts';
 import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
-import { joinBodies, type JoinPart } from '../codec/snappy-join.ts';
+import { joinBodies } from '../codec/snappy-join.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Parcel } from '../queue/parcel.ts';
 import type { UpstreamClock } from '../sign/clock.ts';
@@ -22,15 +22,8 @@ import { RecurringLog } from '../recurring-log.ts';
 import { backoffMs, type BackoffLimits } from './backoff.ts';
 import { PROBE_INTERVAL_MS } from './breaker.ts';
 import { classify, DEDUPLICATED, DELIVERED, type Outcome, type UpstreamAnswer, type Verdict } from './outcome.ts';
-
-/** What is sent as one body: a parcel, or a piece of one. */
-export interface Shipment extends JoinPart {
-  readonly body: Buffer;
-  readonly samples: number;
-  readonly histograms: number;
-  readonly exemplars: number;
-  readonly metadata: number;
-}
+import { Pauses } from './pauses.ts';
+import { countRetried, countSent, weightOf, type Shipment } from './shipment.ts';
 
 /** Cuts a body at TimeSeries borders; throws RequestError when a single series is too large to be sent at all. */
 export type Cut = (body: Buffer, limits: BatchLimits) => readonly Shipment[];
@@ -77,9 +70,7 @@ type Final = Outcome | { readonly kind: 'too_large'; readonly message: string };
 
 export class Sender {
   readonly #rooms: SenderRooms;
-  /** What ends each wait between attempts. */
-  readonly #pauses = new Set<() => void>();
-  #stopped = false;
+  readonly #pauses = new Pauses();
   readonly #recurring: RecurringLog;
   readonly #refusals: RecurringLog;
 
@@ -92,13 +83,12 @@ export class Sender {
 
   /** Ends every wait between attempts; what it was for is refused. */
   stop(): void {
-    this.#stopped = true;
-    this.wake();
+    this.#pauses.stop();
   }
 
   /** Ends every wait between attempts, so that the next attempt is made now. */
   wake(): void {
-    for (const end of this.#pauses) end();
+    this.#pauses.wake();
   }
 
   /** Settles every parcel of the batch and gives their bodies back. Never rejects. */
@@ -229,7 +219,7 @@ export class Sender {
         if (corrected) log.warn({ skewMs: clock.skewMs }, 'the clock was corrected by the upstream');
         // Where the clock was the cause, most likely, whoever gives credentials is hardly waited for.
         const longestMs = corrected ? LONGEST_REFRESH_MS / 4 : LONGEST_REFRESH_MS;
-        await Promise.race([credentials.refreshRefused(), this.#pause(longestMs)]);
+        await Promise.race([credentials.refreshRefused(), this.#pauses.pause(longestMs)]);
         continue;
       }
       const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : undefined;
@@ -248,7 +238,7 @@ export class Sender {
       if (nowMs() + waitMs >= latestMs) {
         return { kind: 'refused', reason: 'delivery_timeout', message: `not delivered in time; ${verdict.message}` };
       }
-      if (!(await this.#pause(waitMs))) return DRAINED;
+      if (!(await this.#pauses.pause(waitMs))) return DRAINED;
       countRetried(metrics, shipments);
     }
   }
@@ -288,22 +278,6 @@ export class Sender {
       date: answer.kind === 'answered' ? answer.date : undefined,
     };
   }
-
-  /** False when it was cut short by `stop`. */
-  async #pause(waitMs: number): Promise<boolean> {
-    if (this.#stopped) return false;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(done, waitMs);
-      const pauses = this.#pauses;
-      pauses.add(done);
-      function done(): void {
-        clearTimeout(timer);
-        pauses.delete(done);
-        resolve();
-      }
-    });
-    return !this.#stopped;
-  }
 }
 
 /** Nobody waits for it any more, so that nobody is told. */
@@ -313,25 +287,4 @@ const DRAINED: Outcome = { kind: 'refused', reason: 'draining', message: 'the pr
 function tooLarge(cause: string, bytes: number): Outcome {
   const message = `a single series of ${bytes} compressed bytes is too large for the upstream and cannot be cut: ${cause}`;
   return { kind: 'rejected', status: 413, message };
-}
-
-function weightOf(shipments: readonly Shipment[]): number {
-  return shipments.reduce((sum, { samples, histograms }) => sum + samples + histograms, 0);
-}
-
-function countSent(metrics: DestinationMetrics, shipments: readonly Shipment[], bytes: number): void {
-  metrics.sentBytes += bytes;
-  for (const shipment of shipments) {
-    metrics.sentSamples += shipment.samples;
-    metrics.sentHistograms += shipment.histograms;
-    metrics.sentExemplars += shipment.exemplars;
-    metrics.sentMetadata += shipment.metadata;
-  }
-}
-
-function countRetried(metrics: DestinationMetrics, shipments: readonly Shipment[]): void {
-  for (const shipment of shipments) {
-    metrics.retriedSamples += shipment.samples;
-    metrics.retriedHistograms += shipment.histograms;
-  }
 }
