@@ -107,7 +107,7 @@ export function shortWords(code: string): string {
 const LONGEST = 300;
 /** A name, and the value after `=` or `:`. Every repetition is bounded, for the text may be hostile. */
 const NAMED_SECRET =
-  /(credential|signature|authorization|token|secret|password|passwd|access_?key|api_?key)(\w{0,20}["']?\s{0,3}[=:]\s{0,3}["']?)[^\s,;&"'<>]+/gi;
+  /(credential|signature|authorization|token|secret|password|passwd|access_?key|api_?key)(?!\w{0,30}(?:Error|Exception)\b)(\w{0,20}["']?\s{0,3}[=:]\s{0,3}["']?)[^\s,;&"'<>]+/gi;
 
 /**
  * Of a text that an upstream or an SDK wrote: one line, cut, without control characters, and without anything that

@@ -31,6 +31,12 @@ test('a message of AMP is shown as it is, on one line, cut where it is long', ()
   expect(presentable('word '.repeat(1000))).toHaveLength(300);
 });
 
+test('the name of an error is no secret, and what it says is shown', () => {
+  const message = 'CredentialsProviderError: Could not load credentials from any providers';
+  expect(presentable(message)).toBe(message);
+  expect(presentable('ExpiredTokenException: token=hunter2')).toBe('ExpiredTokenException: token=...');
+});
+
 test('every status and failure has words; what can be mended has a remedy', () => {
   expect(explain('403').remedy).toContain('aps:RemoteWrite');
   expect(explain('418').what).toBe('answers 418');
