@@ -19,14 +19,8 @@ export const REQUEST_ERROR_STATUS = {
   DECODED_TOO_LARGE: 413,
   /** Content-Type or Content-Encoding is not that of remote write 1.0. */
   UNSUPPORTED_ENCODING: 415,
-  /** No such write route. */
-  UNKNOWN_ROUTE: 404,
   /** limits.max_inflight_bytes is used up. */
   OVER_INFLIGHT_BYTES: 503,
-  /** The queue of the destination is at its capacity. */
-  QUEUE_FULL: 503,
-  /** The process is shutting down. */
-  DRAINING: 503,
 } as const;
 
 export type RequestErrorCode = keyof typeof REQUEST_ERROR_STATUS;
