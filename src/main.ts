@@ -3,7 +3,7 @@
  *
  * Exit status: 0 after a drain or a check that found nothing, 1 when it cannot run, 2 for wrong usage.
  */
-import { parseArgs } from 'node:util';
+import { parseCommandLine, wrongUsage } from './command-line.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { loadConfig } from './config/load.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -22,24 +22,14 @@ Takes Prometheus remote_write, joins it, signs it and forwards it to Amazon Mana
 `;
 
 export async function main(args: string[]): Promise<number> {
-  let values;
-  try {
-    values = parseArgs({ args, options: OPTIONS }).values;
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-    return 2;
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+  const values = parseCommandLine(args, OPTIONS, HELP);
+  if (typeof values === 'number') return values;
   if (values.version) {
     process.stdout.write(`amp-write-proxy ${packageJson.version} (node ${process.version})\n`);
     return 0;
   }
   if (values.config === undefined) {
-    process.stderr.write(`--config FILE is missing\n\n${HELP}`);
-    return 2;
+    return wrongUsage('--config FILE is missing', HELP);
   }
   const loaded = await tryLoad(values.config);
   if (loaded === undefined) return 1;

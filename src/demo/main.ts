@@ -5,7 +5,7 @@
  *
  * Exit status: 0, or 1 when something was lost or the proxy did not end well, 2 for wrong usage.
  */
-import { parseArgs } from 'node:util';
+import { parseCommandLine, wrongUsage } from '../command-line.ts';
 import { startSandbox, type Sandbox } from '../sandbox/sandbox.ts';
 import type { SampleStore } from '../sandbox/store.ts';
 import { DemoPrometheus, type Acknowledged } from './prometheus.ts';
@@ -20,22 +20,12 @@ Starts a stand-in for AMP, the proxy and eight senders on loopback, and shows wh
 `;
 
 export async function main(args: string[]): Promise<number> {
-  let values;
-  try {
-    const options = { seconds: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } } as const;
-    ({ values } = parseArgs({ args, options }));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-    return 2;
-  }
-  if (values.help) {
-    console.log(USAGE);
-    return 0;
-  }
+  const options = { seconds: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } } as const;
+  const values = parseCommandLine(args, options, USAGE);
+  if (typeof values === 'number') return values;
   const seconds = values.seconds === undefined ? Infinity : Number(values.seconds);
   if (!(seconds > 0)) {
-    console.error(`--seconds ${values.seconds} is not a number above 0\n\n${USAGE}`);
-    return 2;
+    return wrongUsage(`--seconds ${values.seconds} is not a number above 0`, USAGE);
   }
   return demo(seconds);
 }

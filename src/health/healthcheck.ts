@@ -4,7 +4,7 @@
  *
  * Exit status: 0 healthy, 1 not, 2 for wrong usage.
  */
-import { parseArgs } from 'node:util';
+import { parseCommandLine, wrongUsage } from '../command-line.ts';
 import type { ListenAddress } from '../config/listen-address.ts';
 import { loadConfig } from '../config/load.ts';
 
@@ -20,23 +20,12 @@ const OPTIONS = {
 } as const;
 
 export async function main(args: string[]): Promise<number> {
-  let values;
-  try {
-    values = parseArgs({ args, options: OPTIONS }).values;
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-    return 2;
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+  const values = parseCommandLine(args, OPTIONS, HELP);
+  if (typeof values === 'number') return values;
   const timeoutMs = Number(values.timeout) * 1000;
   if (values.config === undefined || !(timeoutMs > 0)) {
-    process.stderr.write(
-      `${values.config === undefined ? '--config FILE is missing' : '--timeout is not a number of seconds'}\n\n${HELP}`,
-    );
-    return 2;
+    const wrong = values.config === undefined ? '--config FILE is missing' : '--timeout is not a number of seconds';
+    return wrongUsage(wrong, HELP);
   }
   try {
     const { config } = await loadConfig(values.config, process.env);

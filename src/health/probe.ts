@@ -11,7 +11,7 @@
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { parseCommandLine, wrongUsage } from '../command-line.ts';
 import { Agent, request } from 'undici';
 import { encodeProbe } from './probe-request.ts';
 
@@ -41,21 +41,11 @@ const PAUSE_MS = 500;
 const DELIVERED = /^amp_write_proxy_samples_delivered_total(?:\{.*\})? (\S+)$/gmu;
 
 export async function main(args: string[]): Promise<number> {
-  let values;
-  try {
-    values = parseArgs({ args, options: OPTIONS }).values;
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-    return 2;
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+  const values = parseCommandLine(args, OPTIONS, HELP);
+  if (typeof values === 'number') return values;
   const { 'write-url': writeUrl, 'metrics-url': metricsUrl, metric, timeout } = values;
   if (writeUrl === undefined || metricsUrl === undefined || !(Number(timeout) > 0)) {
-    process.stderr.write(`--write-url and --metrics-url are needed, and a --timeout above 0\n\n${HELP}`);
-    return 2;
+    return wrongUsage('--write-url and --metrics-url are needed, and a --timeout above 0', HELP);
   }
   const { 'bearer-token-file': tokenFile, 'ca-file': caFile } = values;
   try {
