@@ -2,7 +2,6 @@
  * Admission: what is refused by the head of a request alone, before a byte of its body is read, and the byte budget
  * that bounds what all senders together may make this process hold.
  */
-import type { IncomingHttpHeaders } from 'node:http';
 import { formatSize } from '../config/sizes.ts';
 import { RequestError } from '../errors.ts';
 
@@ -17,10 +16,8 @@ const SUPPORTED =
   'supported is Prometheus remote write 1.0: Content-Type: application/x-protobuf, Content-Encoding: snappy';
 
 /** Throws UNSUPPORTED_ENCODING unless the head is that of remote write 1.0. */
-export function assertRemoteWrite1(headers: IncomingHttpHeaders): void {
-  const type = headers['content-type'];
+export function assertRemoteWrite1(type: string | undefined, encoding: string | undefined): void {
   if (type !== 'application/x-protobuf') assertContentType(type);
-  const encoding = headers['content-encoding'];
   if (encoding !== 'snappy' && encoding?.trim().toLowerCase() !== 'snappy') {
     throw new RequestError(
       'UNSUPPORTED_ENCODING',

@@ -1,35 +1,13 @@
 /**
- * Reads one request body under the byte budget.
+ * Reads one request body from Node's HTTP server, under the byte budget.
  *
  * The declared length is reserved before anything is read; a chunked body is reserved as it comes. What arrives is
  * copied once, into memory that is used again.
  */
 import type { IncomingMessage } from 'node:http';
-import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
-import { assertBodySize, type ByteBudget, type Holder } from './admission.ts';
-
-/** What one request holds of the budget, given back once whatever happens. */
-export class Reservation {
-  readonly #budget: ByteBudget;
-  readonly #holder: Holder;
-  #bytes = 0;
-
-  constructor(budget: ByteBudget, holder: Holder) {
-    this.#budget = budget;
-    this.#holder = holder;
-  }
-
-  /** Throws OVER_INFLIGHT_BYTES. */
-  grow(bytes: number): void {
-    this.#budget.reserve(bytes, this.#holder);
-    this.#bytes += bytes;
-  }
-
-  release(): void {
-    this.#budget.release(this.#bytes, this.#holder);
-    this.#bytes = 0;
-  }
-}
+import type { Lease } from '../codec/buffer-pool.ts';
+import { assertBodySize } from './admission.ts';
+import { LEAST_BYTES, takeDeclared, type Intake } from './exchange.ts';
 
 /** Length that the head declares, or undefined for a chunked body. The HTTP parser has checked its form. */
 export function declaredBytes(request: IncomingMessage): number | undefined {
@@ -37,32 +15,19 @@ export function declaredBytes(request: IncomingMessage): number | undefined {
   return length === undefined ? undefined : Number(length);
 }
 
-/** What any request costs this process, however small its body. */
-const LEAST_BYTES = 4096;
-
 export type BodyResult = (error: Error | undefined, body: Lease | undefined) => void;
 
 /**
  * Calls `done` once: with the body, with a RequestError (413 or 503), or with an error when the sender broke off.
  * After a RequestError the rest of the body is left unread.
  */
-export function readBody(
-  request: IncomingMessage,
-  maxBodyBytes: number,
-  reservation: Reservation,
-  pool: BufferPool,
-  done: BodyResult,
-): void {
+export function readBody(request: IncomingMessage, intake: Intake, done: BodyResult): void {
   const declared = declaredBytes(request);
   try {
     if (declared === undefined) {
-      reservation.grow(LEAST_BYTES);
-      readChunked(request, maxBodyBytes, reservation, pool, done);
-    } else {
-      assertBodySize(declared, maxBodyBytes);
-      reservation.grow(Math.max(declared, LEAST_BYTES));
-      readDeclared(request, pool.take(declared), done);
-    }
+      intake.reservation.grow(LEAST_BYTES);
+      readChunked(request, intake, done);
+    } else readDeclared(request, takeDeclared(declared, intake), done);
   } catch (error) {
     done(error instanceof Error ? error : new Error(String(error)), undefined);
   }
@@ -89,13 +54,7 @@ function readDeclared(request: IncomingMessage, lease: Lease, done: BodyResult):
 }
 
 /** A body of unknown length is kept in the chunks it comes in until its end. */
-function readChunked(
-  request: IncomingMessage,
-  maxBodyBytes: number,
-  reservation: Reservation,
-  pool: BufferPool,
-  done: BodyResult,
-): void {
+function readChunked(request: IncomingMessage, { maxBodyBytes, reservation, pool }: Intake, done: BodyResult): void {
   const chunks: Buffer[] = [];
   let bytes = 0;
   let refused = false;

@@ -7,8 +7,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-const LINGER_MS = 2_000;
-const LINGER_BYTES = 64 * 1024 * 1024;
+export const LINGER_MS = 2_000;
+export const LINGER_BYTES = 64 * 1024 * 1024;
 
 /** @param headers beside Content-Type and Content-Length */
 export function answerText(

@@ -10,6 +10,7 @@ import { Kernel } from '../../src/codec/kernel.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import { ByteBudget } from '../../src/receive/admission.ts';
 import { Authenticator, type AuthConfig, type AuthResult } from '../../src/receive/auth.ts';
+import { NodeExchange } from '../../src/receive/node-exchange.ts';
 import { WriteRoute } from '../../src/receive/write-route.ts';
 import { listening, rawConnection, until } from '../support/loopback.ts';
 import { OpenBook } from '../support/parcels.ts';
@@ -284,7 +285,7 @@ test('a sender that goes away while its password is checked leaves nothing reser
   const route = new WriteRoute({ ...rooms, nowMs: () => 0, maxConnectionAgeMs: 0, random: () => 0 });
   const destination = { name: 'default', ledger: new OpenBook(), deliveryTimeoutMs: 25_000 };
   const server = createServer((request, response) => {
-    route.handle(request, response, { ...destination, mergeKeyFor: () => '', submit: () => {} });
+    route.handle(new NodeExchange(request, response), { ...destination, mergeKeyFor: () => '', submit: () => {} });
   });
   await using started = await listening(server);
   const socket = await rawConnection(started.port);

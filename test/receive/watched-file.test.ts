@@ -53,7 +53,7 @@ function watch(
 async function check(): Promise<void> {
   vi.advanceTimersByTime(CHECKED_MS);
   await new Promise((resolve) => {
-    setTimeout(resolve, 50);
+    setTimeout(resolve, 200);
   });
 }
 

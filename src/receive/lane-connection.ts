@@ -1,0 +1,333 @@
+/**
+ * One connection of the lane, and the exchange that is under way on it.
+ *
+ *     idle -> admitting -> reading -> waiting -> idle          one request after another
+ *     admitting, reading -> skipping -> idle                   answered early; the rest of the body is thrown away
+ *     idle -> handed                                           Node's HTTP server takes the connection over, for good
+ *     any -> closing                                           the last answer is written; what still comes is not read
+ *     any -> ended                                             the socket is closed
+ *
+ * What is read is in a buffer that all connections share, and is used up before `read` returns.
+ */
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Lease } from '../codec/buffer-pool.ts';
+import { takeDeclared, type Exchange, type ExchangeListener, type Intake } from './exchange.ts';
+import { LINGER_BYTES, LINGER_MS } from './linger.ts';
+import { tryParseHead, type RequestHead } from './request-head.ts';
+
+type State = 'idle' | 'admitting' | 'reading' | 'waiting' | 'skipping' | 'handed' | 'closing' | 'ended';
+
+/** What a connection needs of the server around it. */
+export interface LaneHouse {
+  /** Takes a request; false when its path is none of the lane's. */
+  tryHandle(exchange: Exchange, path: string): boolean;
+  /** Node's HTTP server takes the connection over; what it has not read yet is put back into the socket first. */
+  handOver(connection: LaneConnection): void;
+  /** No new request is to follow on this connection. */
+  readonly closing: boolean;
+  readonly nowMs: () => number;
+}
+
+/** All in ms. */
+export interface LaneTimeouts {
+  /** From the connection's beginning to its first request. */
+  readonly firstRequest: number;
+  /** From a request's head to the end of its body. */
+  readonly request: number;
+  /** Between two requests. */
+  readonly keepAlive: number;
+}
+
+const HEAD_END = '\r\n\r\n';
+const MAX_HEAD_BYTES = 8 * 1024;
+/** Answers are short, and a sender reads one before it sends the next request. */
+const MAX_UNREAD_ANSWER_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
+const NO_HEAD: RequestHead = {
+  path: '',
+  contentLength: 0,
+  contentType: undefined,
+  contentEncoding: undefined,
+  authorization: undefined,
+};
+
+export class LaneConnection implements Exchange {
+  readonly socket: Socket;
+  readonly #house: LaneHouse;
+  readonly #timeouts: LaneTimeouts;
+  listener: ExchangeListener | undefined;
+  #state: State = 'idle';
+  /** When the state it is in has lasted too long, ms of the monotonic clock. */
+  #timeoutAtMs: number;
+  #head = NO_HEAD;
+  #lease: Lease | undefined;
+  /** Of the body, what is still to come. */
+  #remaining = 0;
+  #closeAfter = false;
+  /** What was read and is not used up yet. */
+  #chunk: Buffer = NOTHING;
+  #at = 0;
+  #end = 0;
+  #consuming = false;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  #skipped = 0;
+
+  constructor(socket: Socket, house: LaneHouse, timeouts: LaneTimeouts) {
+    this.socket = socket;
+    this.#house = house;
+    this.#timeouts = timeouts;
+    this.#timeoutAtMs = house.nowMs() + timeouts.firstRequest;
+    socket.on('error', ignore);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
+  }
+
+  get authorization(): string | undefined {
+    return this.#head.authorization;
+  }
+
+  get contentType(): string | undefined {
+    return this.#head.contentType;
+  }
+
+  get contentEncoding(): string | undefined {
+    return this.#head.contentEncoding;
+  }
+
+  get gone(): boolean {
+    return this.#state === 'ended' || this.socket.destroyed;
+  }
+
+  get idle(): boolean {
+    return this.#state === 'idle';
+  }
+
+  closeAfterAnswer(): void {
+    this.#closeAfter = true;
+  }
+
+  /** Takes what the socket has read, before the buffer is used again; false when the socket is to pause. */
+  read(bytes: number, buffer: Buffer): boolean {
+    if (this.#state === 'handed') return this.socket.push(Buffer.from(buffer.subarray(0, bytes))); // copies
+    this.#chunk = buffer;
+    this.#at = 0;
+    this.#end = bytes;
+    return this.#consume();
+  }
+
+  readBody(intake: Intake): void {
+    this.#lease = takeDeclared(this.#head.contentLength, intake);
+    this.#become('reading', this.#timeouts.request);
+    if (this.#consuming) this.#fill();
+    else this.#goOn();
+  }
+
+  answer(status: number, text: string, headers?: Readonly<Record<string, string | number>>): void {
+    if (this.gone) return;
+    if (this.#house.closing) this.#closeAfter = true;
+    this.socket.write(
+      status === 204 && !this.#closeAfter ? noContent() : answerHead(status, text, headers, this.#closeAfter),
+    );
+    if (this.socket.writableLength > MAX_UNREAD_ANSWER_BYTES) this.socket.destroy();
+    else if (this.#remaining === 0 && this.#state !== 'admitting') this.#finish();
+    else this.#skipRest();
+  }
+
+  /** Ends what has lasted too long. */
+  sweep(nowMs: number): void {
+    if (nowMs < this.#timeoutAtMs) return;
+    const asked = this.#state === 'reading' || (this.#state === 'idle' && this.socket.bytesWritten === 0);
+    if (!asked) {
+      this.socket.destroy();
+      return;
+    }
+    this.socket.write(`HTTP/1.1 408 Request Timeout\r\nDate: ${date()}\r\nConnection: close\r\n\r\n`);
+    this.#close();
+  }
+
+  /** Sends what is read from here on, and the first bytes again, the ordinary way. */
+  putBack(): void {
+    this.#state = 'handed';
+    this.socket.removeListener('error', ignore);
+    this.socket.removeListener('end', this.#onEnd);
+    this.socket.removeListener('close', this.#onClose);
+    this.socket.push(Buffer.from(this.#chunk.subarray(this.#at, this.#end))); // copies
+    this.#chunk = NOTHING;
+    this.#at = 0;
+    this.#end = 0;
+  }
+
+  #consume(): boolean {
+    this.#consuming = true;
+    try {
+      while (this.#at < this.#end) {
+        switch (this.#state) {
+          case 'idle':
+            this.#begin();
+            break;
+          case 'reading':
+            this.#fill();
+            break;
+          case 'skipping':
+            this.#skip();
+            break;
+          case 'admitting':
+          case 'waiting':
+            this.#chunk = Buffer.from(this.#chunk.subarray(this.#at, this.#end)); // copies
+            this.#end -= this.#at;
+            this.#at = 0;
+            return false;
+          case 'handed':
+          case 'closing':
+          case 'ended':
+            this.#at = this.#end;
+        }
+      }
+      this.#chunk = NOTHING;
+      return true;
+    } finally {
+      this.#consuming = false;
+    }
+  }
+
+  /** Uses up what was kept, and reads on. */
+  #goOn(): void {
+    if (this.#at < this.#end) {
+      if (this.#consume() && !this.socket.destroyed) this.socket.resume();
+    } else if (this.#state === 'reading') this.#fill();
+  }
+
+  #begin(): void {
+    const at = this.#at;
+    const headEnd = this.#chunk.indexOf(HEAD_END, at, 'latin1');
+    const bodyAt = headEnd + HEAD_END.length;
+    const whole = headEnd !== -1 && bodyAt <= this.#end && headEnd - at <= MAX_HEAD_BYTES;
+    const head = whole ? tryParseHead(this.#chunk.toString('latin1', at, headEnd)) : undefined;
+    // More than one request at a time is left to Node's HTTP server too.
+    if (head === undefined || this.#end - bodyAt > head.contentLength) {
+      this.#house.handOver(this);
+      return;
+    }
+    this.#head = head;
+    this.#remaining = head.contentLength;
+    this.#at = bodyAt;
+    this.#closeAfter = false;
+    this.#become('admitting', Infinity);
+    if (this.#house.tryHandle(this, head.path)) return;
+    this.#at = at;
+    this.#house.handOver(this);
+  }
+
+  #fill(): void {
+    const lease = this.#lease;
+    if (lease === undefined) throw new Error('a body is read without memory for it');
+    const bytes = Math.min(this.#remaining, this.#end - this.#at);
+    this.#chunk.copy(lease.buffer, lease.buffer.length - this.#remaining, this.#at, this.#at + bytes); // copies
+    this.#at += bytes;
+    this.#remaining -= bytes;
+    if (this.#remaining > 0) return;
+    this.#lease = undefined;
+    this.#become('waiting', Infinity);
+    this.listener?.bodyRead(lease);
+  }
+
+  /** Answered before its body was read: a sender may read the answer only when it has written all of it. */
+  #skipRest(): void {
+    this.#lease?.release();
+    this.#lease = undefined;
+    this.#skipped = 0;
+    this.#become('skipping', Infinity);
+    if (this.#remaining === 0) {
+      this.#finish();
+      return;
+    }
+    this.#lingerTimer = setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
+    if (!this.#consuming) this.#goOn();
+  }
+
+  #skip(): void {
+    const bytes = Math.min(this.#remaining, this.#end - this.#at);
+    this.#at += bytes;
+    this.#remaining -= bytes;
+    this.#skipped += bytes;
+    if (this.#remaining === 0) this.#finish();
+    else if (this.#skipped > LINGER_BYTES) this.socket.destroy();
+  }
+
+  /** The answer is written and the body is read. */
+  #finish(): void {
+    clearTimeout(this.#lingerTimer);
+    const { listener } = this;
+    this.listener = undefined;
+    this.#head = NO_HEAD;
+    if (this.#closeAfter) this.#close();
+    else this.#become('idle', this.#timeouts.keepAlive);
+    listener?.ended();
+    if (!this.#consuming) this.#goOn();
+  }
+
+  #close(): void {
+    this.#become('closing', LINGER_MS);
+    this.socket.destroySoon();
+  }
+
+  #become(state: State, timeoutMs: number): void {
+    this.#state = state;
+    this.#timeoutAtMs = timeoutMs === Infinity ? Infinity : this.#house.nowMs() + timeoutMs;
+  }
+
+  /** The sender writes no more; as Node's HTTP server does, that is taken for its having gone. */
+  readonly #onEnd = (): void => {
+    if (this.#state === 'idle' || this.#state === 'closing') this.socket.end();
+    else this.socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    clearTimeout(this.#lingerTimer);
+    this.#state = 'ended';
+    this.#timeoutAtMs = Infinity;
+    this.#lease?.release();
+    this.#lease = undefined;
+    this.#chunk = NOTHING;
+    const { listener } = this;
+    this.listener = undefined;
+    listener?.ended();
+  };
+}
+
+/** 'close' follows, and says all there is to say. */
+function ignore(): void {}
+
+let noContentAnswer = '';
+let answeredAt = 0;
+
+/** The answer to nearly every request, made anew when the second changes. */
+function noContent(): string {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== answeredAt) {
+    answeredAt = second;
+    noContentAnswer = `HTTP/1.1 204 No Content\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n`;
+  }
+  return noContentAnswer;
+}
+
+function answerHead(
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string | number>> = {},
+  close: boolean,
+): string {
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`];
+  const body = status === 204 ? '' : `${text}\n`;
+  if (status !== 204) {
+    lines.push('Content-Type: text/plain; charset=utf-8', `Content-Length: ${Buffer.byteLength(body)}`);
+  }
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  lines.push(`Date: ${date()}`, `Connection: ${close ? 'close' : 'keep-alive'}`, '', body);
+  return lines.join('\r\n');
+}
+
+function date(): string {
+  return new Date().toUTCString();
+}

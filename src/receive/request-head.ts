@@ -1,0 +1,81 @@
+/**
+ * The head of a remote write request as Prometheus, vmagent and the OpenTelemetry collector write it, and no other.
+ *
+ * Whatever is unusual is not decided here: it is left to Node's HTTP server, which knows all of HTTP. So this only has
+ * to be certain of what it takes: one POST in HTTP/1.1, of one declared length, on a connection that stays open.
+ * https://www.rfc-editor.org/rfc/rfc9112
+ */
+export interface RequestHead {
+  readonly path: string;
+  readonly contentLength: number;
+  readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
+  readonly authorization: string | undefined;
+}
+
+/** Request line, then header lines without folding, white space before the colon, bare CR, LF or other controls. */
+const FORM = /^POST (\/[\x21-\x7e]*) HTTP\/1\.1(?:\r\n[!#$%&'*+.^_`|~\dA-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)+$/;
+const LENGTH = /^\d{1,10}$/;
+
+/** @param text the head as Latin-1, without the empty line that ends it; undefined when it is not such a head */
+export function tryParseHead(text: string): RequestHead | undefined {
+  const path = FORM.exec(text)?.[1];
+  if (path === undefined) return undefined;
+  let hosts = 0;
+  let contentLength: string | undefined;
+  let contentType: string | undefined;
+  let contentEncoding: string | undefined;
+  let authorization: string | undefined;
+  let at = text.indexOf('\r\n') + 2;
+  while (at < text.length) {
+    let end = text.indexOf('\r\n', at);
+    if (end === -1) end = text.length;
+    const colon = text.indexOf(':', at);
+    switch (text.slice(at, colon).toLowerCase()) {
+      case 'host':
+        hosts += 1;
+        break;
+      case 'content-length':
+        if (contentLength !== undefined) return undefined;
+        contentLength = valueOf(text, colon + 1, end);
+        break;
+      case 'content-type':
+        if (contentType !== undefined) return undefined;
+        contentType = valueOf(text, colon + 1, end);
+        break;
+      case 'content-encoding':
+        if (contentEncoding !== undefined) return undefined;
+        contentEncoding = valueOf(text, colon + 1, end);
+        break;
+      case 'authorization':
+        if (authorization !== undefined) return undefined;
+        authorization = valueOf(text, colon + 1, end);
+        break;
+      case 'connection':
+        if (valueOf(text, colon + 1, end).toLowerCase() !== 'keep-alive') return undefined;
+        break;
+      case 'transfer-encoding':
+      case 'trailer':
+      case 'upgrade':
+      case 'expect':
+        return undefined;
+      default:
+    }
+    at = end + 2;
+  }
+  if (hosts !== 1 || contentLength === undefined || !LENGTH.test(contentLength)) return undefined;
+  return { path, contentLength: Number(contentLength), contentType, contentEncoding, authorization };
+}
+
+/** Without the white space around it. */
+function valueOf(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}

@@ -1,0 +1,50 @@
+/** Senders: who has a connection, by address. */
+import type { Socket } from 'node:net';
+import type { Holder } from './admission.ts';
+
+/** All connections of one address. */
+export interface SenderAddress extends Holder {
+  readonly address: string;
+  connections: number;
+  /** Since the first of its connections, for the status page. */
+  requests: number;
+  /** Samples and histograms in requests that could be decoded. */
+  samples: number;
+  /** 0 before the first answer. */
+  lastStatus: number;
+  /** What the last answer that was not 2xx said. */
+  lastRefusal: string;
+  /** When a request of it was last queued apart, ms of the monotonic clock. */
+  apartAtMs: number;
+}
+
+export class Senders {
+  readonly #byAddress = new Map<string, SenderAddress>();
+
+  all(): Iterable<Readonly<SenderAddress>> {
+    return this.#byAddress.values();
+  }
+
+  /** Counts a connection of its address; an address is kept for as long as it has one. */
+  connected(socket: Socket): SenderAddress {
+    const address = socket.remoteAddress ?? '';
+    const sender = this.#byAddress.get(address) ?? { ...NEW_SENDER, address };
+    this.#byAddress.set(address, sender);
+    sender.connections += 1;
+    socket.once('close', () => {
+      sender.connections -= 1;
+      if (sender.connections === 0) this.#byAddress.delete(address);
+    });
+    return sender;
+  }
+}
+
+const NEW_SENDER: Omit<SenderAddress, 'address'> = {
+  connections: 0,
+  heldBytes: 0,
+  requests: 0,
+  samples: 0,
+  lastStatus: 0,
+  lastRefusal: '',
+  apartAtMs: -Infinity,
+};
