@@ -98,7 +98,7 @@ export class DestinationRooms implements RoutedDestination {
     this.#sender = new Sender({
       limits,
       backoff: { minMs: queue.min_backoff, maxMs: queue.max_backoff },
-      cut: (body, cutLimits) => splitBody(kernel, body, cutLimits),
+      cut: (body, cutLimits, allocate) => splitBody(kernel, body, cutLimits, allocate),
       post: (headers, body) => this.#upstream.post(headers, body),
       signer: new RemoteWriteSigner(url, sigv4.region),
       credentials: this.credentials,

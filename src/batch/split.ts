@@ -5,7 +5,7 @@
  * byte of a TimeSeries are kept. The piece that is nothing less than the request is the original body itself.
  */
 import type { Counts, Kernel } from '../codec/kernel.ts';
-import { asBuffer, type JoinPart } from '../codec/snappy-join.ts';
+import { allocateUnsafe, asBuffer, type Allocate, type JoinPart } from '../codec/snappy-join.ts';
 import { varintBytes } from '../codec/varint.ts';
 import { RequestError } from '../errors.ts';
 
@@ -27,8 +27,15 @@ const AIM = 0.95;
  * At least one piece, each within both limits; but a field (a TimeSeries, a metadata entry) that exceeds one by itself
  * is alone in its piece. Throws RequestError as Kernel.scan does, and BODY_TOO_LARGE for a field whose encoding
  * exceeds limits.max_body_bytes.
+ *
+ * @param allocate gives the memory of what is encoded anew
  */
-export function splitBody(kernel: Kernel, body: Uint8Array, limits: SplitLimits): Piece[] {
+export function splitBody(
+  kernel: Kernel,
+  body: Uint8Array,
+  limits: SplitLimits,
+  allocate: Allocate = allocateUnsafe,
+): Piece[] {
   const whole = kernel.openForCutting(body);
   const { rawBytes } = whole;
   const samples = whole.samples + whole.histograms;
@@ -44,7 +51,7 @@ export function splitBody(kernel: Kernel, body: Uint8Array, limits: SplitLimits)
       maxSamples: Math.min(limits.maxSamples, evenShare(samplesLeft, samplesLeft / limits.maxSamples)),
       maxRawBytes: evenShare(rawBytes - from, bytesLeft / (limits.maxBytes * AIM)),
     };
-    const piece = takeEncoded(kernel, from, target, limits.maxBytes);
+    const piece = takeEncoded(kernel, from, target, limits.maxBytes, allocate);
     if (piece.rawBytes === rawBytes) return [original];
     pieces.push(piece);
     from += piece.rawBytes;
@@ -59,12 +66,13 @@ function takeEncoded(
   from: number,
   target: { maxSamples: number; maxRawBytes: number },
   maxBytes: number,
+  allocate: Allocate,
 ): Piece {
   const counts: Counts = { series: 0, samples: 0, histograms: 0, exemplars: 0, metadata: 0 };
   let end = kernel.takePiece(from, target, counts);
   for (;;) {
     const rawBytes = end - from;
-    const body = kernel.encodePiece(from, end);
+    const body = kernel.encodePiece(from, end, allocate);
     if (body !== undefined && body.length <= maxBytes) return pieceOf(body, rawBytes, counts);
     // Always less than it was: of one field only, takePiece returns the same end again.
     const share = body === undefined ? 0.5 : (maxBytes * AIM) / body.length;

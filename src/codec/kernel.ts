@@ -10,6 +10,7 @@
 import { readFileSync } from 'node:fs';
 import * as layout from './kernel/layout.ts';
 import { bodyTooLarge, decodedTooLarge, messageFault, notSnappy, snappyFault } from './refusals.ts';
+import { allocateUnsafe, type Allocate } from './snappy-join.ts';
 import { readVarint, varintBytes, varintEnd, writeVarint } from './varint.ts';
 
 export interface KernelLimits {
@@ -152,14 +153,17 @@ export class Kernel {
     return end - start;
   }
 
-  /** Decoded bytes [from, end) of the open request as a snappy block; undefined where the room does not suffice. */
-  encodePiece(from: number, end: number): Buffer | undefined {
+  /**
+   * Decoded bytes [from, end) of the open request as a snappy block, in what `allocate` gives; undefined where the room
+   * does not suffice.
+   */
+  encodePiece(from: number, end: number, allocate: Allocate = allocateUnsafe): Buffer | undefined {
     this.#assertOpen(from, end);
     const to = layout.INPUT_AT;
     const start = this.#outputAt;
     const elementsEnd = this.#kernel.encodeElements(start + from, start + end, to, to + this.#inputRoom) >>> 0;
     if (elementsEnd === 0) return undefined;
-    const block = Buffer.allocUnsafe(varintBytes(end - from) + elementsEnd - to);
+    const block = allocate(varintBytes(end - from) + elementsEnd - to);
     this.#bytes.copy(block, writeVarint(block, 0, end - from), to, elementsEnd); // copies
     return block;
   }

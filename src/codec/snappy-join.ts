@@ -17,14 +17,18 @@ export interface JoinPart {
   elementsAt: number;
 }
 
+/** Gives memory of exactly so many bytes, which need not be cleared. */
+export type Allocate = (bytes: number) => Buffer;
+
+export function allocateUnsafe(bytes: number): Buffer {
+  return Buffer.allocUnsafe(bytes);
+}
+
 /**
  * The joined body. Of one part it is the body itself, not a copy; else it is written to what `allocate` gives.
  * Throws RangeError from 4 GiB of decoded bytes on.
  */
-export function joinBodies(
-  parts: readonly JoinPart[],
-  allocate: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafe(bytes),
-): Buffer {
+export function joinBodies(parts: readonly JoinPart[], allocate: Allocate = allocateUnsafe): Buffer {
   const [first] = parts;
   if (first !== undefined && parts.length === 1) return asBuffer(first.body);
   let rawBytes = 0;

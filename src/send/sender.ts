@@ -12,7 +12,7 @@
  */
 import type { Batch, BatchLimits } from '../batch/batcher.ts';
 import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
-import { joinBodies } from '../codec/snappy-join.ts';
+import { joinBodies, type Allocate } from '../codec/snappy-join.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Parcel } from '../queue/parcel.ts';
 import type { UpstreamClock } from '../sign/clock.ts';
@@ -25,8 +25,11 @@ import { classify, DEDUPLICATED, DELIVERED, type Outcome, type UpstreamAnswer, t
 import { Pauses } from './pauses.ts';
 import { countRetried, countSent, weightOf, type Shipment } from './shipment.ts';
 
-/** Cuts a body at TimeSeries borders; throws RequestError when a single series is too large to be sent at all. */
-export type Cut = (body: Buffer, limits: BatchLimits) => readonly Shipment[];
+/**
+ * Cuts a body at TimeSeries borders, into memory that `allocate` gives; throws RequestError when a single series is too
+ * large to be sent at all.
+ */
+export type Cut = (body: Buffer, limits: BatchLimits, allocate: Allocate) => readonly Shipment[];
 
 export interface SenderRooms {
   readonly limits: BatchLimits;
@@ -159,7 +162,21 @@ export class Sender {
 
   /** Sends one parcel in pieces, in order. Its outcome is the worst of theirs: refused, then rejected, then delivered. */
   async #deliverCut(parcel: Parcel, limits: BatchLimits): Promise<void> {
-    const pieces = this.#tryCut(parcel, limits);
+    const leases: Lease[] = [];
+    const allocate = (bytes: number): Buffer => {
+      const lease = this.#rooms.pool.take(bytes);
+      leases.push(lease);
+      return lease.buffer;
+    };
+    try {
+      await this.#deliverPieces(parcel, limits, allocate);
+    } finally {
+      for (const lease of leases) lease.release();
+    }
+  }
+
+  async #deliverPieces(parcel: Parcel, limits: BatchLimits, allocate: Allocate): Promise<void> {
+    const pieces = this.#tryCut(parcel, parcel.body, limits, allocate);
     if (pieces === undefined) return;
     this.#rooms.metrics.cutParcels += 1;
     let rejected: Outcome | undefined;
@@ -176,7 +193,8 @@ export class Sender {
       if (final.kind === 'rejected') rejected ??= final;
       if (final.kind === 'delivered') deduplicated &&= final.deduplicated;
       if (final.kind !== 'too_large') continue;
-      const halves = this.#tryCut(parcel, { ...limits, maxBytes: Math.ceil(piece.body.length * HALF) }, piece.body);
+      const smaller = { ...limits, maxBytes: Math.ceil(piece.body.length * HALF) };
+      const halves = this.#tryCut(parcel, piece.body, smaller, allocate);
       if (halves === undefined) return;
       if (halves.length === 1) rejected ??= tooLarge(final.message, piece.body.length);
       else queue.unshift(...halves);
@@ -185,9 +203,9 @@ export class Sender {
   }
 
   /** Undefined when it cannot be cut; the parcel is settled then. */
-  #tryCut(parcel: Parcel, limits: BatchLimits, body: Buffer = parcel.body): readonly Shipment[] | undefined {
+  #tryCut(parcel: Parcel, body: Buffer, limits: BatchLimits, allocate: Allocate): readonly Shipment[] | undefined {
     try {
-      return this.#rooms.cut(body, limits);
+      return this.#rooms.cut(body, limits, allocate);
     } catch (error) {
       parcel.trySettle(tooLarge(error instanceof Error ? error.message : String(error), body.length));
       return undefined;

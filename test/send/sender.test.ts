@@ -63,7 +63,7 @@ async function makeRig(react: Reaction, rooms: Partial<SenderRooms> = {}): Promi
   const sender = new Sender({
     limits: LIMITS,
     backoff: { minMs: 1, maxMs: 10 },
-    cut: (body, limits) => splitBody(kernel, body, limits),
+    cut: (body, limits, allocate) => splitBody(kernel, body, limits, allocate),
     post: (headers, body) => client.post(headers, body),
     signer: new RemoteWriteSigner(upstream.url, 'us-west-2'),
     credentials,
