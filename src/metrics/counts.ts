@@ -2,18 +2,10 @@
  * What the rooms count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
  * is scraped (metrics.ts). Samples include histograms where the name says nothing else.
  */
-import type { Histogram } from 'prom-client';
 import type { Parcel } from '../queue/parcel.ts';
 import type { Outcome } from '../send/outcome.ts';
 import { rejectionReason } from '../send/rejection-reason.ts';
-
-export interface Histograms {
-  readonly delivery: Histogram;
-  readonly queueWait: Histogram;
-  readonly batchParcels: Histogram;
-  readonly batchSamples: Histogram;
-  readonly sentBatch: Histogram;
-}
+import { histogramsOf, type DestinationHistograms, type Histograms } from './histograms.ts';
 
 /** The counts of one destination. */
 export class DestinationMetrics {
@@ -52,12 +44,12 @@ export class DestinationMetrics {
   /** The last thing that went wrong upstream, in words. */
   lastFailure = 'the upstream has not answered';
   readonly credentials: CredentialsMetrics = new CredentialsMetrics();
-  readonly #histograms: Histograms;
+  readonly #histograms: DestinationHistograms;
 
   constructor(name: string, url: string, histograms: Histograms) {
     this.name = name;
     this.url = url;
-    this.#histograms = histograms;
+    this.#histograms = histogramsOf(histograms, name, url);
     this.highestTimestampMs = -Infinity;
     this.highestSentTimestampMs = -Infinity;
   }
@@ -80,22 +72,22 @@ export class DestinationMetrics {
   }
 
   observeDelivery(outcome: Outcome['kind'], elapsedMs: number): void {
-    this.#histograms.delivery.observe({ remote_name: this.name, outcome }, elapsedMs / 1000);
+    this.#histograms.delivery[outcome].observe(elapsedMs / 1000);
   }
 
   observeQueueWait(elapsedMs: number): void {
-    this.#histograms.queueWait.observe({ remote_name: this.name }, elapsedMs / 1000);
+    this.#histograms.queueWait.observe(elapsedMs / 1000);
   }
 
   observeBatch(parcels: number, samples: number): void {
     this.batches += 1;
     this.batchedParcels += parcels;
-    this.#histograms.batchParcels.observe({ remote_name: this.name }, parcels);
-    this.#histograms.batchSamples.observe({ remote_name: this.name }, samples);
+    this.#histograms.batchParcels.observe(parcels);
+    this.#histograms.batchSamples.observe(samples);
   }
 
   observeAttempt(elapsedMs: number): void {
-    this.#histograms.sentBatch.observe({ remote_name: this.name, url: this.url }, elapsedMs / 1000);
+    this.#histograms.sentBatch.observe(elapsedMs / 1000);
   }
 }
 

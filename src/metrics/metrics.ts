@@ -7,8 +7,8 @@
  * nothing else.
  */
 import { Counter, Gauge, Registry } from 'prom-client';
-import { DestinationMetrics, type Histograms } from './counts.ts';
-import { makeHistograms } from './histograms.ts';
+import { DestinationMetrics } from './counts.ts';
+import { makeHistograms, type Histograms } from './histograms.ts';
 import { REJECTIONS, RESPONSES, TURNED_AWAY, withZeros } from './known-labels.ts';
 import { exposeProcess } from './process-metrics.ts';
 import type { DestinationReadings, DestinationSettings } from './readings.ts';

@@ -5,9 +5,10 @@
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import snappyjs from 'snappyjs';
-import { Registry, Histogram } from 'prom-client';
+import { Registry } from 'prom-client';
 import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
 import { DestinationMetrics } from '../../src/metrics/counts.ts';
+import { makeHistograms } from '../../src/metrics/histograms.ts';
 import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/queue/parcel.ts';
 import type { Outcome } from '../../src/send/outcome.ts';
 
@@ -141,16 +142,8 @@ export function varintLength(value: number): number {
 
 /** Counters of a destination, with histograms of their own registry. */
 export function makeDestinationMetrics(): DestinationMetrics {
-  const registry = new Registry();
-  const make = (name: string, labelNames: string[]): Histogram =>
-    new Histogram({ name, help: name, labelNames, registers: [registry] });
-  return new DestinationMetrics('default', 'http://upstream.example/api/v1/remote_write', {
-    delivery: make('delivery', ['remote_name', 'outcome']),
-    queueWait: make('queue_wait', ['remote_name']),
-    batchParcels: make('batch_parcels', ['remote_name']),
-    batchSamples: make('batch_samples', ['remote_name']),
-    sentBatch: make('sent_batch', ['remote_name', 'url']),
-  });
+  const histograms = makeHistograms(new Registry());
+  return new DestinationMetrics('default', 'http://upstream.example/api/v1/remote_write', histograms);
 }
 
 function timesOf(shape: ParcelShape): ParcelTimes {
