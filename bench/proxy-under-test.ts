@@ -1,6 +1,6 @@
-// amp-write-proxy itself, as a user starts it: `node src/main.ts --config FILE`, every setting but addresses, region
-// and keys at its default.
-import { writeFileSync } from 'node:fs';
+// amp-write-proxy itself, as `npm start -- --config FILE` starts it, every setting but addresses, region and keys at its
+// default.
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { startProgram } from './children.ts';
 import {
@@ -30,7 +30,7 @@ export function proxyUnderTest(root: string, name: string = OURS): Tool {
       writeFileSync(configFile, configuration(port, adminPort, upstreamUrl(upstream), upstream.caFile));
       const program = startProgram(
         process.execPath,
-        [path.join(root, 'src', 'main.ts'), '--config', configFile],
+        [...nodeFlags(root), path.join(root, 'src', 'main.ts'), '--config', configFile],
         { PATH: process.env['PATH'], NODE_ENV: 'production' },
         root,
       );
@@ -50,6 +50,13 @@ export function proxyUnderTest(root: string, name: string = OURS): Tool {
       };
     },
   };
+}
+
+/** What the checkout's own `npm start` gives to node. */
+function nodeFlags(directory: string): string[] {
+  const [, flags = ''] =
+    /"start": "node (.*?)src\/main\.ts/.exec(readFileSync(path.join(directory, 'package.json'), 'utf8')) ?? [];
+  return flags.split(' ').filter((flag) => flag !== '');
 }
 
 function configuration(port: number, adminPort: number, url: string, caFile: string | undefined): string {

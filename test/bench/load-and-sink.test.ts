@@ -22,7 +22,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 test('the load counts as acknowledged just what the sink has answered', async () => {
   const sink = await startSink({ requireSignature: false });
   const load = new Load({ port: sink.port, path: '/write', tls: false, bodyFile });
-  const result = await load.run({ durationMs: 100 });
+  const result = await load.run({ durationMs: 500 });
   expect(result.requests).toBe(sink.snapshot().requests);
   expect(result.requests).toBeGreaterThan(3);
   expect(result.samples).toBe(20 * result.requests);
