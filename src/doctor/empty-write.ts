@@ -33,7 +33,7 @@ export async function checkWrite(config: RemoteWriteConfig, identity: ExpiringId
   });
   try {
     const signer = new RemoteWriteSigner(url, sigv4.region);
-    const answer = await upstream.post(await signer.sign(EMPTY_WRITE, identity, new Date()), EMPTY_WRITE);
+    const answer = await upstream.post(signer.sign(EMPTY_WRITE, identity, new Date()), EMPTY_WRITE);
     if (answer.kind === 'failed') {
       const remedy = REMEDIES[answer.reason] ?? 'Check the way to the upstream.';
       return [failed('write', `no answer: ${answer.message}`, remedy)];

@@ -2,7 +2,7 @@
  * The sandbox: a stand-in for AMP and for AWS STS in one process, on loopback, for tests, the demo and the bench.
  *
  * Three ports: data (remote_write and queries), STS, control. It shares no code with the proxy's data path: snappyjs,
- * protobufjs and @aws-sdk/signature-v4 do here what the proxy's own kernel and @smithy/signature-v4 do there, so that
+ * protobufjs and @aws-sdk/signature-v4 do here what the proxy's own kernel and signer do there, so that
  * each end-to-end test checks one implementation against another.
  */
 import { AmpHandler } from './amp.ts';

@@ -284,7 +284,7 @@ export class Sender {
       lease = pool.take(bytes);
       return lease.buffer;
     });
-    const headers = await signer.sign(body, identity, clock.now());
+    const headers = signer.sign(body, identity, clock.now());
     const startedAtMs = nowMs();
     countSent(metrics, shipments, body.length);
     const answer = await post(headers, body);
