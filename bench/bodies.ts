@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { compressSync, uncompressSync } from 'snappy';
 import { scrapedSeries } from './scraped-series.ts';
-import { countSamples, encodeSeries } from './write-request.ts';
+import { countSamples, encodeSeries, type Label } from './write-request.ts';
 
 export type Body = { readonly compressed: Buffer; readonly rawBytes: number; readonly samples: number };
 
@@ -13,9 +13,11 @@ export type BodyShape = {
   /** 1 as in steady state; more as from a sender that catches up, so that few label sets carry many samples. */
   readonly samplesPerSeries: number;
   readonly connections: number;
-  /** Senders with external labels of their own (cluster); connections are dealt to them in turn. */
+  /** Senders with external labels of their own (cluster, __replica__), so a merge key each; connections are dealt to them in turn. */
   readonly senders: number;
   readonly bodiesPerConnection: number;
+  /** Labels on top of those that the exporters give, about 40 bytes each and different in every series. */
+  readonly extraLabels?: number;
 };
 
 const SCRAPE_INTERVAL_MS = 15_000;
@@ -49,11 +51,22 @@ function prepareBody(
     scraped += 1;
     if (scraped % SENDER_SHARDS !== 0) continue;
     const count = Math.min(shape.samplesPerSeries, shape.samplesPerRequest - samples);
-    encoded.push(encodeSeries(labels, sampleRun(count, timestampMs, integral, random)));
+    const added = addedLabels(shape, firstInstance * 1000 + scraped);
+    const all = added.length === 0 ? labels : [...labels, ...added].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    encoded.push(encodeSeries(all, sampleRun(count, timestampMs, integral, random)));
     samples += count;
   }
   const raw = Buffer.concat(encoded);
   return { compressed: compressSync(raw), rawBytes: raw.length, samples };
+}
+
+/** Without `__replica__` the proxy joins senders of all clusters: only both labels together make AMP deduplicate. */
+function addedLabels(shape: BodyShape, series: number): Label[] {
+  const extra = Array.from({ length: shape.extraLabels ?? 0 }, (_, index): Label => {
+    const value = Math.imul(series * 31 + index, 2654435761) >>> 0;
+    return [`team_annotation_${index}`, `value-${value.toString(16).padStart(8, '0')}`];
+  });
+  return shape.senders > 1 ? [['__replica__', 'prometheus-k8s-0'], ...extra] : extra;
 }
 
 function sampleRun(

@@ -92,6 +92,34 @@ test('senders differ in their cluster label, connections of one sender do not', 
   expect(clusters[0]).not.toBe(clusters[1]);
 });
 
+test('each of several senders has the two labels that make a merge key of its own, a single one has not', () => {
+  const labelsOf = (senders: number): Record<string, string>[] =>
+    prepareBodies({ ...SHAPE, connections: 4, senders }, NOW_MS).flatMap((bodies) =>
+      bodies
+        .flatMap(({ compressed }) => decode(compressed).timeseries)
+        .map(({ labels }) => Object.fromEntries(labels.map(({ name, value }) => [name, value]))),
+    );
+  const keys = labelsOf(2).map((labels) => [labels['cluster'], labels['__replica__']].join());
+  expect(new Set(keys).size).toBe(2);
+  expect(labelsOf(2).every((labels) => labels['__replica__'] !== undefined)).toBe(true);
+  expect(labelsOf(1).some((labels) => labels['__replica__'] !== undefined)).toBe(false);
+});
+
+test('extra labels make the label sets longer, stay sorted and differ from series to series', () => {
+  const shape = { ...SHAPE, connections: 1, bodiesPerConnection: 1 };
+  const [[plain] = []] = prepareBodies(shape, NOW_MS);
+  const [[long] = []] = prepareBodies({ ...shape, extraLabels: 10 }, NOW_MS);
+  if (plain === undefined || long === undefined) throw new Error('no body');
+  const [before, after] = [decode(plain.compressed).timeseries, decode(long.compressed).timeseries];
+  expect(after.map(({ labels }) => labels.length)).toEqual(before.map(({ labels }) => labels.length + 10));
+  for (const { labels } of after) {
+    const names = labels.map(({ name }) => name);
+    expect(names).toEqual(names.toSorted());
+  }
+  const values = after.map(({ labels }) => labels.find(({ name }) => name === 'team_annotation_3')?.value);
+  expect(new Set(values).size).toBe(after.length);
+});
+
 test('captured bodies with samples are found and counted as protobufjs counts them', () => {
   const [bodies = []] = capturedBodies(path.join(root, 'test', 'fixtures', 'wire'), 2);
   expect(bodies.length).toBeGreaterThanOrEqual(3);
