@@ -1,5 +1,5 @@
 // amp-write-proxy itself, as `npm start -- --config FILE` starts it, every setting but addresses, region and keys at its
-// default.
+// default, or as a bench that varies one gives it.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { startProgram } from './children.ts';
@@ -17,8 +17,11 @@ import {
 
 export const OURS = 'amp-write-proxy';
 
+/** Keys of `queue_config` that are not at their default. */
+export type QueueSettings = Readonly<Record<string, number | string>>;
+
 /** `root` is the checkout to measure; its `src/main.ts` is run by this process's own node. */
-export function proxyUnderTest(root: string, name: string = OURS): Tool {
+export function proxyUnderTest(root: string, name: string = OURS, queue: QueueSettings = {}): Tool {
   return {
     name,
     signs: true,
@@ -27,7 +30,7 @@ export function proxyUnderTest(root: string, name: string = OURS): Tool {
       const port = await freePort();
       const adminPort = await freePort();
       const configFile = path.join(upstream.directory, 'amp-write-proxy.yaml');
-      writeFileSync(configFile, configuration(port, adminPort, upstreamUrl(upstream), upstream.caFile));
+      writeFileSync(configFile, configuration(port, adminPort, upstreamUrl(upstream), upstream.caFile, queue));
       const program = startProgram(
         process.execPath,
         [...nodeFlags(root), path.join(root, 'src', 'main.ts'), '--config', configFile],
@@ -59,7 +62,14 @@ function nodeFlags(directory: string): string[] {
   return flags.split(' ').filter((flag) => flag !== '');
 }
 
-function configuration(port: number, adminPort: number, url: string, caFile: string | undefined): string {
+function configuration(
+  port: number,
+  adminPort: number,
+  url: string,
+  caFile: string | undefined,
+  queue: QueueSettings,
+): string {
+  const queueLines = Object.entries(queue).map(([key, value]) => `      ${key}: ${value}`);
   return [
     'server:',
     `  listen: 127.0.0.1:${port}`,
@@ -71,6 +81,7 @@ function configuration(port: number, adminPort: number, url: string, caFile: str
     `      region: ${REGION}`,
     `      access_key: ${ACCESS_KEY}`,
     `      secret_key: ${SECRET_KEY}`,
+    ...(queueLines.length === 0 ? [] : ['    queue_config:', ...queueLines]),
     ...(caFile === undefined ? [] : ['    tls_config:', `      ca_file: ${caFile}`]),
     'log:',
     '  level: warn',
