@@ -11,9 +11,10 @@ const RIGHT = 70;
 const LINE = 20;
 const GROUP_GAP = 16;
 const AXIS_WIDTH = WIDTH - LEFT - RIGHT;
-const COLOURS = ['#2f81f7', '#d4752c', '#8f6ad6', '#c94f7c', '#7d8590', '#3a9a5c'];
+export const COLOURS = ['#2f81f7', '#d4752c', '#8f6ad6', '#c94f7c', '#7d8590', '#3a9a5c'];
 
-const STYLE = `
+/** Light or dark by the reader's preference. */
+export const STYLE = `
   text { font: 12px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328; }
   .card { fill: #ffffff; stroke: #d1d9e0; }
   .title { font-size: 15px; font-weight: 600; }
@@ -154,13 +155,13 @@ function legend(names: readonly string[], colourOf: (tool: string) => string): s
   return entries.join('\n');
 }
 
-function text(x: number, y: number, content: string, anchor = 'start', className = ''): string {
+export function text(x: number, y: number, content: string, anchor = 'start', className = ''): string {
   const kind = className === '' ? '' : ` class="${className}"`;
   const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
   return `<text x="${fixed(x)}" y="${fixed(y)}" text-anchor="${anchor}"${kind}>${escaped}</text>`;
 }
 
-function fixed(value: number): string {
+export function fixed(value: number): string {
   return Number(value.toFixed(1)).toString();
 }
 

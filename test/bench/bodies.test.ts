@@ -92,13 +92,15 @@ test('senders differ in their cluster label, connections of one sender do not', 
   expect(clusters[0]).not.toBe(clusters[1]);
 });
 
+function labelsOf(senders: number): Record<string, string>[] {
+  return prepareBodies({ ...SHAPE, connections: 4, senders }, NOW_MS).flatMap((bodies) =>
+    bodies
+      .flatMap(({ compressed }) => decode(compressed).timeseries)
+      .map(({ labels }) => Object.fromEntries(labels.map(({ name, value }) => [name, value]))),
+  );
+}
+
 test('each of several senders has the two labels that make a merge key of its own, a single one has not', () => {
-  const labelsOf = (senders: number): Record<string, string>[] =>
-    prepareBodies({ ...SHAPE, connections: 4, senders }, NOW_MS).flatMap((bodies) =>
-      bodies
-        .flatMap(({ compressed }) => decode(compressed).timeseries)
-        .map(({ labels }) => Object.fromEntries(labels.map(({ name, value }) => [name, value]))),
-    );
   const keys = labelsOf(2).map((labels) => [labels['cluster'], labels['__replica__']].join());
   expect(new Set(keys).size).toBe(2);
   expect(labelsOf(2).every((labels) => labels['__replica__'] !== undefined)).toBe(true);
