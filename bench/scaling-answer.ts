@@ -23,14 +23,14 @@ export function answerTable(results: ScalingResults, fits: Fits): string {
     const workload = { ...WORKLOAD, activeSeries, bytesPerSample: ordinaryBytes(results) };
     return {
       activeSeries,
-      single: plan(workload, DEPLOYMENT, fits.costs, fits.memory),
-      workers: plan(workload, WORKERS, fits.costs, fits.memory),
+      single: plan(workload, DEPLOYMENT, fits.planned, fits.memory),
+      workers: plan(workload, WORKERS, fits.planned, fits.memory),
     };
   });
   const largest = plan(
     { ...WORKLOAD, activeSeries: Math.max(...SIZES), bytesPerSample: ordinaryBytes(results) },
     { ...DEPLOYMENT, maxSamplesPerSend: 15_000 },
-    fits.costs,
+    fits.planned,
     fits.memory,
   );
   const table = markdownTable(
@@ -106,7 +106,7 @@ export function variationsTable(results: ScalingResults, fits: Fits): string {
       'AMP workspaces',
     ],
     VARIATIONS.map(({ name, workload, deployment }) => {
-      const made = plan({ ...base, ...workload }, { ...DEPLOYMENT, ...deployment }, fits.costs, fits.memory);
+      const made = plan({ ...base, ...workload }, { ...DEPLOYMENT, ...deployment }, fits.planned, fits.memory);
       return [
         name,
         count(made.samplesPerSecond),
@@ -135,17 +135,19 @@ export function limitsTable(results: ScalingResults, fits: Fits): string {
   const parcels = mostParcels(DEPLOYMENT, samplesPerRequest, samplesPerRequest * bytesPerSample);
   const batch = parcels * samplesPerRequest;
   const perSample =
-    fits.costs.secondsPerSample + fits.costs.secondsPerRequest / samplesPerRequest + fits.costs.secondsPerBatch / batch;
+    fits.planned.secondsPerSample +
+    fits.planned.secondsPerRequest / samplesPerRequest +
+    fits.planned.secondsPerBatch / batch;
   const stay = latency + DEPLOYMENT.batchSendDeadlineSeconds;
   const limits = [
     {
       where: 'one process, one core at 60%',
-      rate: (DEPLOYMENT.targetUtilisation - fits.costs.standingCores) / perSample,
+      rate: (DEPLOYMENT.targetUtilisation - fits.planned.standingCores) / perSample,
       remedy: 'more replicas, or workers',
     },
     {
       where: 'one process, one core at 100%',
-      rate: (1 - fits.costs.standingCores) / perSample,
+      rate: (1 - fits.planned.standingCores) / perSample,
       remedy: 'the sender waits and retries; no loss',
     },
     {

@@ -84,7 +84,7 @@ function remarksOn(factor: string, row: MeasuredRow): string {
   ].join('; ');
 }
 
-function costText({ costs, bytes, memory }: Fits): string {
+function costText({ costs, bytes, memory, partialLoad }: Fits): string {
   const lines = [
     `CPU = ${micros(costs.secondsPerRequest)} us a request + ${nanos(costs.secondsPerSample)} ns a sample + ` +
       `${micros(costs.secondsPerBatch)} us an upstream batch + ${(costs.standingCores * 100).toFixed(1)}% of a core all the time, by least squares of the relative error over ${costs.rows} ` +
@@ -92,6 +92,9 @@ function costText({ costs, bytes, memory }: Fits): string {
       `${percent(costs.worstError)} at worst (row "${costs.worstRow}").`,
     '',
     `So ${sharesOf(costs, 500)}; ${sharesOf(costs, 2000)}.`,
+    '',
+    `A process that is idle at times takes ${partialLoad.toFixed(2)} times that (median of the rows of a fixed rate): most ` +
+      'rows are driven as fast as they go, where the event loop finds more to do each time it wakes. The model plans with it.',
   ];
   if (bytes !== undefined) {
     lines.push(

@@ -1,6 +1,17 @@
 // bench/scaling.json: what bench/scaling.ts measured, in plain figures, and what is worked out from them.
 import { z } from 'zod';
-import { fitBytes, fitCosts, fitMemory, type ByteFit, type CostFit, type MemoryFit, type Work } from './cost-fit.ts';
+import {
+  fitBytes,
+  fitCosts,
+  fitMemory,
+  predictCpuSeconds,
+  type ByteFit,
+  type CostCoefficients,
+  type CostFit,
+  type MemoryFit,
+  type Work,
+} from './cost-fit.ts';
+import { median } from './summary.ts';
 
 const figure = z.number();
 
@@ -53,6 +64,13 @@ export type ScalingResults = z.infer<typeof scalingResults>;
 
 export type Fits = {
   readonly costs: CostFit;
+  /**
+   * What a process takes that is idle at times, over what the fit says of it: the median of the rows of a fixed rate, at
+   * least 1. Most rows are driven as fast as they go, where the event loop finds more to do each time it wakes.
+   */
+  readonly partialLoad: number;
+  /** The costs times that: what to plan with. */
+  readonly planned: CostCoefficients;
   /** Undefined where only rows of one size of sample were measured. */
   readonly bytes: ByteFit | undefined;
   readonly memory: MemoryFit;
@@ -82,11 +100,28 @@ export function fitAll(rows: readonly MeasuredRow[]): Fits {
   const fitted = rows.filter((row) => row.upstreamTls === tls && row.failed === 0 && !isCut(row) && !row.isCheck);
   const ordinary = fitted.filter((row) => isOrdinary(row));
   const closed = fitted.filter((row) => row.ratePerSecond === null);
+  const costs = fitCosts(ordinary.map((row) => workOf(row)));
+  const partialLoad = partialLoadOf(rows, costs);
   return {
-    costs: fitCosts(ordinary.map((row) => workOf(row))),
+    costs,
+    partialLoad,
+    planned: {
+      secondsPerRequest: costs.secondsPerRequest * partialLoad,
+      secondsPerSample: costs.secondsPerSample * partialLoad,
+      secondsPerBatch: costs.secondsPerBatch * partialLoad,
+      standingCores: costs.standingCores * partialLoad,
+    },
     bytes: ordinary.length < fitted.length ? fitBytes(fitted.map((row) => workOf(row))) : undefined,
     memory: fitMemory(closed.map((row) => ({ name: row.name, peakMb: row.peakMemoryMb, heldMb: heldMb(row) }))),
   };
+}
+
+function partialLoadOf(rows: readonly MeasuredRow[], costs: CostCoefficients): number {
+  const ratios = rows
+    .filter((row) => row.ratePerSecond !== null && row.failed === 0)
+    .map((row) => workOf(row))
+    .map((work) => work.cpuSeconds / predictCpuSeconds(costs, work));
+  return ratios.length === 0 ? 1 : Math.max(1, median(ratios));
 }
 
 /** Requests above max_samples_per_send are cut instead of joined. */

@@ -19,7 +19,7 @@ function made(rows = scalingRows(true)): ScalingResults {
     repetitions: 1,
     rows: rows.map((row) => {
       const samplesPerBatch = Math.min(row.maxSamplesPerSend, row.samplesPerRequest * Math.ceil(row.connections / 4));
-      const samplesPerSecond = (row.ratePerSecond ?? 1000) * row.samplesPerRequest;
+      const samplesPerSecond = (row.ratePerSecond ?? 500 + 10 * row.connections) * row.samplesPerRequest;
       const cpu = 100e-6 / row.samplesPerRequest + 400e-9 + 500e-6 / samplesPerBatch + 0.01 / samplesPerSecond;
       return {
         ...row,
@@ -59,6 +59,19 @@ test('a request that is cut and a row that checks the fit are kept out of it', (
   );
   expect(fitAll(rows).costs.worstError).toBeLessThan(1e-6);
   expect(scalingSections({ ...made(), rows })['costs']).toContain('10000 samples a request cost 3.0 times that');
+});
+
+test('the model plans with what a process took that was idle at times, where that is more than the fit says', () => {
+  const { costs } = fitAll(made().rows);
+  const slower = made().rows.map((row) =>
+    row.ratePerSecond === null ? row : { ...row, isCheck: true, samplesPerCpuSecond: row.samplesPerCpuSecond / 1.5 },
+  );
+  const fits = fitAll(slower);
+  expect(fits.costs.secondsPerSample).toBeCloseTo(costs.secondsPerSample, 9);
+  expect(fits.partialLoad).toBeCloseTo(1.5, 2);
+  expect(fits.planned.secondsPerBatch).toBeCloseTo(1.5 * costs.secondsPerBatch, 5);
+  const faster = made().rows.map((row) => ({ ...row, isCheck: row.ratePerSecond !== null }));
+  expect(fitAll(faster.map((row) => (row.isCheck ? { ...row, samplesPerCpuSecond: 1e7 } : row))).partialLoad).toBe(1);
 });
 
 test('the rows of --quick are enough for a whole report', () => {
