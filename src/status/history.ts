@@ -2,10 +2,9 @@
  * History: the last quarter of an hour of one destination, a point a second, in memory that is taken once. Rates and
  * latencies of a point are over the last few seconds, as senders send in bursts.
  */
-import type { DestinationMetrics } from '../metrics/counts.ts';
 import { quantileMs, type Buckets } from './latency.ts';
 import type { HistoryColumns, HistoryPoint } from './snapshot.ts';
-import type { DestinationSource } from './source.ts';
+import type { DestinationCounts, DestinationSource } from './source.ts';
 
 export const HISTORY_POINTS = 900;
 /** Prometheus sends what it has after 5 s at the latest. */
@@ -115,7 +114,7 @@ export function sum(counts: ReadonlyMap<unknown, number>): number {
   return total;
 }
 
-function takeReading(metrics: DestinationMetrics, atMs: number, latency: Buckets): Reading {
+function takeReading(metrics: DestinationCounts, atMs: number, latency: Buckets): Reading {
   const { received, delivered, batches, batchedParcels, responses } = metrics;
   const answers = { answersTaken: 0, answersThrottled: 0, answersRefused: 0, answersFailed: 0 };
   for (const [code, count] of responses) answers[classOf(code)] += count;

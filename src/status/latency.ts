@@ -4,12 +4,15 @@ import type { Registry } from 'prom-client';
 /** Upper bound in seconds, and how many observations were at most that long. Ascending; the last bound is Infinity. */
 export type Buckets = readonly (readonly [leSeconds: number, count: number])[];
 
-const HISTOGRAM = 'amp_write_proxy_delivery_duration_seconds';
+/** What it is read from. */
+export type LatencyRegistry = Pick<Registry, 'getSingleMetric'>;
+
+export const DELIVERY_HISTOGRAM = 'amp_write_proxy_delivery_duration_seconds';
 
 /** Of deliveries, by destination. */
-export async function readLatency(registry: Registry): Promise<ReadonlyMap<string, Buckets>> {
+export async function readLatency(registry: LatencyRegistry): Promise<ReadonlyMap<string, Buckets>> {
   const buckets = new Map<string, [number, number][]>();
-  const metric = await registry.getSingleMetric(HISTOGRAM)?.get();
+  const metric = await registry.getSingleMetric(DELIVERY_HISTOGRAM)?.get();
   for (const { labels, value } of metric?.values ?? []) {
     const { le, remote_name: name, outcome } = labels;
     if (le === undefined || outcome !== 'delivered') continue;

@@ -21,6 +21,7 @@ export interface Snapshot {
   readonly atMs: number;
   readonly startedAtMs: number;
   readonly version: string;
+  readonly workers: WorkersStatus;
   readonly state: State;
   readonly ready: boolean;
   /** Why it is not ready. */
@@ -30,6 +31,12 @@ export interface Snapshot {
   readonly destinations: readonly DestinationStatus[];
   readonly senders: SendersStatus;
   readonly problems: readonly ProblemStatus[];
+}
+
+/** Processes that take requests. */
+export interface WorkersStatus {
+  readonly running: number;
+  readonly wanted: number;
 }
 
 export interface DestinationStatus {

@@ -1,13 +1,27 @@
 /** What the status page reads, once a second; the rooms that count do not know of it. */
-import type { DestinationMetrics } from '../metrics/counts.ts';
-import type { Credentials } from '../sign/credentials.ts';
+import type { CredentialsMetrics, DestinationMetrics } from '../metrics/counts.ts';
 import type { Problems } from './problems.ts';
+
+/** Of one destination; totals since the start. */
+export interface DestinationCounts extends Readonly<
+  Pick<
+    DestinationMetrics,
+    'name' | 'url' | 'received' | 'delivered' | 'deduplicated' | 'pending' | 'batches' | 'batchedParcels'
+  >
+> {
+  readonly rejected: ReadonlyMap<number, number>;
+  readonly rejectedByReason: ReadonlyMap<string, number>;
+  readonly refused: ReadonlyMap<string, number>;
+  readonly responses: ReadonlyMap<string, number>;
+  readonly credentials: Readonly<Pick<CredentialsMetrics, 'expirationSeconds' | 'success' | 'failure'>>;
+}
 
 /** One remote_write entry. */
 export interface DestinationSource {
-  readonly metrics: DestinationMetrics;
-  readonly credentials: Pick<Credentials, 'tryCurrent' | 'lastError'>;
-  readonly problems: Problems;
+  readonly metrics: DestinationCounts;
+  /** What they are is nobody's here: undefined where there are none to sign with. */
+  readonly credentials: { tryCurrent: () => unknown; readonly lastError: string };
+  readonly problems: Pick<Problems, 'failing' | 'list'>;
   readonly maxShards: number;
   readonly queueCapacity: number;
   /** Requests that may be in flight upstream now. */

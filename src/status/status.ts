@@ -3,13 +3,12 @@
  * point of history; what is more than that is made only while a page looks.
  */
 import type { ServerResponse } from 'node:http';
-import type { Registry } from 'prom-client';
 import type { Readiness } from '../receive/admin.ts';
 import { History, HISTORY_POINTS } from './history.ts';
-import { readLatency } from './latency.ts';
+import { readLatency, type LatencyRegistry } from './latency.ts';
 import { Senders } from './senders.ts';
 import { stateOf, type DestinationFacts } from './sentence.ts';
-import type { Count, DestinationStatus, HistoryMessage, Snapshot, State } from './snapshot.ts';
+import type { Count, DestinationStatus, HistoryMessage, Snapshot, State, WorkersStatus } from './snapshot.ts';
 import type { DestinationSource, SenderSource } from './source.ts';
 import { Stream } from './stream.ts';
 import { presentable, shortWords } from './words.ts';
@@ -20,11 +19,13 @@ const MAX_SHOWN_PROBLEMS = 20;
 
 export interface StatusRooms {
   readonly version: string;
-  readonly registry: Registry;
+  readonly registry: LatencyRegistry;
   readonly destinations: readonly DestinationSource[];
   readonly senders: () => Iterable<SenderSource>;
   readonly readiness: () => Readiness;
   readonly draining: () => boolean;
+  /** Processes that carry data, of those that should; absent where it is this one. */
+  readonly workers?: () => WorkersStatus;
   readonly budget: { readonly usedBytes: number };
   readonly maxInflightBytes: number;
   /** ms since the epoch. */
@@ -87,13 +88,14 @@ export class Status {
   }
 
   snapshot(): Snapshot {
-    const { version, readiness, budget, maxInflightBytes, wallMs, monotonicMs } = this.#rooms;
+    const { version, readiness, workers, budget, maxInflightBytes, wallMs, monotonicMs } = this.#rooms;
     const { ready, reasons } = readiness();
     const problems = this.#watched.flatMap(({ source }) => source.problems.list(source.metrics.name));
     return {
       atMs: wallMs(),
       startedAtMs: this.#startedAtMs,
       version,
+      workers: workers?.() ?? { running: 1, wanted: 1 },
       state: this.state(),
       ready,
       reasons: reasons.map(presentable),

@@ -5,9 +5,9 @@ import { Problems } from '../../src/status/problems.ts';
 import type { DestinationSource } from '../../src/status/source.ts';
 import { makeDestinationMetrics } from '../support/parcels.ts';
 
-function makeSource(): DestinationSource {
+function makeSource(metrics = makeDestinationMetrics()): DestinationSource {
   return {
-    metrics: makeDestinationMetrics(),
+    metrics,
     credentials: { tryCurrent: () => undefined, lastError: '' },
     problems: new Problems(() => 0),
     maxShards: 50,
@@ -25,9 +25,8 @@ const upTo = (...counts: number[]): Buckets =>
   counts.map((count, index) => [[0.001, 0.01, 0.1, Infinity][index] ?? Infinity, count]);
 
 test('rates are of the last seconds, and the answers are told apart', () => {
-  const source = makeSource();
-  const { metrics } = source;
-  const history = new History(source);
+  const metrics = makeDestinationMetrics();
+  const history = new History(makeSource(metrics));
   for (let second = 0; second < 10; second += 1) {
     metrics.received += 100;
     if (second >= 5) metrics.delivered += 200;
@@ -50,10 +49,10 @@ test('a quarter of an hour is kept, and no more', () => {
 });
 
 test('what was rejected is forgotten after a quarter of an hour', () => {
-  const source = makeSource();
-  const history = new History(source);
+  const metrics = makeDestinationMetrics();
+  const history = new History(makeSource(metrics));
   history.record(0, []);
-  source.metrics.rejected.set(400, 5);
+  metrics.rejected.set(400, 5);
   history.record(1000, []);
   expect(history.rejectedLately).toBe(5);
   for (let second = 2; second < HISTORY_POINTS + 2; second += 1) history.record(second * 1000, []);
