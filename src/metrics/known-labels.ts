@@ -24,3 +24,9 @@ export const TURNED_AWAY: readonly string[] = [
   '401 unauthorized',
   '503 too_many_logins',
 ];
+
+/**
+ * Reason of samples that were refused: their worker died, and their senders' connections with it. No outcome of a
+ * parcel; the primary counts it (workers/totals.ts).
+ */
+export const WORKER_DIED = 'worker_died';

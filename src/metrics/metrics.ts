@@ -6,10 +6,10 @@
  * `url`, so that its mixin's dashboards and alerts work unchanged. Samples include histograms where the name says
  * nothing else.
  */
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry, type Aggregator } from 'prom-client';
 import { DestinationMetrics } from './counts.ts';
 import { makeHistograms, type Histograms } from './histograms.ts';
-import { REJECTIONS, RESPONSES, TURNED_AWAY, withZeros } from './known-labels.ts';
+import { REJECTIONS, RESPONSES, TURNED_AWAY, WORKER_DIED, withZeros } from './known-labels.ts';
 import { exposeProcess } from './process-metrics.ts';
 import type { DestinationReadings, DestinationSettings } from './readings.ts';
 import { REFUSAL_REASONS } from '../send/outcome.ts';
@@ -94,8 +94,12 @@ export class Metrics {
   #mixinMetrics(): void {
     const counter = (name: string, help: string, read: (d: DestinationMetrics) => number): void =>
       this.#perDestination('counter', `prometheus_remote_storage_${name}`, help, ({ metrics }) => read(metrics));
-    const gauge = (name: string, help: string, read: (destination: Destination) => number): void =>
-      this.#perDestination('gauge', `prometheus_remote_storage_${name}`, help, read);
+    const gauge = (
+      name: string,
+      help: string,
+      read: (destination: Destination) => number,
+      together: Aggregator = 'sum',
+    ): void => this.#perDestination('gauge', `prometheus_remote_storage_${name}`, help, read, together);
 
     counter('samples_total', 'Samples sent to the upstream, attempts included.', (d) => d.sentSamples);
     counter('histograms_total', 'Histograms sent to the upstream, attempts included.', (d) => d.sentHistograms);
@@ -121,13 +125,24 @@ export class Metrics {
     gauge('shards_min', 'Least number of shards.', (d) => d.settings.minShards);
     gauge('shards_max', 'Most shards.', (d) => d.settings.maxShards);
     gauge('shards_desired', 'Shards that the load asks for.', (d) => d.readings.shardsDesired());
-    gauge('shard_capacity', 'Samples queued for each shard at most.', (d) => d.settings.shardCapacity);
-    gauge('max_samples_per_send', 'Samples in one upstream request at most.', (d) => d.settings.maxSamplesPerSend);
-    gauge('queue_highest_timestamp_seconds', 'Newest timestamp received.', (d) =>
-      seconds(d.metrics.highestTimestampMs),
+    gauge('shard_capacity', 'Samples queued for each shard at most.', (d) => d.settings.shardCapacity, 'max');
+    gauge(
+      'max_samples_per_send',
+      'Samples in one upstream request at most.',
+      (d) => d.settings.maxSamplesPerSend,
+      'max',
     );
-    gauge('queue_highest_sent_timestamp_seconds', 'Newest timestamp that the upstream acknowledged.', (d) =>
-      seconds(d.metrics.highestSentTimestampMs),
+    gauge(
+      'queue_highest_timestamp_seconds',
+      'Newest timestamp received.',
+      (d) => seconds(d.metrics.highestTimestampMs),
+      'max',
+    );
+    gauge(
+      'queue_highest_sent_timestamp_seconds',
+      'Newest timestamp that the upstream acknowledged.',
+      (d) => seconds(d.metrics.highestSentTimestampMs),
+      'max',
     );
     this.#gauge(
       'prometheus_remote_storage_highest_timestamp_in_seconds',
@@ -136,6 +151,7 @@ export class Metrics {
       (emit) => {
         emit({}, seconds(Math.max(-Infinity, ...this.#destinations.map((d) => d.metrics.highestTimestampMs))));
       },
+      'max',
     );
     // No labels: the mixin takes it as the one side of a match that ignores remote_name and url.
     this.#counter('prometheus_remote_storage_samples_in_total', 'Samples received from senders.', [], (emit) => {
@@ -153,8 +169,13 @@ export class Metrics {
   }
 
   #ownMetrics(): void {
-    const own = (kind: 'counter' | 'gauge', name: string, help: string, read: (d: Destination) => number): void =>
-      this.#perDestination(kind, `amp_write_proxy_${name}`, help, read);
+    const own = (
+      kind: 'counter' | 'gauge',
+      name: string,
+      help: string,
+      read: (d: Destination) => number,
+      together: Aggregator = 'sum',
+    ): void => this.#perDestination(kind, `amp_write_proxy_${name}`, help, read, together);
 
     own('counter', 'samples_received_total', 'Samples and histograms received.', (d) => d.metrics.received);
     own('counter', 'samples_delivered_total', 'Samples whose sender was told 2xx.', (d) => d.metrics.delivered);
@@ -167,8 +188,12 @@ export class Metrics {
     own('gauge', 'samples_pending', 'Samples whose sender waits for its answer.', (d) => d.metrics.pending);
     own('gauge', 'queued_samples', 'Samples that wait for a batch.', (d) => d.readings.queuedSamples());
     own('gauge', 'queue_capacity_samples', 'Samples that may wait for a batch.', (d) => d.readings.queueCapacity());
-    own('gauge', 'upstream_down', '1 while the upstream answers nothing but failures and senders are refused.', (d) =>
-      d.readings.upstreamDown(),
+    own(
+      'gauge',
+      'upstream_down',
+      '1 while the upstream answers nothing but failures and senders are refused.',
+      (d) => d.readings.upstreamDown(),
+      'max',
     );
     own('gauge', 'senders_apart', 'Senders that lately earned a rejection and are joined with nobody.', (d) =>
       d.readings.sendersApart(),
@@ -180,21 +205,29 @@ export class Metrics {
       'clock_skew_seconds',
       "How far the upstream's clock is ahead of ours.",
       (d) => d.readings.clockSkewMs() / 1000,
+      // It may be ahead or behind, and a worker that has sent nothing knows none: neither max nor min is it.
+      'average',
     );
-    own('gauge', 'credentials_valid', '1 while there are credentials to sign with.', (d) =>
-      d.readings.credentialsValid(),
+    own(
+      'gauge',
+      'credentials_valid',
+      '1 while there are credentials to sign with.',
+      (d) => d.readings.credentialsValid(),
+      'min',
     );
     own(
       'gauge',
       'credentials_expiry_timestamp_seconds',
       'When the credentials expire; 0 while unknown or never.',
       (d) => d.metrics.credentials.expirationSeconds,
+      'min',
     );
     own(
       'gauge',
       'credentials_refresh_duration_seconds',
       'How long the last refresh took.',
       (d) => d.metrics.credentials.lastDurationSeconds,
+      'max',
     );
     this.#counter(
       'amp_write_proxy_samples_rejected_total',
@@ -210,7 +243,7 @@ export class Metrics {
       },
     );
     this.#labelled('samples_refused_total', 'Samples whose sender was told 503 and keeps them.', 'reason', (d) =>
-      withZeros(d.refused, REFUSAL_REASONS),
+      withZeros(d.refused, [...REFUSAL_REASONS, WORKER_DIED]),
     );
     this.#labelled('upstream_responses_total', 'Attempts by status code or failure.', 'code', (d) =>
       withZeros(d.responses, RESPONSES),
@@ -235,14 +268,20 @@ export class Metrics {
     });
   }
 
-  #perDestination(kind: 'counter' | 'gauge', name: string, help: string, read: (d: Destination) => number): void {
+  #perDestination(
+    kind: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    read: (d: Destination) => number,
+    together: Aggregator = 'sum',
+  ): void {
     const each = (emit: Emit): void => {
       for (const destination of this.#destinations) {
         emit({ remote_name: destination.metrics.name, url: destination.metrics.url }, read(destination));
       }
     };
     if (kind === 'counter') this.#counter(name, help, ['remote_name', 'url'], each);
-    else this.#gauge(name, help, ['remote_name', 'url'], each);
+    else this.#gauge(name, help, ['remote_name', 'url'], each, together);
   }
 
   #counter(name: string, help: string, labelNames: string[], read: (emit: Emit) => void): void {
@@ -258,12 +297,20 @@ export class Metrics {
     });
   }
 
-  #gauge(name: string, help: string, labelNames: string[], read: (emit: Emit) => void): void {
+  /** @param together how those of several workers are put together */
+  #gauge(
+    name: string,
+    help: string,
+    labelNames: string[],
+    read: (emit: Emit) => void,
+    together: Aggregator = 'sum',
+  ): void {
     const gauge: Gauge = new Gauge({
       name,
       help,
       labelNames,
       registers: [this.registry],
+      aggregator: together,
       collect: () => {
         gauge.reset();
         read((labels, value) => gauge.set(labels, value));
