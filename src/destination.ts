@@ -14,6 +14,7 @@ import type { RemoteWriteConfig } from './config/schema.ts';
 import type { DestinationMetrics } from './metrics/counts.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics/metrics.ts';
+import { monotonicMs } from './monotonic.ts';
 import { Ledger } from './queue/ledger.ts';
 import { ParcelQueue } from './queue/parcel-queue.ts';
 import type { Parcel, ParcelLedger } from './queue/parcel.ts';
@@ -30,8 +31,6 @@ import { makeProvider } from './sign/provider.ts';
 import { RemoteWriteSigner } from './sign/sigv4.ts';
 import { Problems } from './status/problems.ts';
 import type { DestinationSource } from './status/source.ts';
-
-export const monotonicMs = (): number => performance.now();
 
 /** Queue to outcome for one remote_write entry. */
 export class DestinationRooms implements RoutedDestination {

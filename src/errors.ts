@@ -40,6 +40,19 @@ export class RequestError extends Error {
   }
 }
 
+/** The first worker could not start. */
+export class WorkerStartError extends Error {
+  readonly code = 'WORKER_START';
+  /** `cannot start` or `cannot listen`, for the log. */
+  readonly what: string;
+
+  constructor(what: string, message: string) {
+    super(message);
+    this.name = 'WorkerStartError';
+    this.what = what;
+  }
+}
+
 /** Configuration that cannot be used. `problems` holds one sentence each: key, value, limit and remedy. */
 export class ConfigError extends Error {
   readonly code = 'CONFIG_INVALID';

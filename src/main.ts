@@ -1,5 +1,5 @@
 /**
- * The proxy as a process: configuration -> pipeline -> listen -> drain on a signal.
+ * The proxy as a process: command line -> configuration -> one process (alone.ts) or several (workers/primary.ts).
  *
  * Exit status: 0 after a drain or a check that found nothing, 1 when it cannot run, 2 for wrong usage.
  */
@@ -9,7 +9,7 @@ import { loadConfig } from './config/load.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { ConfigError } from './errors.ts';
 import { makeLog } from './log.ts';
-import { Pipeline } from './pipeline.ts';
+import { usableProcessors, workerCount } from './workers/count.ts';
 
 const HELP = `Usage: npm start -- --config FILE [--check-config]
 
@@ -61,39 +61,14 @@ async function tryLoad(file: string): Promise<LoadedConfig | undefined> {
 async function serve({ config, warnings }: LoadedConfig): Promise<number> {
   const log = makeLog(config.log);
   for (const warning of warnings) log.warn({}, warning);
-  let pipeline;
-  try {
-    pipeline = new Pipeline(config, log, { version: packageJson.version });
-  } catch (error) {
-    log.error({ error: error instanceof Error ? error.message : String(error) }, 'cannot start');
-    return 1;
+  const workers = workerCount(config, usableProcessors(), log);
+  // One or the other: a process without workers has nothing of node:cluster, and a primary nothing of the data path.
+  if (workers === 1) {
+    const { serveAlone } = await import('./alone.ts');
+    return serveAlone(config, log, packageJson.version);
   }
-  const signal = new Promise<NodeJS.Signals>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
-  try {
-    const { listen, adminListen } = await pipeline.start();
-    log.info(
-      {
-        listen,
-        adminListen,
-        version: packageJson.version,
-        destinations: config.remote_write.map(({ name, url }) => ({ name, url })),
-      },
-      'listening',
-    );
-  } catch (error) {
-    log.error({ error: error instanceof Error ? error.message : String(error) }, 'cannot listen');
-    await pipeline.close();
-    return 1;
-  }
-  log.info({ signal: await signal }, 'asked to end');
-  await pipeline.drain();
-  log.info({}, 'drained');
-  // A call to STS that hangs would keep the process; it has nothing to lose any more.
-  setTimeout(() => process.exit(0), 200).unref();
-  return 0;
+  const { servePrimary } = await import('./workers/primary.ts');
+  return servePrimary(config, workers, log, packageJson.version);
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

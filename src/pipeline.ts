@@ -1,5 +1,6 @@
 /**
- * The floor plan: builds the rooms, top to bottom in the order of the walk, and knows how to end it.
+ * The floor plan: builds the rooms, top to bottom in the order of the walk, and knows how to end it. One process has
+ * one, with an admin port beside it (admin-port.ts); with server.workers each worker has one of its own.
  *
  *     receive -> decode -> queue -> batch -> send -> outcome
  */
@@ -7,18 +8,18 @@ import type { FastifyInstance } from 'fastify';
 import { BufferPool } from './codec/buffer-pool.ts';
 import { Kernel } from './codec/kernel.ts';
 import type { Config, RemoteWriteConfig } from './config/schema.ts';
-import { DestinationRooms, monotonicMs } from './destination.ts';
+import { DestinationRooms } from './destination.ts';
 import type { Log } from './log.ts';
 import { Metrics } from './metrics/metrics.ts';
-import { makeAdminServer, type Readiness } from './receive/admin.ts';
+import { monotonicMs } from './monotonic.ts';
+import type { Readiness } from './receive/admin.ts';
 import { ByteBudget } from './receive/admission.ts';
 import { Authenticator } from './receive/auth.ts';
 import { drainServer } from './receive/drain.ts';
 import { makeServer } from './receive/server.ts';
 import { ServerTls, type TlsConfig } from './receive/tls.ts';
 import { WriteRoute } from './receive/write-route.ts';
-import { addStatusRoutes } from './status/routes.ts';
-import { Status } from './status/status.ts';
+import type { StatusRooms } from './status/status.ts';
 
 /** How often deadlines are looked at; a sender is answered up to this much before its deadline. */
 const SWEEP_MS = 250;
@@ -26,9 +27,15 @@ const SWEEP_MS = 250;
 /** Of the memory for bodies, what is kept between requests. */
 const MAX_IDLE_BYTES = 32 * 1024 * 1024;
 
+export type Shown = Pick<
+  StatusRooms,
+  'registry' | 'destinations' | 'senders' | 'readiness' | 'draining' | 'budget' | 'maxInflightBytes'
+>;
+
 export class Pipeline {
   readonly server: FastifyInstance;
-  readonly admin: FastifyInstance;
+  readonly metrics: Metrics;
+  readonly #budget: ByteBudget;
   readonly #config: Config;
   readonly #log: Log;
   readonly #destinations: readonly [DestinationRooms, ...DestinationRooms[]];
@@ -36,7 +43,6 @@ export class Pipeline {
   readonly #tls: ServerTls | undefined;
   readonly #auth: Authenticator | undefined;
   readonly #sweep: NodeJS.Timeout;
-  readonly #status: Status;
   #draining = false;
 
   constructor(config: Config, log: Log, build: { version: string }) {
@@ -44,10 +50,12 @@ export class Pipeline {
     this.#log = log;
     const { limits, server } = config;
     const metrics = new Metrics(build);
+    this.metrics = metrics;
     // One kernel serves all: it is used within one turn of the event loop.
     const kernel = new Kernel({ maxBodyBytes: limits.max_body_bytes, maxDecodedBytes: limits.max_decoded_bytes });
     const pool = new BufferPool(MAX_IDLE_BYTES);
     const budget = new ByteBudget(limits.max_inflight_bytes);
+    this.#budget = budget;
     const [first, ...others] = config.remote_write;
     const rooms = (entry: RemoteWriteConfig): DestinationRooms =>
       new DestinationRooms(entry, kernel, pool, metrics, log);
@@ -68,36 +76,32 @@ export class Pipeline {
     });
     metrics.exposeInflight(budget);
     this.server = makeServer(this.#destinations, this.#route, this.#tls);
-    // status: what a person looks at; it reads what the rooms above count.
-    this.#status = new Status({
-      version: build.version,
-      registry: metrics.registry,
-      destinations: this.#destinations.map(({ status }) => status),
-      senders: () => this.#route.senders(),
-      readiness: () => this.readiness(),
-      draining: () => this.#draining,
-      budget,
-      maxInflightBytes: limits.max_inflight_bytes,
-      wallMs: Date.now,
-      monotonicMs,
-      log,
-    });
-    this.admin = makeAdminServer(
-      metrics.registry,
-      () => this.readiness(),
-      (admin) => addStatusRoutes(admin, this.#status),
-    );
     this.#sweep = setInterval(() => {
       for (const destination of this.#destinations) destination.sweep(monotonicMs() + SWEEP_MS);
     }, SWEEP_MS);
   }
 
-  /** Listens, and asks for credentials in the background. Rejects when an address cannot be listened on. */
-  async start(): Promise<{ listen: string; adminListen: string }> {
-    for (const { credentials } of this.#destinations) void credentials.refresh();
-    this.#status.start();
-    const { listen, admin_listen: adminListen } = this.#config.server;
-    return { listen: await this.server.listen(listen), adminListen: await this.admin.listen(adminListen) };
+  /**
+   * Listens, and asks for credentials in the background. Rejects when the address cannot be listened on.
+   * @param ableToSign listen only when the credentials are there or could not be had
+   */
+  async start(ableToSign = false): Promise<string> {
+    const refreshed = Promise.all(this.#destinations.map(async ({ credentials }) => credentials.refresh()));
+    if (ableToSign) await refreshed;
+    return this.server.listen(this.#config.server.listen);
+  }
+
+  /** What the status page reads of it. */
+  get shown(): Shown {
+    return {
+      registry: this.metrics.registry,
+      destinations: this.#destinations.map(({ status }) => status),
+      senders: () => this.#route.senders(),
+      readiness: () => this.readiness(),
+      draining: () => this.#draining,
+      budget: this.#budget,
+      maxInflightBytes: this.#config.limits.max_inflight_bytes,
+    };
   }
 
   readiness(): Readiness {
@@ -127,11 +131,10 @@ export class Pipeline {
   /** Ends at once: what is pending is refused. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
-    this.#status.stop();
     this.#auth?.stop();
     this.#tls?.stop();
     await Promise.all(this.#destinations.map(async (destination) => destination.close()));
-    await Promise.all([this.server.close(), this.admin.close()]);
+    await this.server.close();
   }
 
   #refuseRest(): void {

@@ -13,7 +13,6 @@ import { ConfigError } from '../errors.ts';
 import type { EntryOutcome } from './entry-rules.ts';
 import type { Environment } from './environment.ts';
 import { isUnknownKey, unknownKeyMessage } from './known-keys.ts';
-import { refuseNotYetBuilt } from './not-yet-built.ts';
 import { isWithin, type KeyPath } from './problem.ts';
 import { takeOutForeignKeys } from './prometheus-keys.ts';
 import { problemsOfIssues, sentencesOf } from './report.ts';
@@ -72,7 +71,7 @@ export function parseConfig(text: string, env: Environment, fileName = 'config.y
   const isSound = (path: KeyPath): boolean =>
     !unsound.some((broken) => isWithin(path, broken) || isWithin(broken, path));
   const rules = checkRules(parsed, { env, ownNames: ownNames(), isGiven: (path) => places.has(keyOf(path)), isSound });
-  problems.push(...rules.problems, ...refuseNotYetBuilt(parsed.server, isSound));
+  problems.push(...rules.problems);
   if (problems.length > 0) throw new ConfigError(sentencesOf(problems, places, fileName));
   return {
     config: { ...parsed, remote_write: finishedEntries(parsed, rules.entries) },

@@ -11,6 +11,7 @@ import { quoted, refuseWhere, type RuleContext } from './rule-context.ts';
 import type { ParsedConfig } from './schema.ts';
 import { formatSize } from './sizes.ts';
 import { isSameSocket } from './url-rules.ts';
+import { inflightShare, mostWorkers } from './worker-share.ts';
 
 export interface RuleFindings extends Findings {
   readonly entries: readonly EntryOutcome[];
@@ -70,7 +71,7 @@ function serverRules({ server, remote_write: entries }: ParsedConfig, context: R
   }
 }
 
-function limitRules({ limits }: ParsedConfig, context: RuleContext, findings: Findings): void {
+function limitRules({ limits, server }: ParsedConfig, context: RuleContext, findings: Findings): void {
   const body = ['limits', 'max_body_bytes'];
   for (const key of ['max_decoded_bytes', 'max_inflight_bytes'] as const) {
     const path = ['limits', key];
@@ -80,6 +81,22 @@ function limitRules({ limits }: ParsedConfig, context: RuleContext, findings: Fi
       return `${value} is below limits.max_body_bytes ${other}: no request of that size could pass; raise it`;
     });
   }
+
+  // `auto` is never more than there is room for.
+  const { workers } = server;
+  if (workers === 'auto' || limits.max_inflight_bytes < limits.max_body_bytes) return;
+  const inflight = ['limits', 'max_inflight_bytes'];
+  const count = ['server', 'workers'];
+  const isShort = inflightShare(limits, workers) < limits.max_body_bytes;
+  refuseWhere(isShort, [inflight, body, count], context, findings.problems, () => {
+    const value = quoted(formatSize(limits.max_inflight_bytes), inflight, context);
+    const share = `${formatSize(inflightShare(limits, workers))} for each of server.workers ${workers}`;
+    const other = quoted(formatSize(limits.max_body_bytes), body, context);
+    return (
+      `${value} is ${share}, below limits.max_body_bytes ${other}: no request of that size could pass; raise it to ` +
+      `${formatSize(limits.max_body_bytes * workers)}, or lower server.workers to ${mostWorkers(limits)}`
+    );
+  });
 }
 
 /** Several entries are routes: each has its own name, and a workspace leads to one of them. */

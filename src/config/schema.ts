@@ -46,7 +46,13 @@ const serverSchema = z.strictObject(
       })
       .transform((input) => (input === 'auto' ? 'auto' : Number(input)))
       .prefault(1)
-      .meta({ title: 'number or auto', description: 'Processes that share the port; auto is one for each processor.' }),
+      .meta({
+        title: 'number or auto',
+        description:
+          'Processes that share the port; auto is one for each processor that the process may use (affinity, CPU ' +
+          'limit of the container), as far as max_inflight_bytes has room for a body in each. Totals of this file ' +
+          'are for all of them together.',
+      }),
     max_connection_age: duration(
       '10m',
       'After this a connection is closed politely, so that senders spread over new pods; 0 keeps connections open. ' +
@@ -81,7 +87,8 @@ const limitsSchema = z.strictObject(
     max_inflight_bytes: size(
       '256MiB',
       'Compressed bytes held for all senders together; over it a request is refused with 503 and Retry-After ' +
-        'before its body is read. 256MiB is 25 requests of the largest size, or 2000 of 0.12 MB.',
+        'before its body is read. 256MiB is 25 requests of the largest size, or 2000 of 0.12 MB. Divided among ' +
+        'server.workers.',
     ),
   },
   SECTION,
@@ -115,10 +122,15 @@ const queueSchema = z.strictObject(
       '1MB',
       'Compressed size of one request to AMP, which answers 413 above 1 MB (10^6 bytes).',
     ),
-    min_shards: wholeNumber(1, 'Least number of requests in flight upstream.', 1000),
+    min_shards: wholeNumber(
+      1,
+      'Least number of requests in flight upstream; divided among server.workers, at least 1 each.',
+      1000,
+    ),
     max_shards: wholeNumber(
       50,
-      'Most requests in flight upstream. 50 of 5000 samples at 100 ms each carry 2.5 M samples a second.',
+      'Most requests in flight upstream; divided among server.workers, rounded up. 50 of 5000 samples at 100 ms each ' +
+        'carry 2.5 M samples a second.',
       1000,
     ),
     capacity: wholeNumber(

@@ -8,24 +8,34 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 
+/** What /metrics shows. */
+export type Exposition = Pick<Registry, 'contentType' | 'metrics'>;
+
 export interface Readiness {
   readonly ready: boolean;
   /** One line a reason when it is not ready. */
   readonly reasons: readonly string[];
 }
 
-/** @param addPage adds the routes of a page at `/`; without one, there is a list in plain text */
+/**
+ * @param addPage adds the routes of a page at `/`; without one, there is a list in plain text
+ * @param isHealthy for a process that lives and is of no use all the same
+ */
 export function makeAdminServer(
-  registry: Registry,
+  exposition: Exposition,
   readiness: () => Readiness,
   addPage?: (server: FastifyInstance) => void,
+  isHealthy: () => boolean = () => true,
 ): FastifyInstance {
   const server = fastify({ logger: false, forceCloseConnections: true });
   server.get('/metrics', async (_request, reply) => {
-    void reply.header('content-type', registry.contentType);
-    return registry.metrics();
+    void reply.header('content-type', exposition.contentType);
+    return exposition.metrics();
   });
-  server.get('/-/healthy', (_request, reply) => reply.type('text/plain').send('healthy\n'));
+  server.get('/-/healthy', (_request, reply) => {
+    void reply.type('text/plain');
+    return isHealthy() ? reply.send('healthy\n') : reply.code(503).send('not healthy: no worker lives\n');
+  });
   server.get('/-/ready', (_request, reply) => {
     const { ready, reasons } = readiness();
     void reply.type('text/plain');

@@ -124,14 +124,25 @@ describe('contradictory settings', () => {
   });
 });
 
-describe('what is not yet built', () => {
-  test.each([
-    ['workers: 4', 'server.workers 4 is not yet built, only 1 is; remove it, and run more replicas'],
-    ['workers: auto', 'server.workers auto is not yet built, only 1 is; remove it, and run more replicas'],
-  ])('%s is refused as such', (settings, message) => {
-    const problems = problemsOf(fileWith('', `server: {${settings}}`));
-    expect(problems).toHaveLength(1);
-    expect(problems[0]).toContain(message);
+function shares(workers: string, limits: string): string[] {
+  return problemsOf(fileWith('', `server: {workers: ${workers}}\nlimits: {${limits}}`));
+}
+
+describe('workers', () => {
+  test('share max_inflight_bytes, and a share has room for the largest body', () => {
+    expect(shares('4', 'max_inflight_bytes: 40MiB')).toEqual([]);
+    expect(shares('4', 'max_inflight_bytes: 32MiB')).toEqual([
+      'limits.max_inflight_bytes 32MiB is 8MiB for each of server.workers 4, below limits.max_body_bytes 10MiB (the ' +
+        'default): no request of that size could pass; raise it to 40MiB, or lower server.workers to 3',
+    ]);
+  });
+
+  test('of a budget that is too small for one are told once', () => {
+    expect(shares('2', 'max_inflight_bytes: 5MB, max_body_bytes: 6MB')).toHaveLength(1);
+  });
+
+  test('auto is never more than there is room for, so that no file is refused for the machine it runs on', () => {
+    expect(shares('auto', 'max_inflight_bytes: 10MiB')).toEqual([]);
   });
 });
 

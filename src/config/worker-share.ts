@@ -1,0 +1,33 @@
+/**
+ * What is one worker's of the configuration: totals are for all workers together, so that a value means the same
+ * whatever server.workers is.
+ */
+import type { Config, LimitsConfig, QueueConfig } from './schema.ts';
+import type { Bytes } from './sizes.ts';
+
+export function inflightShare(limits: LimitsConfig, workers: number): Bytes {
+  return Math.floor(limits.max_inflight_bytes / workers);
+}
+
+/** Each must be able to hold one body of the largest size. */
+export function mostWorkers(limits: LimitsConfig): number {
+  return Math.max(1, Math.floor(limits.max_inflight_bytes / limits.max_body_bytes));
+}
+
+/** The configuration that one of `workers` runs with. `capacity` is for each shard, and stays. */
+export function workerShare(config: Config, workers: number): Config {
+  const share = (queue: QueueConfig): QueueConfig => ({
+    ...queue,
+    min_shards: Math.ceil(queue.min_shards / workers),
+    max_shards: Math.ceil(queue.max_shards / workers),
+  });
+  const [first, ...others] = config.remote_write;
+  return {
+    ...config,
+    limits: { ...config.limits, max_inflight_bytes: inflightShare(config.limits, workers) },
+    remote_write: [
+      { ...first, queue_config: share(first.queue_config) },
+      ...others.map((entry) => ({ ...entry, queue_config: share(entry.queue_config) })),
+    ],
+  };
+}
