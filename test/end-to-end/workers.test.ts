@@ -1,5 +1,6 @@
 /** `server.workers`: several processes behind one port and one admin port, as one proxy to senders and to an SRE. */
 import { expect, it, onTestFinished } from 'vitest';
+import type { Snapshot } from '../../src/status/snapshot.ts';
 import { expectNothingLost } from '../support/judge.ts';
 import { sleep, until } from '../support/processes.ts';
 import {
@@ -159,6 +160,33 @@ it('leaves no worker behind when the primary is killed; what was in flight is st
   await expectNothingLost(sandbox.client, senders);
 });
 
+it('shows the sums on the status page: totals, senders, problems, and how many workers run', async () => {
+  const { sandbox, proxy } = await startPair({}, TWO);
+  const senders = makeSenders(proxy, 4);
+  for (const sender of senders) await sender.send(sender.makeSeries(SERIES));
+  await sandbox.client.addFaults({ action: { kind: 'status', status: 400, body: 'no' }, times: 2 });
+  for (const sender of senders.slice(0, 2)) {
+    expect(await sender.send(sender.makeSeries(3))).toMatchObject({ status: 400 });
+  }
+  const page = await until('the page has it all', async () => {
+    const snapshot = await readStatusPage(proxy);
+    return snapshot.destinations[0]?.received === 4 * SERIES + 6 && snapshot.senders.rows[0]?.connections === 4
+      ? snapshot
+      : undefined;
+  });
+  expect(page).toMatchObject({
+    ready: true,
+    workers: { running: 2, wanted: 2 },
+    maxInflightBytes: 256 * 2 ** 20,
+    destinations: [{ name: 'default', delivered: 4 * SERIES, pending: 0, maxShards: 50, point: { shards: 2 } }],
+    senders: { connected: 1, rows: [{ address: '127.0.0.1', lastStatus: 400 }] },
+  });
+  // Each worker has had one.
+  expect(page.problems).toMatchObject([{ what: expect.stringContaining('400'), count: 2, sender: '127.0.0.1' }]);
+  const text = await (await fetch(proxy.adminUrl)).text();
+  expect(text).toMatch(/AMP rejected 6 samples in the last 15 minutes/);
+});
+
 it('answers a scrape while a worker is stuck, with what that worker told last', async () => {
   const { proxy } = await startPair({}, TWO);
   const senders = makeSenders(proxy, 2);
@@ -214,6 +242,19 @@ function makeSenders(proxy: ProxyProcess, count: number): LedgerSender[] {
     for (const sender of senders) sender.close();
   });
   return senders;
+}
+
+/** What a page is told when it opens. */
+async function readStatusPage(proxy: ProxyProcess): Promise<Snapshot> {
+  const { body } = await fetch(`${proxy.adminUrl}/status/stream`);
+  let text = '';
+  for await (const part of (body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+    text += part;
+    const [, data] = /event: status\ndata: (.*)\n\n/.exec(text) ?? [];
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the page gets
+    if (data !== undefined) return JSON.parse(data) as Snapshot;
+  }
+  throw new Error('the stream ended without a status');
 }
 
 /** Reads metrics and readiness until it is ended: counters never fall, the ledger is balanced, and it stays ready. */

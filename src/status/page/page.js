@@ -115,7 +115,9 @@ function show(snapshot) {
   document.body.classList.remove('stale');
   tellConnection('live', 'live');
   showState(snapshot.state);
-  write(find('#about'), `${snapshot.version}, up ${duration(snapshot.atMs - snapshot.startedAtMs)}`);
+  const { running, wanted } = snapshot.workers;
+  const workers = wanted === 1 ? '' : `, ${running === wanted ? '' : `${running} of `}${wanted} workers`;
+  write(find('#about'), `${snapshot.version}, up ${duration(snapshot.atMs - snapshot.startedAtMs)}${workers}`);
   fillLines(find('#reasons'), snapshot.ready ? [] : snapshot.reasons.map((reason) => `Not ready: ${reason}`));
   const chosen = choose(snapshot.destinations);
   if (chosen !== undefined) {
