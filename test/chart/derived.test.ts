@@ -42,6 +42,29 @@ describe.skipIf(helm === undefined)('the chart derives', () => {
     });
   });
 
+  // 64 MiB are the primary's; then each worker has the heap and the limits of a pod with its part of the memory.
+  test.each([
+    [2, '4', '1Gi', 144, '10MiB', '60MiB', '192MiB'],
+    [2, undefined, '576Mi', 76, '8MiB', '32MiB', '102MiB'],
+    ['auto', '1', '512Mi', 153, '10MiB', '64MiB', '102MiB'],
+    ['auto', '3500m', '2Gi', 148, '10MiB', '62MiB', '396MiB'],
+    ['auto', '0.5', '512Mi', 153, '10MiB', '64MiB', '102MiB'],
+    ['auto', 2, '1Gi', 144, '10MiB', '60MiB', '192MiB'],
+    [4, undefined, '16Gi', 1224, '10MiB', '510MiB', '1024MiB'],
+  ])(
+    'for %s workers on %s CPU from %s the heap of %d MiB and the limits',
+    (workers, cpu, memory, heapMiB, ...limits) => {
+      const [body, decoded, inflight] = limits;
+      const values = { ...good, resources: { limits: { memory, cpu } }, config: { ...config, server: { workers } } };
+      const { manifests } = render({ values });
+      expect(deploymentText(manifests)).toContain(`"value":"--max-old-space-size=${heapMiB}"`);
+      expect(configOf(manifests)).toMatchObject({
+        server: { workers },
+        limits: { max_body_bytes: body, max_decoded_bytes: decoded, max_inflight_bytes: inflight },
+      });
+    },
+  );
+
   test.each([
     [undefined, 5, 40],
     ['10s', 5, 20],

@@ -57,6 +57,21 @@ describe.skipIf(helm === undefined)('the chart', () => {
       { ...good, config: { ...config, server: { admin_listen: '0.0.0.0:8005' } } },
       'both take port 8005',
     ],
+    [
+      'more workers than the memory has room for',
+      { ...good, resources: { limits: { memory: '512Mi' } }, config: { ...config, server: { workers: 2 } } },
+      'they need 576Mi at least',
+    ],
+    [
+      'workers for every processor of any node',
+      { ...good, config: { ...config, server: { workers: 'auto' } } },
+      'CPU limit',
+    ],
+    [
+      'a number of workers that only the start tells',
+      { ...good, config: { ...config, server: { workers: '${N}' } } },
+      'known before the start',
+    ],
     ['a port that only the start tells', { ...good, config: { ...config, server: { listen: ':0' } } }, 'known before'],
     [
       'a port that nobody reaches',

@@ -13,21 +13,54 @@
 {{- $mib -}}
 {{- end -}}
 
+{{/* config.server.workers as a number; auto is the CPU limit, rounded up, as it is in the container. */}}
+{{- define "amp-write-proxy.workers" -}}
+{{- $given := include "amp-write-proxy.given" (list . "server" "workers") | default "1" -}}
+{{- if eq $given "auto" -}}
+{{- $cpu := toString (dig "limits" "cpu" "" .Values.resources) -}}
+{{- if not (regexMatch "^[0-9]+([.][0-9]+)?m?$" $cpu) -}}
+{{- fail (printf "config.server.workers is auto and resources.limits.cpu is %q: there would be a worker for every processor of the node, whatever the memory; set a CPU limit, or a number of workers" $cpu) -}}
+{{- end -}}
+{{- $number := regexFind "^[0-9.]+" $cpu | float64 -}}
+{{- max 1 (ceil (ternary (divf $number 1000) $number (hasSuffix "m" $cpu)) | int) -}}
+{{- else if regexMatch "^[1-9][0-9]*$" $given -}}
+{{- $given -}}
+{{- else -}}
+{{- fail (printf "config.server.workers is %q: give it a number that is known before the start, or auto, for the memory of each worker is derived from it" $given) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What one process with a pipeline may take: all of it, or with workers a part of what the primary leaves. */}}
+{{- define "amp-write-proxy.pipelineMiB" -}}
+{{- $mib := include "amp-write-proxy.memoryMiB" . | int -}}
+{{- $workers := include "amp-write-proxy.workers" . | int -}}
+{{- if eq $workers 1 -}}
+{{- $mib -}}
+{{- else -}}
+{{- $needed := add 64 (mul $workers 256) -}}
+{{- if lt $mib (int $needed) -}}
+{{- fail (printf "resources.limits.memory is %s and config.server.workers is %d: they need %dMi at least, 256Mi each and 64Mi for the process above them; raise it, or run more pods" (toString .Values.resources.limits.memory) $workers (int $needed)) -}}
+{{- end -}}
+{{- div (sub $mib 64) $workers -}}
+{{- end -}}
+{{- end -}}
+
 {{/*
-30 %. Node itself takes some 100 MiB beside it; the rest is for bodies (20 %), the kernel's memory (12 % and one body)
-and joined requests on their way.
+30 % of what a process may take. Node itself takes some 100 MiB beside it; the rest is for bodies (20 %), the kernel's
+memory (12 % and one body) and joined requests on their way.
 */}}
 {{- define "amp-write-proxy.heapMiB" -}}
-{{- div (mul (include "amp-write-proxy.memoryMiB" . | int) 30) 100 -}}
+{{- div (mul (include "amp-write-proxy.pipelineMiB" . | int) 30) 100 -}}
 {{- end -}}
 
 {{/* The configuration file: what is derived, under what is given. */}}
 {{- define "amp-write-proxy.config" -}}
-{{- $mib := include "amp-write-proxy.memoryMiB" . | int -}}
+{{- $mib := include "amp-write-proxy.pipelineMiB" . | int -}}
+{{- $workers := include "amp-write-proxy.workers" . | int -}}
 {{- $limits := dict
       "max_body_bytes" (printf "%dMiB" (min 10 (div $mib 32)))
       "max_decoded_bytes" (printf "%dMiB" (min 1024 (div $mib 8)))
-      "max_inflight_bytes" (printf "%dMiB" (min 1024 (div $mib 5))) -}}
+      "max_inflight_bytes" (printf "%dMiB" (min 1024 (mul $workers (div $mib 5)))) -}}
 {{- $server := dict "listen" "0.0.0.0:8005" "admin_listen" "0.0.0.0:8006" -}}
 {{- mustMergeOverwrite (dict "server" $server "limits" $limits) (deepCopy .Values.config) | toYaml -}}
 {{- end -}}
