@@ -221,10 +221,12 @@ const IDENTITY: Row = {
 const PROCESS: Row = {
   title: 'Process',
   panels: [
-    graph('CPU', 'short', 'Cores in use. The proxy does its work on one, so that 1 is nearly all it can take.', [
-      '{{instance}}',
-      rate('process_cpu_seconds_total', '%p'),
-    ]),
+    graph(
+      'CPU',
+      'short',
+      'Cores in use. A worker (server.workers) does its work on one, so that 1 is nearly all it can take.',
+      ['{{instance}}', rate('process_cpu_seconds_total', '%p')],
+    ),
     graph(
       'Memory',
       'bytes',
@@ -235,7 +237,7 @@ const PROCESS: Row = {
     graph(
       'Heap of V8',
       'bytes',
-      'Bodies are not in it. A heap that only grows is a leak.',
+      'Of the fullest process. Bodies are not in it. A heap that only grows is a leak.',
       ['{{instance}}', 'nodejs_heap_size_used_bytes{%p}'],
       ['limit', 'min(amp_write_proxy_heap_limit_bytes{%p})'],
     ),
@@ -260,16 +262,23 @@ const PROCESS: Row = {
       unit: 's',
       description: 'Since the process began. A drop is a restart.',
       queries: [['{{instance}}', 'time() - process_start_time_seconds{%p}']],
-      width: 12,
+      width: 8,
       min: 0,
     },
+    graph(
+      'Workers',
+      'short',
+      'Processes that take requests (server.workers), and those that were started in place of one that ended.',
+      ['{{instance}}', 'amp_write_proxy_workers{%p}'],
+      ['{{instance}} replaced', 'increase(amp_write_proxy_worker_restarts_total{%p}[$__rate_interval])'],
+    ),
     {
       kind: 'table',
       title: 'Builds',
       unit: 'none',
       description: 'Which version runs where.',
       queries: [['', 'max by (job, instance, version, node) (amp_write_proxy_build_info{%p})']],
-      width: 12,
+      width: 8,
     },
   ],
 };

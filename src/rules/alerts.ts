@@ -129,8 +129,10 @@ export const ALERTS: readonly Alert[] = [
   {
     alert: 'AmpWriteProxyRestarting',
     severity: 'warning',
-    expr: 'changes(process_start_time_seconds[30m]) >= 2 and on (job, instance) amp_write_proxy_build_info',
-    summary: 'The proxy restarts again and again.',
+    expr:
+      '(changes(process_start_time_seconds[30m]) >= 2 and on (job, instance) amp_write_proxy_build_info)\n' +
+      '  or changes(amp_write_proxy_worker_restarts_total[30m]) >= 2',
+    summary: 'The proxy, or a worker of it, restarts again and again.',
     description: `${PROXY} was started anew {{ $value }} times in 30 minutes.`,
   },
   {

@@ -182,6 +182,14 @@ export const ALERT_CASES: readonly AlertCase[] = [
     },
   },
   {
+    alert: 'AmpWriteProxyRestarting',
+    atMinutes: 20,
+    fires: { [`amp_write_proxy_worker_restarts_total{${P}}`]: '0x5 1x5 2x20', [BUILD]: '1x30' },
+    labels: PROXY,
+    says: 'pod-1 (awp) was started anew 2 times in 30 minutes.',
+    silent: { [`amp_write_proxy_worker_restarts_total{${P}}`]: '0x5 1x30', [BUILD]: '1x30' },
+  },
+  {
     alert: 'AmpWriteProxyNoDataReceived',
     atMinutes: 20,
     fires: { [of('amp_write_proxy_samples_received_total')]: '500x30' },
