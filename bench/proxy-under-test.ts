@@ -20,17 +20,21 @@ export const OURS = 'amp-write-proxy';
 /** Keys of `queue_config` that are not at their default. */
 export type QueueSettings = Readonly<Record<string, number | string>>;
 
-/** `root` is the checkout to measure; its `src/main.ts` is run by this process's own node. */
-export function proxyUnderTest(root: string, name: string = OURS, queue: QueueSettings = {}): Tool {
+/**
+ * `root` is the checkout to measure; its `src/main.ts` is run by this process's own node. With several workers CPU and
+ * memory are those of all its processes (proc-stat.ts).
+ */
+export function proxyUnderTest(root: string, name: string = OURS, workers = 1, queue: QueueSettings = {}): Tool {
   return {
     name,
     signs: true,
-    note: 'decodes, joins, signs; answers after the upstream has; defaults',
+    note: `decodes, joins, signs; answers after the upstream has; defaults${workers === 1 ? '' : `, workers: ${workers}`}`,
     async start(upstream) {
       const port = await freePort();
       const adminPort = await freePort();
       const configFile = path.join(upstream.directory, 'amp-write-proxy.yaml');
-      writeFileSync(configFile, configuration(port, adminPort, upstreamUrl(upstream), upstream.caFile, queue));
+      const address = upstreamUrl(upstream);
+      writeFileSync(configFile, configuration(port, adminPort, address, upstream.caFile, workers, queue));
       const program = startProgram(
         process.execPath,
         [...nodeFlags(root), path.join(root, 'src', 'main.ts'), '--config', configFile],
@@ -67,6 +71,7 @@ function configuration(
   adminPort: number,
   url: string,
   caFile: string | undefined,
+  workers: number,
   queue: QueueSettings,
 ): string {
   const queueLines = Object.entries(queue).map(([key, value]) => `      ${key}: ${value}`);
@@ -74,6 +79,8 @@ function configuration(
     'server:',
     `  listen: 127.0.0.1:${port}`,
     `  admin_listen: 127.0.0.1:${adminPort}`,
+    // Not told where it is 1: other revisions are measured too (compare.ts).
+    ...(workers === 1 ? [] : [`  workers: ${workers}`]),
     'remote_write:',
     '  - name: default',
     `    url: ${url}`,

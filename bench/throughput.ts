@@ -23,6 +23,7 @@ const USAGE = `npm run bench -- [flags]
   --rows FILTER   only rows whose name contains FILTER; the names: ${ROWS.map((row) => `"${row.name}"`).join(', ')}
   --seconds N     measure each run for N seconds (4; with --quick 2)
   --reps N        interleaved repetitions, of which the table shows the median (3; with --quick 1)
+  --workers N     also measure amp-write-proxy with server.workers N (1: not)
   --peers on|off  also measure vmagent, aws-sigv4-proxy, prometheus, nginx where PEERS_DIR or PATH has them (on)
   --out DIR       where results.json, RESULTS.md and throughput.svg go (a run of all rows: bench/; any other: nowhere)
 `;
@@ -49,6 +50,7 @@ function readSettings(): Settings {
       rows: { type: 'string' },
       seconds: { type: 'string' },
       reps: { type: 'string' },
+      workers: { type: 'string', default: '1' },
       peers: { type: 'string', default: 'on' },
       out: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -60,6 +62,9 @@ function readSettings(): Settings {
   }
   const rows = selectRows(values.quick, values.rows);
   if (rows.length === 0) throw new Error(`no row's name contains ${JSON.stringify(values.rows)}\n${USAGE}`);
+  const workers = Number(values.workers);
+  if (!(Number.isInteger(workers) && workers >= 1))
+    throw new Error(`--workers ${values.workers}: give a whole number from 1`);
   if (values.peers !== 'on' && values.peers !== 'off') throw new Error(`--peers ${values.peers}: give on or off`);
   const { found, missing } = values.peers === 'on' ? findPeers() : { found: [], missing: [] };
   const peers = values.quick
@@ -67,7 +72,11 @@ function readSettings(): Settings {
     : found;
   return {
     rows,
-    tools: [proxyUnderTest(root), ...peers],
+    tools: [
+      proxyUnderTest(root),
+      ...(workers === 1 ? [] : [proxyUnderTest(root, `${OURS}, ${workers} workers`, workers)]),
+      ...peers,
+    ],
     missing,
     timing: {
       warmUpMs: values.quick ? 1500 : 2500,
