@@ -4,6 +4,7 @@
  *
  *     receive -> decode -> queue -> batch -> send -> outcome
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { BufferPool } from './codec/buffer-pool.ts';
 import { Kernel } from './codec/kernel.ts';
@@ -23,6 +24,8 @@ import type { StatusRooms } from './status/status.ts';
 
 /** How often deadlines are looked at; a sender is answered up to this much before its deadline. */
 const SWEEP_MS = 250;
+
+const READY_POLL_MS = 100;
 
 /** Of the memory for bodies, what is kept between requests. */
 const MAX_IDLE_BYTES = 32 * 1024 * 1024;
@@ -83,11 +86,11 @@ export class Pipeline {
 
   /**
    * Listens, and asks for credentials in the background. Rejects when the address cannot be listened on.
-   * @param ableToSign listen only when the credentials are there or could not be had
+   * @param whenReady listen only when there are credentials: others do the work until then
    */
-  async start(ableToSign = false): Promise<string> {
-    const refreshed = Promise.all(this.#destinations.map(async ({ credentials }) => credentials.refresh()));
-    if (ableToSign) await refreshed;
+  async start(whenReady = false): Promise<string> {
+    for (const { credentials } of this.#destinations) void credentials.refresh();
+    if (whenReady) while (!this.readiness().ready) await sleep(READY_POLL_MS);
     return this.server.listen(this.#config.server.listen);
   }
 

@@ -27,7 +27,7 @@ export class Dealt {
     };
   }
 
-  /** The worker has died: nobody else will. */
+  /** Of those that the worker has not acknowledged. One that it has all the same keeps the connection: it has a handle of its own. */
   closeAll(): void {
     for (const handle of this.#handles) if (handle.fd >= 0) handle.close();
     this.#handles.clear();

@@ -23,6 +23,9 @@ export type Fork = (events: WorkerEvents) => WorkerProcess;
 /** Flags of node that workers get beside the primary's own. */
 const WORKER_FLAGS: readonly string[] = [];
 
+/** By then every worker that was told to drain has closed its door. */
+const DOORS_CLOSED_MS = 1_000;
+
 /** To be called once. */
 export function clusterFork(): Fork {
   cluster.schedulingPolicy = cluster.SCHED_RR;
@@ -52,6 +55,8 @@ function forkWorker({ told, ended }: WorkerEvents): WorkerProcess {
     pid: worker.process.pid ?? 0,
     tell: (message) => {
       if (worker.isConnected()) worker.send(message);
+      // One that had closed its door when a connection came gave it back, and when all have, nobody takes it.
+      if (message.kind === 'drain') setTimeout(() => dealt.closeAll(), DOORS_CLOSED_MS).unref();
     },
     kill: () => worker.process.kill('SIGKILL'),
   };

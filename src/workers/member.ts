@@ -55,7 +55,7 @@ export class Member {
     return this.#process.pid;
   }
 
-  /** The last; undefined before it listens. */
+  /** The last; undefined before the first. */
   get report(): WorkerReport | undefined {
     return this.#report;
   }

@@ -11,7 +11,7 @@ import { makeLog } from '../log.ts';
 import { exposeOwnMemory } from '../metrics/process-metrics.ts';
 import { monotonicMs } from '../monotonic.ts';
 import { Pipeline } from '../pipeline.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
+import type { FromWorker, ToWorker, WorkerReport } from './messages.ts';
 import { makeReport } from './report.ts';
 
 const REPORT_EVERY_MS = 1_000;
@@ -25,8 +25,9 @@ class Work {
   readonly #pipeline: Pipeline;
   readonly #isReplacement: boolean;
   #answers = 0;
-  #started: Promise<void> | undefined;
+  #listening = false;
   #draining = false;
+  #reporting = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** Throws when the pipeline cannot be built, as without a file that the configuration names. */
@@ -34,12 +35,18 @@ class Work {
     this.#log = makeLog(config.log).child({ worker: slot });
     this.#pipeline = new Pipeline(config, this.#log, { version });
     exposeOwnMemory(this.#pipeline.metrics.registry);
+    // One that is full would give a connection back, and where all are it would go round and round.
+    Object.assign(this.#pipeline.server.server, { dropMaxConnection: true });
     this.#isReplacement = isReplacement;
   }
 
+  /** Rejects when it cannot listen. */
   async start(): Promise<void> {
-    this.#started = this.#listen();
-    await this.#started;
+    this.#timer = setInterval(() => void this.#tick(), REPORT_EVERY_MS);
+    const listen = await this.#pipeline.start(this.#isReplacement);
+    if (this.#draining) return;
+    this.#listening = true;
+    tell({ kind: 'listening', listen, report: await this.#report() });
   }
 
   async answer(id: number): Promise<void> {
@@ -47,12 +54,11 @@ class Work {
     tell({ kind: 'report', report: await this.#report() });
   }
 
-  /** Resolves when every sender has its answer. */
+  /** Ends when every sender has its answer and the primary has the last report. */
   async drain(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
-    await this.#started?.catch(() => undefined);
-    await this.#pipeline.drain();
+    if (this.#listening) await this.#pipeline.drain();
     clearInterval(this.#timer);
     tell({ kind: 'drained', report: await this.#report() });
     setTimeout(end, END_WITHIN_MS);
@@ -67,13 +73,15 @@ class Work {
     end();
   }
 
-  async #listen(): Promise<void> {
-    const listen = await this.#pipeline.start(this.#isReplacement);
-    tell({ kind: 'listening', listen, report: await this.#report() });
-    this.#timer = setInterval(() => void this.answer(this.#answers), REPORT_EVERY_MS);
+  /** One that has not been sent yet is enough, when the primary does not listen. */
+  async #tick(): Promise<void> {
+    if (this.#reporting) return;
+    this.#reporting = true;
+    const report = await this.#report();
+    tell({ kind: 'report', report }, () => (this.#reporting = false));
   }
 
-  async #report() {
+  async #report(): Promise<WorkerReport> {
     return makeReport(this.#pipeline, this.#answers, monotonicMs());
   }
 }
@@ -117,7 +125,7 @@ function fail(what: 'cannot start' | 'cannot listen', error: unknown): void {
 }
 
 /** Nothing is told to a primary that is gone. */
-function tell(message: FromWorker, told: () => void = () => undefined): void {
+function tell(message: FromWorker, told: () => unknown = () => undefined): void {
   if (process.connected) process.send?.(message, told);
   else told();
 }
