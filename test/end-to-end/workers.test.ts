@@ -10,6 +10,7 @@ import {
   readLedger,
   startCommand,
   startPair,
+  startProxy,
   startSandboxProcess,
   writeConfig,
   type ProxyProcess,
@@ -17,6 +18,7 @@ import {
 import { expectPromisesKept, isAccepted, startScene, THREE_SENDERS } from '../support/scene.ts';
 import type { Exposition } from '../support/exposition.ts';
 import { LedgerSender } from '../support/sending.ts';
+import { irsaEnvironment, makeTokenFile } from '../support/web-identity.ts';
 import { connectionsOn, isRunning, workerPids } from '../support/workers.ts';
 
 const TWO = { server: { workers: 2, shutdown_timeout: '20s' } } as const;
@@ -104,6 +106,32 @@ it('counts what a killed worker held as refused, so that the ledger stays balanc
   expectBalanced(ledger);
   expect(ledger).toMatchObject({ received: 4 * SERIES, refused: 4 * SERIES, pending: 0, delivered: 0 });
   expect(metrics.sum('amp_write_proxy_samples_refused_total', { reason: 'worker_died' })).toBe(4 * SERIES);
+});
+
+it('deals nothing to one that takes the place of another until it can sign, and stays ready meanwhile', async () => {
+  const sandbox = await startSandboxProcess();
+  const token = await makeTokenFile(sandbox);
+  await token.issue();
+  const proxy = await startProxy({
+    remoteWrite: [entryFor(sandbox, { sigv4: { region: sandbox.region } })],
+    ...TWO,
+    env: irsaEnvironment(sandbox, token),
+  });
+  await token.write('of nobody');
+  const [victim = 0] = await workerPids(proxy.child);
+  process.kill(victim, 'SIGKILL');
+  const failed = async (): Promise<number> =>
+    (await proxy.metrics()).sum('amp_write_proxy_credentials_refreshes_total', { result: 'failure' });
+  await until('the other has no credentials', async () => (await failed()) > 0);
+  const senders = makeSenders(proxy, 6);
+  for (const sender of senders) expect(await sender.send(sender.makeSeries(1))).toMatchObject({ status: 204 });
+  const metrics = await proxy.metrics();
+  expect(metrics.sum('amp_write_proxy_workers')).toBe(1);
+  expect(metrics.sum('amp_write_proxy_credentials_valid'), 'one of them has none').toBe(0);
+  expect(await proxy.readiness()).toMatchObject({ status: 200 });
+  await token.issue();
+  await until('both listen', async () => (await proxy.metrics()).sum('amp_write_proxy_workers') === 2);
+  await expectNothingLost(sandbox.client, senders);
 });
 
 it('drains all workers on SIGTERM under load: no reset, nothing acknowledged lost, exit status 0', async () => {
