@@ -31,7 +31,8 @@ export class AdminPort {
   /** @returns where it listens; rejects when it cannot */
   async start(address: ListenAddress): Promise<string> {
     this.#status.start();
-    return this.#server.listen(address);
+    // A copy: Fastify writes into it.
+    return this.#server.listen({ ...address });
   }
 
   async close(): Promise<void> {

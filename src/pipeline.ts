@@ -91,7 +91,8 @@ export class Pipeline {
   async start(whenReady = false): Promise<string> {
     for (const { credentials } of this.#destinations) void credentials.refresh();
     if (whenReady) while (!this.readiness().ready) await sleep(READY_POLL_MS);
-    return this.server.listen(this.#config.server.listen);
+    // A copy: Fastify writes into it.
+    return this.server.listen({ ...this.#config.server.listen });
   }
 
   /** What the status page reads of it. */

@@ -1,6 +1,5 @@
 /**
- * What primary and worker tell each other, as JSON over the channel of node:cluster. (Not by structured cloning: what
- * node:cluster itself sends there has functions in it, of Fastify's options to listen.)
+ * What primary and worker tell each other, as JSON over the channel of node:cluster.
  *
  *     primary                        worker
  *       start  ->

@@ -83,13 +83,17 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
     const what = error instanceof WorkerStartError ? error.what : 'cannot listen';
     log.error({ error: error instanceof Error ? error.message : String(error) }, what);
     await Promise.all([fleet.drain(0), admin.close()]);
-    return 1;
+    return endWith(1);
   }
   log.info({ signal: await signal }, 'asked to end');
   await fleet.drain(config.server.shutdown_timeout + GRACE_MS);
   await admin.close();
   log.info({}, 'drained');
-  // node:cluster may keep a channel open to a worker that was killed.
-  setTimeout(() => process.exit(0), 200).unref();
-  return 0;
+  return endWith(0);
+}
+
+/** node:cluster may keep a channel open to a worker that was killed. */
+function endWith(status: 0 | 1): number {
+  setTimeout(() => process.exit(status), 200).unref();
+  return status;
 }
