@@ -6,16 +6,14 @@
  * `url`, so that its mixin's dashboards and alerts work unchanged. Samples include histograms where the name says
  * nothing else.
  */
-import { Counter, Gauge, Registry, type Aggregator } from 'prom-client';
+import { Registry, type Aggregator } from 'prom-client';
+import { collectCounter, collectGauge, type Emit } from './collected.ts';
 import { DestinationMetrics } from './counts.ts';
 import { makeHistograms, type Histograms } from './histograms.ts';
 import { REJECTIONS, RESPONSES, TURNED_AWAY, WORKER_DIED, withZeros } from './known-labels.ts';
 import { exposeProcess } from './process-metrics.ts';
 import type { DestinationReadings, DestinationSettings } from './readings.ts';
 import { REFUSAL_REASONS } from '../send/outcome.ts';
-
-type Labels = Record<string, string | number>;
-type Emit = (labels: Labels, value: number) => void;
 
 interface Destination {
   readonly metrics: DestinationMetrics;
@@ -65,13 +63,14 @@ export class Metrics {
   }
 
   #serverMetrics(): void {
-    this.#counter('amp_write_proxy_requests_total', 'Requests answered.', ['route', 'code'], (emit) => {
+    collectCounter(this.registry, 'amp_write_proxy_requests_total', 'Requests answered.', ['route', 'code'], (emit) => {
       for (const [key, count] of this.requests) {
         const [route = '', code = ''] = key.split(' ');
         emit({ route, code }, count);
       }
     });
-    this.#counter(
+    collectCounter(
+      this.registry,
       'amp_write_proxy_requests_turned_away_total',
       'Requests answered 4xx or 503 before they were taken in; what is in them is not in the counts of samples.',
       ['route', 'code', 'reason'],
@@ -83,10 +82,16 @@ export class Metrics {
         }
       },
     );
-    this.#gauge('amp_write_proxy_inflight_bytes', 'Compressed request bytes held for all senders.', [], (emit) => {
-      emit({}, this.#inflight.usedBytes);
-    });
-    this.#gauge('amp_write_proxy_inflight_limit_bytes', 'limits.max_inflight_bytes.', [], (emit) => {
+    collectGauge(
+      this.registry,
+      'amp_write_proxy_inflight_bytes',
+      'Compressed request bytes held for all senders.',
+      [],
+      (emit) => {
+        emit({}, this.#inflight.usedBytes);
+      },
+    );
+    collectGauge(this.registry, 'amp_write_proxy_inflight_limit_bytes', 'limits.max_inflight_bytes.', [], (emit) => {
       emit({}, this.#inflight.limitBytes);
     });
   }
@@ -144,7 +149,8 @@ export class Metrics {
       (d) => seconds(d.metrics.highestSentTimestampMs),
       'max',
     );
-    this.#gauge(
+    collectGauge(
+      this.registry,
       'prometheus_remote_storage_highest_timestamp_in_seconds',
       'Newest timestamp received for any destination.',
       [],
@@ -154,12 +160,18 @@ export class Metrics {
       'max',
     );
     // No labels: the mixin takes it as the one side of a match that ignores remote_name and url.
-    this.#counter('prometheus_remote_storage_samples_in_total', 'Samples received from senders.', [], (emit) => {
-      emit(
-        {},
-        this.#destinations.reduce((sum, { metrics }) => sum + metrics.received, 0),
-      );
-    });
+    collectCounter(
+      this.registry,
+      'prometheus_remote_storage_samples_in_total',
+      'Samples received from senders.',
+      [],
+      (emit) => {
+        emit(
+          {},
+          this.#destinations.reduce((sum, { metrics }) => sum + metrics.received, 0),
+        );
+      },
+    );
     // No label `reason`: the mixin subtracts it from a rate that has none.
     counter(
       'samples_dropped_total',
@@ -229,7 +241,8 @@ export class Metrics {
       (d) => d.metrics.credentials.lastDurationSeconds,
       'max',
     );
-    this.#counter(
+    collectCounter(
+      this.registry,
       'amp_write_proxy_samples_rejected_total',
       'Samples that AMP rejected for good.',
       ['remote_name', 'url', 'code', 'reason'],
@@ -259,7 +272,7 @@ export class Metrics {
     label: string,
     read: (metrics: DestinationMetrics) => Iterable<[string | number, number]>,
   ): void {
-    this.#counter(`amp_write_proxy_${name}`, help, ['remote_name', 'url', label], (emit) => {
+    collectCounter(this.registry, `amp_write_proxy_${name}`, help, ['remote_name', 'url', label], (emit) => {
       for (const { metrics } of this.#destinations) {
         for (const [value, count] of read(metrics)) {
           emit({ remote_name: metrics.name, url: metrics.url, [label]: value }, count);
@@ -280,42 +293,8 @@ export class Metrics {
         emit({ remote_name: destination.metrics.name, url: destination.metrics.url }, read(destination));
       }
     };
-    if (kind === 'counter') this.#counter(name, help, ['remote_name', 'url'], each);
-    else this.#gauge(name, help, ['remote_name', 'url'], each, together);
-  }
-
-  #counter(name: string, help: string, labelNames: string[], read: (emit: Emit) => void): void {
-    const counter: Counter = new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [this.registry],
-      collect: () => {
-        counter.reset();
-        read((labels, value) => counter.inc(labels, value));
-      },
-    });
-  }
-
-  /** @param together how those of several workers are put together */
-  #gauge(
-    name: string,
-    help: string,
-    labelNames: string[],
-    read: (emit: Emit) => void,
-    together: Aggregator = 'sum',
-  ): void {
-    const gauge: Gauge = new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [this.registry],
-      aggregator: together,
-      collect: () => {
-        gauge.reset();
-        read((labels, value) => gauge.set(labels, value));
-      },
-    });
+    if (kind === 'counter') collectCounter(this.registry, name, help, ['remote_name', 'url'], each);
+    else collectGauge(this.registry, name, help, ['remote_name', 'url'], each, together);
   }
 }
 

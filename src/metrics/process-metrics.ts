@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
-import { Counter, Gauge, collectDefaultMetrics, type Aggregator, type Registry } from 'prom-client';
+import { Gauge, collectDefaultMetrics, type Aggregator, type Registry } from 'prom-client';
+import { collectCounter, collectGauge } from './collected.ts';
 
 /** Gauges that end in _total, which promtool rightly finds wrong; the same without the suffix are kept. */
 const MISNAMED = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total'];
@@ -59,12 +60,7 @@ export function exposeOwnMemory(registry: Registry): void {
   const name = 'process_resident_memory_bytes';
   if (ownMemoryBytes() === undefined) return;
   registry.removeSingleMetric(name);
-  const gauge: Gauge = new Gauge({
-    name,
-    help: 'Resident memory size in bytes.',
-    registers: [registry],
-    collect: () => gauge.set(ownMemoryBytes() ?? 0),
-  });
+  collectGauge(registry, name, 'Resident memory size in bytes.', [], (emit) => emit({}, ownMemoryBytes() ?? 0));
 }
 
 function ownMemoryBytes(): number | undefined {
@@ -81,21 +77,11 @@ export function exposeWorkers(
   registry: Registry,
   read: { readonly running: () => number; readonly restarts: () => number },
 ): void {
-  const running: Gauge = new Gauge({
-    name: 'amp_write_proxy_workers',
-    help: 'Processes that take requests.',
-    registers: [registry],
-    collect: () => running.set(read.running()),
+  collectGauge(registry, 'amp_write_proxy_workers', 'Processes that take requests.', [], (emit) => {
+    emit({}, read.running());
   });
-  const restarts: Counter = new Counter({
-    name: 'amp_write_proxy_worker_restarts_total',
-    help: 'Workers that were started in place of one that ended.',
-    registers: [registry],
-    collect: () => {
-      restarts.reset();
-      restarts.inc(read.restarts());
-    },
-  });
+  const help = 'Workers that were started in place of one that ended.';
+  collectCounter(registry, 'amp_write_proxy_worker_restarts_total', help, [], (emit) => emit({}, read.restarts()));
 }
 
 function memoryLimitBytes(): number {
