@@ -116,7 +116,7 @@ async function measureRows(settings: Settings, directory: string): Promise<Measu
   for (let repetition = 1; repetition <= settings.repetitions; repetition += 1) {
     for (const entry of prepared) {
       const { row, bodyFile } = entry;
-      const tool = proxyUnderTest(root, OURS, row.queue);
+      const tool = proxyUnderTest(root, OURS, 1, row.queue);
       const run = await measureRun(row, tool, bodyFile, certificate, settings.timing, directory);
       runs.get(row.name)?.push(run);
       const shown = figuresOf(entry, [run]);
