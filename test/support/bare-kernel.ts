@@ -31,7 +31,7 @@ export class BareKernel {
       outputAt,
       outputEnd,
     ]);
-    // The results block may change, which is the only part of the head that may.
+    // What lies from the results to the patterns may change, which is the only part of the head that may.
     head.copy(bytes, layout.RESULTS_AT, layout.RESULTS_AT, layout.PATTERNS_AT);
     if (!head.equals(bytes.subarray(0, layout.INPUT_AT))) throw new Error('the head was written to');
     if (!bytes.subarray(layout.INPUT_AT, layout.INPUT_AT + elements.length).equals(elements)) {

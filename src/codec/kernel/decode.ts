@@ -2,10 +2,11 @@
  * Snappy decoding of one block's elements, by the format description
  * (https://github.com/google/snappy/blob/main/format_description.txt).
  *
- * Two loops. The fast one runs while both areas have room for the largest short element, so one check at its head
- * covers every read and write of the element; it takes literals of up to 60 bytes and copies with 1- and 2-byte
- * offsets of 16 and more, without a branch on the kind of the element (real bodies mix kinds so that such a branch
- * cannot be predicted). Whatever else it meets goes to `element`, which checks everything and names the fault.
+ * The hot loop takes literals of up to 60 bytes and copies with 1- and 2-byte offsets of 16 and more, without a branch
+ * on the kind or the length of the element (real bodies mix them so that such a branch cannot be predicted). What
+ * remains to wait for is where the next element starts, which is asked for each one after the other. So the steps from
+ * element to element are worked out beforehand, for a window of the input, at every byte as if one started there: then
+ * it is a load and an addition. Whatever else is met goes to `element`, which checks everything and names the fault.
  * bench/micro/kernel.ts justifies it.
  */
 import {
@@ -16,13 +17,12 @@ import {
   LITERAL_PAST_OUTPUT,
   OUTPUT_SHORT,
 } from './faults';
-import { ELEMENTS_AT, PATTERNS_AT } from './layout';
+import { CONSTANTS_AT, ELEMENTS_AT, PATTERNS_AT, STEPS_AT, STEPS_BYTES } from './layout';
 import { fail } from './results';
 
-/** A literal of 60 bytes has 61; loads of 64 bytes from behind its tag stay inside. */
-const FAST_INPUT_BYTES: u32 = 66;
-/** The longest copy, and the most that is written for any short element. */
-const FAST_OUTPUT_BYTES: u32 = 64;
+/** The longest copy, and what is written for any element in the hot loop. */
+const COPIED_BYTES: u32 = 64;
+const WINDOW_BYTES: u32 = STEPS_BYTES;
 
 /** Where the next element starts, and where its bytes go, after `element`. */
 let nextIn: u32 = 0;
@@ -35,45 +35,74 @@ let nextOut: u32 = 0;
 export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bool {
   let ip = from;
   let op = to;
-  if (fromEnd - from > FAST_INPUT_BYTES && toEnd - to > FAST_OUTPUT_BYTES) {
-    const lastIn = fromEnd - FAST_INPUT_BYTES;
-    const lastOut = toEnd - FAST_OUTPUT_BYTES;
-    while (ip <= lastIn && op <= lastOut) {
-      const tag = <u32>load<u8>(ip);
-      const entry = load<u64>(ELEMENTS_AT + (tag << 3));
-      const length = <u32>entry & 0xff;
-      const offset = (<u32>load<u16>(ip, 1) & ((<u32>entry >>> 16) & 0xffff)) + <u32>(entry >>> 32);
-      // Long literals, 4-byte offsets, patterns that repeat within 16 bytes, and the block's first bytes.
-      if (offset < 16 || offset > op - to) {
-        if (!element(ip, fromEnd, op, to, toEnd)) return false;
-        ip = nextIn;
-        op = nextOut;
-        continue;
-      }
-      const isLiteral = (tag & 3) == 0;
-      const source = select<u32>(ip + 1, op - offset, isLiteral);
-      // In this order each load sees what the copy itself has written 16 or more bytes before.
-      v128.store(op, v128.load(source));
-      v128.store(op, v128.load(source, 16), 16);
-      if (length > 32) {
-        v128.store(op, v128.load(source, 32), 32);
-        v128.store(op, v128.load(source, 48), 48);
-      }
-      // Computed, not looked up: the address of the next element waits for this alone.
-      ip += select<u32>((tag >>> 2) + 2, (tag & 3) + 1, isLiteral);
-      op += length;
-    }
-  }
-  while (ip < fromEnd) {
+  const to16 = to + 16;
+  const lastOut = toEnd - COPIED_BYTES;
+  // The hot loop counts from where a copy can first reach back 16 bytes.
+  while (ip < fromEnd && op < to16) {
     if (!element(ip, fromEnd, op, to, toEnd)) return false;
     ip = nextIn;
     op = nextOut;
+  }
+  while (ip < fromEnd) {
+    // The window ends at WINDOW_BYTES, which is a constant, so that positions in it start late where the input is short.
+    let position = WINDOW_BYTES - min<u32>(fromEnd - ip, WINDOW_BYTES);
+    const window = ip - position;
+    writeSteps(window, position);
+    do {
+      let behind16 = op - to16;
+      while (op <= lastOut) {
+        const next = position + <u32>load<u8>(position, STEPS_AT);
+        // It is whole in the window, and so in the input.
+        if (next > WINDOW_BYTES) break;
+        const at = window + position;
+        const tag = <u32>load<u8>(at);
+        const row = tag << 3;
+        const offsetLess16 =
+          (<u32>load<u16>(at, 1) & <u32>load<u16>(row, ELEMENTS_AT)) + load<u32>(row, ELEMENTS_AT + 4);
+        // Long literals, 4-byte offsets, patterns that repeat within 16 bytes, and copies from before the start.
+        if (offsetLess16 > behind16) break;
+        const source = select<u32>(op - 16 - offsetLess16, at + 1, tag & 3);
+        // In this order each load sees what the copy itself has written 16 or more bytes before.
+        v128.store(op, v128.load(source));
+        v128.store(op, v128.load(source, 16), 16);
+        v128.store(op, v128.load(source, 32), 32);
+        v128.store(op, v128.load(source, 48), 48);
+        const length = <u32>load<u8>(row, ELEMENTS_AT + 2);
+        op += length;
+        behind16 += length;
+        position = next;
+      }
+      ip = window + position;
+      if (ip == fromEnd) break;
+      if (!element(ip, fromEnd, op, to, toEnd)) return false;
+      ip = nextIn;
+      op = nextOut;
+      position = ip - window;
+    } while (position < WINDOW_BYTES);
   }
   if (op != toEnd) {
     fail(OUTPUT_SHORT, fromEnd);
     return false;
   }
   return true;
+}
+
+/**
+ * For each byte of a window, from `start` to its end and one further: how far it is to the next element if one starts
+ * there. Of long literals and 4-byte offsets it says nothing that is used.
+ */
+function writeSteps(window: u32, start: u32): void {
+  // Loaded: V8 keeps these in registers, and makes written constants anew for each step.
+  const ones = v128.load8_splat(CONSTANTS_AT);
+  const kindBits = v128.load8_splat(CONSTANTS_AT, 1);
+  const lengthBits = v128.load8_splat(CONSTANTS_AT, 2);
+  for (let position = start; position <= WINDOW_BYTES; position += 16) {
+    const tags = v128.load(window + position);
+    const kinds = v128.and(tags, kindBits);
+    const lengths = i8x16.add(v128.and(i16x8.shr_u(tags, 2), lengthBits), ones);
+    const literals = i8x16.eq(kinds, i8x16.splat(0));
+    v128.store(position, i8x16.add(i8x16.add(kinds, ones), v128.and(lengths, literals)), STEPS_AT);
+  }
 }
 
 /** Any one element at `ip`, everything checked. Sets nextIn and nextOut, or notes a fault and returns false. */
@@ -152,9 +181,10 @@ function repeatPattern(to: u32, offset: u32, length: u32): void {
  * Writes the tables, once.
  * Patterns: row N says which byte of a pattern of N bytes each of 16 bytes is; the otherwise unused row 0 holds at N
  * how many of the 16 bytes are whole repetitions.
- * Elements: for each tag byte, bits 0-7 the length, 16-31 which bits of the 2 bytes behind the tag belong to the
- * offset, 32-63 what is added to them. A literal gets an offset of 16, which always passes for one; the tags that
- * `element` must handle get an offset of 0, which never does.
+ * Elements: for each tag byte, in 8 bytes: 0-1 which bits of the 2 bytes behind the tag belong to the offset, 2 the
+ * length, 4-7 what is added to the offset, less 16. A literal gets an offset of 16, which always passes for one; the tags
+ * that `element` must handle get one that never does.
+ * Constants: the bytes that writeSteps needs.
  */
 export function writeTables(): void {
   for (let offset: u32 = 1; offset < 16; offset++) {
@@ -164,10 +194,23 @@ export function writeTables(): void {
   for (let tag: u32 = 0; tag < 256; tag++) {
     const kind = tag & 3;
     const six = tag >>> 2;
-    let entry: u64 = 0;
-    if (kind == 0 && six < 60) entry = <u64>(six + 1) | ((<u64>16) << 32);
-    else if (kind == 1) entry = <u64>((six & 7) + 4) | (0xff << 16) | ((<u64>((tag & 0xe0) << 3)) << 32);
-    else if (kind == 2) entry = <u64>(six + 1) | ((<u64>0xffff) << 16);
-    store<u64>(ELEMENTS_AT + (tag << 3), entry);
+    let mask: u32 = 0;
+    let length = six + 1;
+    let added: u32 = 0;
+    if (kind == 1) {
+      mask = 0xff;
+      length = (six & 7) + 4;
+      added = ((tag & 0xe0) << 3) - 16;
+    } else if (kind == 2) {
+      mask = 0xffff;
+      added = <u32>-16;
+    } else if (kind == 3 || six >= 60) added = 0xffffffff;
+    const row = ELEMENTS_AT + (tag << 3);
+    store<u16>(row, mask);
+    store<u8>(row, length, 2);
+    store<u32>(row, added, 4);
   }
+  store<u8>(CONSTANTS_AT, 1);
+  store<u8>(CONSTANTS_AT, 3, 1);
+  store<u8>(CONSTANTS_AT, 0x3f, 2);
 }

@@ -2,8 +2,8 @@
  * Where everything lies in the kernel's one memory. Shared by the kernel (AssemblyScript) and its binding
  * (../kernel.ts), so it holds plain number constants only.
  *
- *     0        1 KiB     2 KiB      4 KiB         8 KiB      16 KiB       48 KiB   64 KiB
- *     | unused | results | patterns | open groups | elements | hash table | unused | input | slack | output | slack |
+ *     0        1 KiB     4 KiB   12 KiB     12.5 KiB      13 KiB     16 KiB       48 KiB   64 KiB
+ *     | unused | results | steps | patterns | open groups | elements | hash table | unused | input | slack | output | slack |
  *
  * The input area holds the compressed body; while a request is cut, it takes the newly encoded pieces. The output
  * area holds the decoded message. Where the output area starts is chosen for each call by the binding.
@@ -12,9 +12,12 @@
  * read up to SLACK_BYTES of it before they find that they are past the end. What was read there never decides anything.
  */
 export const RESULTS_AT = 1024;
-export const PATTERNS_AT = 2048;
-export const OPEN_GROUPS_AT = 4096;
-export const ELEMENTS_AT = 8192;
+export const STEPS_AT = 4096;
+export const STEPS_BYTES = 4096; // and up to 16 more are written
+export const PATTERNS_AT = 12288;
+export const CONSTANTS_AT = 12544; // behind the 16 patterns
+export const OPEN_GROUPS_AT = 12800;
+export const ELEMENTS_AT = 13312;
 export const HASH_TABLE_AT = 16384;
 export const HASH_TABLE_ENTRIES = 16384;
 export const INPUT_AT = 65536;
