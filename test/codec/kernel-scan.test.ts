@@ -135,6 +135,53 @@ describe('scanning a WriteRequest', () => {
     }
   });
 
+  it('counts any two kinds of series next to each other as each by itself', () => {
+    const value = `09${'01'.repeat(8)}`;
+    const sample = (timestamp: string): string => `12 10 ${value} 10 ${timestamp}`;
+    const long = bytesField(
+      1,
+      Buffer.concat([bytesField(1, Buffer.from('l')), bytesField(2, Buffer.alloc(130, 97))]),
+    ).toString('hex');
+    const kinds = [
+      series(`${label} ${sample('80c8afa5b532')}`),
+      series(`${label.repeat(5)} ${sample('81c8afa5b532')}`),
+      series(`${label} ${label} 12 07 10 82c8afa5b532 ${sample('83c8afa5b532')}`),
+      series(label),
+      series(`${label} 3a 01 61`),
+      series(`${label} 12 02 10 05`),
+      bytesField(1, Buffer.from(long, 'hex')).toString('hex'),
+      '1a 02 08 01',
+      '3a 01 61',
+    ].map((hex) => Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+    for (const first of kinds) {
+      for (const second of kinds) {
+        const alone = [tryReadStrictly(first), tryReadStrictly(second)];
+        const sum = (of: 'series' | 'samples' | 'metadata'): number =>
+          alone.reduce((total, one) => total + (one?.[of] ?? Number.NaN), 0);
+        const { min, max } = bounds(alone.flatMap((one) => one?.timestamps ?? []));
+        expect(scanRaw(kernel, Buffer.concat([first, second]))).toMatchObject({
+          series: sum('series'),
+          samples: sum('samples'),
+          metadata: sum('metadata'),
+          minTimestampMs: min,
+          maxTimestampMs: max,
+        });
+      }
+    }
+  });
+
+  it('names the fault of the second series of two, and of the first where both have one', () => {
+    const good = series(`${label} 12 02 10 05`);
+    const bad = series(`${label} 12 02 08 01`);
+    for (const [first, at] of [
+      [good, 'at byte 26 '],
+      [bad, 'at byte 12 '],
+    ] as const) {
+      const raw = Buffer.from(`${first}${bad}`.replaceAll(' ', ''), 'hex');
+      expect(requestErrorOf(() => scanRaw(kernel, raw)).message).toContain(`wrong wire type ${at}`);
+    }
+  });
+
   it('accepts an empty request and has no timestamps for it', () => {
     expect(kernel.scan(Buffer.from([0]))).toEqual({
       rawBytes: 0,
