@@ -224,10 +224,18 @@ function findMergeKey(from: u32, end: u32): void {
       p = readLength(content, end);
       const seriesEnd = p + length;
       while (p < seriesEnd) {
-        const value = readTag(p, seriesEnd);
+        const head = load<u32>(p);
+        if (startsLabel(head) && holdsNameAndValue(p, head)) {
+          const next = p + 2 + ((head >>> 8) & 0xff);
+          const value = p + 6 + (head >>> 24);
+          noteLabel(p + 4, head >>> 24, value, next - value);
+          p = next;
+          continue;
+        }
+        const label = readTag(p, seriesEnd);
         if (tag == FIELD_1_BYTES) {
-          const label = readLength(value, seriesEnd);
-          noteLabel(label, label + length);
+          const content = readLength(label, seriesEnd);
+          readLabel(content, content + length);
         }
         p = fieldEnd(p, seriesEnd);
       }
@@ -237,8 +245,8 @@ function findMergeKey(from: u32, end: u32): void {
   }
 }
 
-/** Notes a checked label's value if it is one of the two. */
-function noteLabel(p: u32, end: u32): void {
+/** Notes the content of a checked label of any shape; of repeated fields the last one counts. */
+function readLabel(p: u32, end: u32): void {
   let name: u32 = 0;
   let nameBytes: u32 = 0;
   let value: u32 = 0;
@@ -254,6 +262,11 @@ function noteLabel(p: u32, end: u32): void {
     }
     p = fieldEnd(p, end);
   }
+  noteLabel(name, nameBytes, value, valueBytes);
+}
+
+/** Notes a label's value if it is one of the two. */
+function noteLabel(name: u32, nameBytes: u32, value: u32, valueBytes: u32): void {
   // The names as little-endian numbers: "cluster", and "__replic" with "ca__".
   if (nameBytes == 7 && (load<u64>(name) & 0xffffffffffffff) == 0x72657473756c63) {
     setResult(SLOT_CLUSTER_AT, value);
