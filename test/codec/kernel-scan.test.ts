@@ -58,6 +58,13 @@ function series(content: string): string {
   return `0a ${(content.replaceAll(' ', '').length / 2).toString(16).padStart(2, '0')} ${content}`;
 }
 
+function labelOf(nameBytes: number, valueBytes: number): Buffer {
+  return bytesField(
+    1,
+    Buffer.concat([bytesField(1, Buffer.alloc(nameBytes, 97)), bytesField(2, Buffer.alloc(valueBytes, 98))]),
+  );
+}
+
 function nested(depth: number): Buffer {
   return Buffer.concat([Buffer.alloc(depth, 0x13), Buffer.alloc(depth, 0x14)]);
 }
@@ -138,10 +145,20 @@ describe('scanning a WriteRequest', () => {
   it('counts any two kinds of series next to each other as each by itself', () => {
     const value = `09${'01'.repeat(8)}`;
     const sample = (timestamp: string): string => `12 10 ${value} 10 ${timestamp}`;
-    const long = bytesField(
-      1,
-      Buffer.concat([bytesField(1, Buffer.from('l')), bytesField(2, Buffer.alloc(130, 97))]),
-    ).toString('hex');
+    const withLabel = (long: Buffer): string =>
+      bytesField(
+        1,
+        Buffer.concat([Buffer.from(`${label}${sample('84c8afa5b532')}`.replaceAll(' ', ''), 'hex'), long, long]),
+      ).toString('hex');
+    const ending = Buffer.from(`${label}${sample('85c8afa5b532')}`.replaceAll(' ', ''), 'hex');
+    const long = [
+      labelOf(1, 122),
+      labelOf(1, 123),
+      labelOf(1, 124),
+      labelOf(127, 128),
+      labelOf(128, 3),
+      labelOf(9, 16_383),
+    ];
     const kinds = [
       series(`${label} ${sample('80c8afa5b532')}`),
       series(`${label.repeat(5)} ${sample('81c8afa5b532')}`),
@@ -149,7 +166,9 @@ describe('scanning a WriteRequest', () => {
       series(label),
       series(`${label} 3a 01 61`),
       series(`${label} 12 02 10 05`),
-      bytesField(1, Buffer.from(long, 'hex')).toString('hex'),
+      ...long.map((one) => bytesField(1, one).toString('hex')),
+      ...long.map((one) => bytesField(1, Buffer.concat([one, one, ending])).toString('hex')),
+      ...long.map(withLabel),
       '1a 02 08 01',
       '3a 01 61',
     ].map((hex) => Buffer.from(hex.replaceAll(' ', ''), 'hex'));
@@ -266,6 +285,16 @@ describe('scanning a WriteRequest', () => {
     ['the end of a group that is not open', '14', 'an end of a group that is not open at byte 0 '],
     ['the end of another group', '13 1c', 'an end of a group that is not open at byte 1 '],
     ['a group that is not closed', '13 10 01', 'a group that is not closed at byte 1 '],
+    [
+      'a label with a long value over the border of its series',
+      `0a 8801 0a 8601 0a 01 61 12 8001 ${'61'.repeat(128)}`,
+      'past the end of its message at byte 4 ',
+    ],
+    [
+      'a bad sample behind a label with a long value',
+      `0a 8d01 0a 8601 0a 01 61 12 8001 ${'61'.repeat(128)} 12 02 08 01`,
+      'wrong wire type at byte 142 ',
+    ],
     [
       'a packed varint over its border',
       series(`${label} 22 05 4a 01 80 70 01`),

@@ -167,18 +167,17 @@ export function skipField(at: u32, p: u32, end: u32): u32 {
 
 /** The fields of a WriteRequest in [p, end): checked, and counted in the results block. */
 export function walkRequest(p: u32, end: u32): u32 {
-  return walk(MESSAGE_REQUEST, p, p, end);
+  return walk(MESSAGE_REQUEST, p, p, end, 0);
 }
 
-/** The content of one TimeSeries, whose field starts at `at`. */
-export function walkSeries(at: u32, p: u32, end: u32): u32 {
-  return walk(MESSAGE_SERIES, at, p, end);
+/** The content of one TimeSeries, whose field starts at `at`, from `p` on; at least `labels` labels are before it. */
+export function walkSeries(at: u32, p: u32, end: u32, labels: u32): u32 {
+  return walk(MESSAGE_SERIES, at, p, end, labels);
 }
 
 /** One message of any kind. It calls itself for nested messages, 3 deep at most by their definition. */
-function walk(message: u32, messageAt: u32, p: u32, end: u32): u32 {
+function walk(message: u32, messageAt: u32, p: u32, end: u32, labels: u32): u32 {
   const fields = fieldsOf(message);
-  let labels: u32 = 0;
   let timestampMs: i64 = 0;
   while (p < end) {
     const at = p;
@@ -212,7 +211,7 @@ function walk(message: u32, messageAt: u32, p: u32, end: u32): u32 {
         if ((length & 7) != 0) return fail(PACKED_NOT_WHOLE, lengthAt);
       } else if (holds >= MESSAGE_LABEL) {
         if (holds == MESSAGE_LABEL) labels++;
-        if (walk(holds, at, p, next) == 0) return 0;
+        if (walk(holds, at, p, next, 0) == 0) return 0;
       }
       p = next;
     }

@@ -144,10 +144,24 @@ function endSeries(p: u32, content: u32, s: u32, contentEnd: u32): bool {
     count++;
     s = next;
   }
-  if (s != contentEnd || labelsEnd == content) return walkSeries(p, content, contentEnd) != 0;
+  if (s != contentEnd || labelsEnd == content) return endUncommonSeries(p, content, labelsEnd, contentEnd);
   series++;
   samples += count;
   return true;
+}
+
+/** As endSeries, for whatever follows: labels with long values are passed by, the rest is for the careful reader. */
+function endUncommonSeries(p: u32, content: u32, s: u32, contentEnd: u32): bool {
+  // The labels went over the border: which one did is for the careful reader.
+  if (s > contentEnd) s = content;
+  while (s < contentEnd) {
+    const label = load<u32>(s);
+    const isPlain = startsLabel(label) && holdsNameAndValue(s, label);
+    const labelEnd = isPlain ? s + 2 + <u32>load<u8>(s, 1) : longLabelEnd(s, label);
+    if (labelEnd == 0 || labelEnd > contentEnd) break;
+    s = labelEnd;
+  }
+  return walkSeries(p, s, contentEnd, <u32>(s != content)) != 0;
 }
 
 /** Whether a TimeSeries starts with `head`, whose length takes 1 or 2 bytes. */
@@ -166,6 +180,16 @@ function holdsNameAndValue(s: u32, head: u32): bool {
   // the 4 bytes in front of both. Where a name is too long, the result is more than 16 bits.
   const value = (head & 0xffff) - (head >>> 16) - (4 << 8) + FIELD_2_BYTES;
   return <u32>load<u16>(s + (head >>> 24), 4) == value;
+}
+
+/** The end of the label at `s` if it has a length of 2 bytes and a name and a value, and nothing else; 0 if not. */
+function longLabelEnd(s: u32, head: u32): u32 {
+  if ((head & 0xff8080ff) != (FIELD_1_BYTES | 0x8000 | (FIELD_1_BYTES << 24))) return 0;
+  const nameBytes = <u32>load<u8>(s, 4);
+  const value = load<u32>(s + nameBytes, 5);
+  if (nameBytes > 0x7f || (value & 0xff) != FIELD_2_BYTES || !hasShortLength(value)) return 0;
+  const labelBytes = 4 + nameBytes + ((value >>> 15) & 1) + shortLength(value);
+  return labelBytes == shortLength(head) ? s + 3 + labelBytes : 0;
 }
 
 /** Where the content of the field at `p` starts, whose length takes 1 or 2 bytes. */
