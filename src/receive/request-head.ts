@@ -16,11 +16,14 @@ export interface RequestHead {
 /** Request line, then header lines without folding, white space before the colon, bare CR, LF or other controls. */
 const FORM = /^POST (\/[\x21-\x7e]*) HTTP\/1\.1(?:\r\n[!#$%&'*+.^_`|~\dA-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)+$/;
 const LENGTH = /^\d{1,10}$/;
+/** Node's HTTP server forgets what comes after a thousand. */
+const MAX_LINES = 100;
 
 /** @param text the head as Latin-1, without the empty line that ends it; undefined when it is not such a head */
 export function tryParseHead(text: string): RequestHead | undefined {
   const path = FORM.exec(text)?.[1];
   if (path === undefined) return undefined;
+  let lines = 0;
   let hosts = 0;
   let contentLength: string | undefined;
   let contentType: string | undefined;
@@ -28,6 +31,8 @@ export function tryParseHead(text: string): RequestHead | undefined {
   let authorization: string | undefined;
   let at = text.indexOf('\r\n') + 2;
   while (at < text.length) {
+    lines += 1;
+    if (lines > MAX_LINES) return undefined;
     let end = text.indexOf('\r\n', at);
     if (end === -1) end = text.length;
     const colon = text.indexOf(':', at);
@@ -54,6 +59,7 @@ export function tryParseHead(text: string): RequestHead | undefined {
       case 'connection':
         if (valueOf(text, colon + 1, end).toLowerCase() !== 'keep-alive') return undefined;
         break;
+      case 'proxy-connection':
       case 'transfer-encoding':
       case 'trailer':
       case 'upgrade':
