@@ -15,7 +15,7 @@ import fastify, {
 } from 'fastify';
 import type { Exchange } from './exchange.ts';
 import { answerText } from './linger.ts';
-import { LaneServer } from './lane-server.ts';
+import { LaneServer, type LaneOptions } from './lane-server.ts';
 import { NodeExchange } from './node-exchange.ts';
 import type { ServerTls } from './tls.ts';
 import type { Destination } from './visit.ts';
@@ -36,7 +36,9 @@ const CHECK_INTERVAL_MS = 2_000;
 const MAX_CONNECTIONS = 20_000;
 
 const WRITE_PATH = '/api/v1/write';
-const LANE = {
+/** How long the lane waits, and by which clock. */
+export type LaneTiming = Omit<LaneOptions, 'tryHandle'>;
+const LANE: LaneTiming = {
   timeouts: { firstRequest: HEADERS_TIMEOUT_MS, request: REQUEST_TIMEOUT_MS, keepAlive: KEEP_ALIVE_TIMEOUT_MS },
   checkIntervalMs: CHECK_INTERVAL_MS,
   nowMs: () => performance.now(),
@@ -46,6 +48,7 @@ export function makeServer(
   destinations: readonly [RoutedDestination, ...RoutedDestination[]],
   route: WriteRoute,
   tls?: ServerTls,
+  timing: LaneTiming = LANE,
 ): FastifyInstance {
   const [first] = destinations;
   const byPath = pathsOf(destinations);
@@ -54,12 +57,17 @@ export function makeServer(
     if (destination !== undefined) route.handle(exchange, destination);
     return destination !== undefined;
   };
-  const limits = { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS, noDelay: true };
+  // Fastify leaves these alone where it does not make the server itself.
+  const limits = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    noDelay: true,
+  };
   const server: FastifyInstance = fastify({
     logger: false,
     requestIdHeader: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: false,
     return503OnClosing: false,
     serverFactory: (handler) => {
@@ -70,7 +78,7 @@ export function makeServer(
         } else handler(request, response);
       };
       // TLS is read by Node's HTTP server alone.
-      if (tls === undefined) return new LaneServer(limits, entry, { ...LANE, tryHandle });
+      if (tls === undefined) return new LaneServer(limits, entry, { ...timing, tryHandle });
       const secure = createSecureServer({ ...limits, ...tls.options }, entry);
       tls.onChange((material) => secure.setSecureContext(material));
       return secure;

@@ -155,6 +155,24 @@ describe.skipIf(!hasOpenssl)('TLS for senders (skipped where there is no openssl
     expect(errors).toEqual([]);
   });
 
+  test('a connection is kept longer than the 5 minutes after which Prometheus closes an idle one', async () => {
+    install(pair('one'));
+    const port = await start(makeTls());
+    const kept = await new Promise<unknown>((resolve, reject) => {
+      const to = {
+        host: '127.0.0.1',
+        port,
+        path: '/api/v1/write',
+        method: 'POST',
+        headers: HEADERS,
+        agent: makeAgent(),
+      };
+      const call = httpsRequest(to, (response) => resolve(response.resume().headers['keep-alive']));
+      call.on('error', reject).end(BODY);
+    });
+    expect(Number(/^timeout=(\d+)$/.exec(String(kept))?.[1])).toBeGreaterThan(300);
+  });
+
   test('a certificate without its key leaves the old pair in force, until the key comes', async () => {
     install(pair('one'));
     const port = await start(makeTls());
