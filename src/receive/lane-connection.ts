@@ -24,6 +24,9 @@ export interface LaneHouse {
   tryHandle(exchange: Exchange, path: string): boolean;
   /** Node's HTTP server takes the connection over; what it has not read yet is put back into the socket first. */
   handOver(connection: LaneConnection): void;
+  /** Counts bytes that are kept; false when all connections together keep too many. */
+  tryKeep(bytes: number): boolean;
+  letGo(bytes: number): void;
   /** No new request is to follow on this connection. */
   readonly closing: boolean;
   readonly nowMs: () => number;
@@ -69,6 +72,8 @@ export class LaneConnection implements Exchange {
   #chunk: Buffer = NOTHING;
   #at = 0;
   #end = 0;
+  /** Of the chunk, when it is a copy of its own. */
+  #keptBytes = 0;
   #consuming = false;
   #lingerTimer: NodeJS.Timeout | undefined;
   #skipped = 0;
@@ -153,9 +158,7 @@ export class LaneConnection implements Exchange {
     this.socket.removeListener('end', this.#onEnd);
     this.socket.removeListener('close', this.#onClose);
     this.socket.push(Buffer.from(this.#chunk.subarray(this.#at, this.#end))); // copies
-    this.#chunk = NOTHING;
-    this.#at = 0;
-    this.#end = 0;
+    this.#letGo();
   }
 
   #consume(): boolean {
@@ -174,9 +177,7 @@ export class LaneConnection implements Exchange {
             break;
           case 'admitting':
           case 'waiting':
-            this.#chunk = Buffer.from(this.#chunk.subarray(this.#at, this.#end)); // copies
-            this.#end -= this.#at;
-            this.#at = 0;
+            this.#keep();
             return false;
           case 'handed':
           case 'closing':
@@ -184,11 +185,34 @@ export class LaneConnection implements Exchange {
             this.#at = this.#end;
         }
       }
-      this.#chunk = NOTHING;
+      this.#letGo();
       return true;
     } finally {
       this.#consuming = false;
     }
+  }
+
+  /** Keeps what is not used up until it can be; meanwhile the socket is paused. */
+  #keep(): void {
+    if (this.#keptBytes > 0) return;
+    const bytes = this.#end - this.#at;
+    if (this.#house.tryKeep(bytes)) {
+      this.#chunk = Buffer.from(this.#chunk.subarray(this.#at, this.#end)); // copies
+      this.#at = 0;
+      this.#end = bytes;
+      this.#keptBytes = bytes;
+    } else {
+      this.#letGo();
+      this.socket.destroy();
+    }
+  }
+
+  #letGo(): void {
+    if (this.#keptBytes > 0) this.#house.letGo(this.#keptBytes);
+    this.#keptBytes = 0;
+    this.#chunk = NOTHING;
+    this.#at = 0;
+    this.#end = 0;
   }
 
   /** Uses up what was kept, and reads on. */
@@ -289,7 +313,7 @@ export class LaneConnection implements Exchange {
     this.#timeoutAtMs = Infinity;
     this.#lease?.release();
     this.#lease = undefined;
-    this.#chunk = NOTHING;
+    this.#letGo();
     const { listener } = this;
     this.listener = undefined;
     listener?.ended();

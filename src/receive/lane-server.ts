@@ -24,6 +24,8 @@ export interface LaneOptions {
 
 /** Most requests of 2000 samples come in two reads; larger ones gain nothing more. */
 const READ_BYTES = 256 * 1024;
+/** Of what was read before it could be used, at most; it comes before the byte budget. */
+const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
 export class LaneServer extends Server implements LaneHouse {
   readonly nowMs: () => number;
@@ -31,6 +33,7 @@ export class LaneServer extends Server implements LaneHouse {
   readonly #connections = new Set<LaneConnection>();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #timer: NodeJS.Timeout;
+  #keptBytes = 0;
   /** Of Node's HTTP server, for what is handed over. */
   readonly #listeners: readonly ((socket: Socket) => void)[];
 
@@ -54,6 +57,21 @@ export class LaneServer extends Server implements LaneHouse {
   /** Connections that the lane has. */
   get laneConnections(): number {
     return this.#connections.size;
+  }
+
+  /** What connections keep that could not be used when it was read. */
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  tryKeep(bytes: number): boolean {
+    if (this.#keptBytes + bytes > MAX_KEPT_BYTES) return false;
+    this.#keptBytes += bytes;
+    return true;
+  }
+
+  letGo(bytes: number): void {
+    this.#keptBytes -= bytes;
   }
 
   tryHandle(exchange: Exchange, path: string): boolean {
@@ -111,8 +129,12 @@ export class LaneServer extends Server implements LaneHouse {
   }
 }
 
-/** The operating system's side of a socket, which is left without one; undefined where this Node keeps it elsewhere. */
+/**
+ * The operating system's side of a socket, which is left without one; undefined where this Node keeps it elsewhere, and
+ * on Windows, which fills a buffer before it says for whom, so that it cannot be shared.
+ */
 function takeHandle(socket: Socket): object | undefined {
+  if (process.platform === 'win32') return undefined;
   if (!('_handle' in socket) || typeof socket._handle !== 'object' || socket._handle === null) return undefined;
   const handle = socket._handle;
   socket._handle = null;

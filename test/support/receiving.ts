@@ -8,7 +8,9 @@ import { Metrics } from '../../src/metrics/metrics.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { ByteBudget } from '../../src/receive/admission.ts';
-import { makeServer, type RoutedDestination } from '../../src/receive/server.ts';
+import type { Authenticator } from '../../src/receive/auth.ts';
+import { LaneServer } from '../../src/receive/lane-server.ts';
+import { makeServer, type LaneTiming, type RoutedDestination } from '../../src/receive/server.ts';
 import { WriteRoute } from '../../src/receive/write-route.ts';
 import { DELIVERED } from '../../src/send/outcome.ts';
 import { makeDestinationMetrics, type TestSeries } from './parcels.ts';
@@ -20,6 +22,8 @@ export const MAX_INFLIGHT_BYTES = 150_000;
 
 export interface Receiver {
   readonly port: number;
+  readonly lane: LaneServer;
+  readonly pool: BufferPool;
   readonly budget: ByteBudget;
   readonly metrics: Metrics;
   readonly ledgerMetrics: DestinationMetrics;
@@ -39,6 +43,10 @@ export interface ReceiverOptions {
   readonly submit?: (parcel: Parcel) => void;
   readonly maxConnectionAgeMs?: number;
   readonly maxInflightBytes?: number;
+  readonly auth?: Authenticator;
+  readonly timing?: LaneTiming;
+  /** Address to listen on. */
+  readonly host?: string;
 }
 
 export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
@@ -46,11 +54,13 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const budget = new ByteBudget(options.maxInflightBytes ?? MAX_INFLIGHT_BYTES);
   const metrics = new Metrics({ version: 'test' });
   const faults: unknown[] = [];
+  const pool = new BufferPool(1 << 20);
   const route = new WriteRoute({
     kernel: new Kernel({ maxBodyBytes: MAX_BODY_BYTES, maxDecodedBytes: 1 << 24 }),
     budget,
-    pool: new BufferPool(1 << 20),
+    pool,
     maxBodyBytes: MAX_BODY_BYTES,
+    auth: options.auth,
     metrics,
     log: { error: (fields) => faults.push(fields) },
     nowMs: () => performance.now(),
@@ -74,12 +84,18 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const server = makeServer(
     [destination('first', 'ws-1'), destination('second', 'ws-2'), destination('bare', undefined)],
     route,
+    undefined,
+    options.timing,
   );
-  await server.listen({ host: '127.0.0.1', port: 0 });
+  const lane = server.server;
+  if (!(lane instanceof LaneServer)) throw new Error('plain HTTP is not served by the lane');
+  await server.listen({ host: options.host ?? '127.0.0.1', port: 0 });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a listening TCP server has an AddressInfo
-  const { port } = server.server.address() as AddressInfo;
+  const { port } = lane.address() as AddressInfo;
   return {
     port,
+    lane,
+    pool,
     budget,
     metrics,
     ledgerMetrics,
@@ -91,10 +107,26 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     },
     end: async () => {
       const closed = server.close();
-      server.server.closeAllConnections();
+      lane.closeAllConnections();
       await closed;
     },
   };
+}
+
+/** A request as Prometheus writes it, but for what a test wants otherwise. */
+export function rawRequest(body: Buffer, headers: readonly string[] = [], path = '/api/v1/write'): Buffer {
+  const length = headers.some((line) => /^(content-length|transfer-encoding):/i.test(line));
+  const lines = [
+    `POST ${path} HTTP/1.1`,
+    'Host: proxy:8005',
+    'User-Agent: Prometheus/3.5.3',
+    ...(length ? [] : [`Content-Length: ${body.length}`]),
+    'Content-Encoding: snappy',
+    'Content-Type: application/x-protobuf',
+    'X-Prometheus-Remote-Write-Version: 0.1.0',
+    ...headers,
+  ];
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), body]);
 }
 
 export interface PlainAnswer {
