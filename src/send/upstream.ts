@@ -65,7 +65,7 @@ export class Upstream {
   /** @param headers flat list of names and values; the body is not copied, and not read any more when this has resolved */
   async post(headers: string[], body: Buffer): Promise<UpstreamAnswer> {
     return new Promise((resolve) => {
-      const exchange = new Exchange(resolve, this.#timeoutMs);
+      const exchange = new Exchange(resolve, body, this.#timeoutMs);
       exchanges.set(body, exchange);
       try {
         this.#dispatcher.dispatch({ origin: this.#origin, path: this.#path, method: 'POST', headers, body }, exchange);
@@ -87,7 +87,7 @@ export class Upstream {
 }
 
 /** Which exchange a body belongs to, to find the socket that undici sends it on. */
-const exchanges = new WeakMap<Buffer, Exchange>();
+const exchanges = new Map<Buffer, Exchange>();
 
 // https://undici.nodejs.org/#/docs/api/DiagnosticsChannel
 subscribe('undici:client:sendHeaders', (event) => {
@@ -100,6 +100,7 @@ subscribe('undici:client:sendHeaders', (event) => {
 /** One request and its answer, as undici's handler. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (answer: UpstreamAnswer) => void;
+  readonly #body: Buffer;
   readonly #timer: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | undefined;
   #socket: Socket | undefined;
@@ -110,8 +111,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #kept = 0;
 
-  constructor(resolve: (answer: UpstreamAnswer) => void, timeoutMs: number) {
+  constructor(resolve: (answer: UpstreamAnswer) => void, body: Buffer, timeoutMs: number) {
     this.#resolve = resolve;
+    this.#body = body;
     this.#timer = setTimeout(() => {
       this.#timedOut = true;
       const error = new Error(`no answer within remote_timeout (${timeoutMs} ms)`);
@@ -146,7 +148,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    clearTimeout(this.#timer);
+    this.#over();
     // Answered before all of it was sent: the rest must not be read from memory that is about to be used again.
     if (this.#socket !== undefined && this.#socket.writableLength > 0) this.#socket.destroy();
     this.#resolve({
@@ -159,7 +161,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: unknown): void {
-    clearTimeout(this.#timer);
+    this.#over();
     // The answer was there; only its explanation is too long to be read to its end.
     if (error instanceof errors.ResponseExceededMaxSizeError && this.#status !== 0) {
       this.onResponseEnd();
@@ -167,6 +169,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     const reason = this.#timedOut ? 'timeout' : failureReason(error);
     this.#resolve({ kind: 'failed', reason, message: `${reason}: ${describe(error)}` });
+  }
+
+  #over(): void {
+    clearTimeout(this.#timer);
+    if (exchanges.get(this.#body) === this) exchanges.delete(this.#body);
   }
 }
 
