@@ -9,10 +9,10 @@
  *
  * What is read is in a buffer that all connections share, and is used up before `read` returns.
  */
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Lease } from '../codec/buffer-pool.ts';
 import { takeDeclared, type Exchange, type ExchangeListener, type Intake } from './exchange.ts';
+import { connectionLines, noContent, textAnswer, timeoutAnswer } from './lane-answer.ts';
 import { LINGER_BYTES, LINGER_MS } from './linger.ts';
 import { tryParseHead, type RequestHead } from './request-head.ts';
 
@@ -59,6 +59,8 @@ export class LaneConnection implements Exchange {
   readonly socket: Socket;
   readonly #house: LaneHouse;
   readonly #timeouts: LaneTimeouts;
+  /** What the answers of a connection that stays open say of it. */
+  readonly #stays: string;
   listener: ExchangeListener | undefined;
   #state: State = 'idle';
   /** When the state it is in has lasted too long, ms of the monotonic clock. */
@@ -82,6 +84,7 @@ export class LaneConnection implements Exchange {
     this.socket = socket;
     this.#house = house;
     this.#timeouts = timeouts;
+    this.#stays = connectionLines(timeouts.keepAlive);
     this.#timeoutAtMs = house.nowMs() + timeouts.firstRequest;
     socket.on('error', ignore);
     socket.on('end', this.#onEnd);
@@ -122,18 +125,18 @@ export class LaneConnection implements Exchange {
   }
 
   readBody(intake: Intake): void {
-    this.#lease = takeDeclared(this.#head.contentLength, intake);
+    this.#lease = takeDeclared(this.#remaining, intake);
     this.#become('reading', this.#timeouts.request);
     if (this.#consuming) this.#fill();
     else this.#goOn();
   }
 
-  answer(status: number, text: string, headers?: Readonly<Record<string, string | number>>): void {
+  answer(status: number, text: string, headers: Readonly<Record<string, string | number>> = {}): void {
     if (this.gone) return;
     if (this.#house.closing) this.#closeAfter = true;
-    this.socket.write(
-      status === 204 && !this.#closeAfter ? noContent() : answerHead(status, text, headers, this.#closeAfter),
-    );
+    const connection = this.#closeAfter ? connectionLines(undefined) : this.#stays;
+    if (status === 204) this.socket.write(noContent(connection), 'latin1');
+    else this.socket.write(textAnswer(status, text, headers, connection));
     if (this.socket.writableLength > MAX_UNREAD_ANSWER_BYTES) this.socket.destroy();
     else if (this.#remaining === 0 && this.#state !== 'admitting') this.#finish();
     else this.#skipRest();
@@ -147,7 +150,7 @@ export class LaneConnection implements Exchange {
       this.socket.destroy();
       return;
     }
-    this.socket.write(`HTTP/1.1 408 Request Timeout\r\nDate: ${date()}\r\nConnection: close\r\n\r\n`);
+    this.socket.write(timeoutAnswer());
     this.#close();
   }
 
@@ -322,36 +325,3 @@ export class LaneConnection implements Exchange {
 
 /** 'close' follows, and says all there is to say. */
 function ignore(): void {}
-
-let noContentAnswer = '';
-let answeredAt = 0;
-
-/** The answer to nearly every request, made anew when the second changes. */
-function noContent(): string {
-  const second = Math.floor(Date.now() / 1000);
-  if (second !== answeredAt) {
-    answeredAt = second;
-    noContentAnswer = `HTTP/1.1 204 No Content\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n`;
-  }
-  return noContentAnswer;
-}
-
-function answerHead(
-  status: number,
-  text: string,
-  headers: Readonly<Record<string, string | number>> = {},
-  close: boolean,
-): string {
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`];
-  const body = status === 204 ? '' : `${text}\n`;
-  if (status !== 204) {
-    lines.push('Content-Type: text/plain; charset=utf-8', `Content-Length: ${Buffer.byteLength(body)}`);
-  }
-  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
-  lines.push(`Date: ${date()}`, `Connection: ${close ? 'close' : 'keep-alive'}`, '', body);
-  return lines.join('\r\n');
-}
-
-function date(): string {
-  return new Date().toUTCString();
-}
