@@ -78,7 +78,6 @@ class Simulation {
   readonly #figures = { batches: 0, parcels: 0, busyMs: 0, mostInFlight: 0 };
   #nowMs = 0;
   #inFlight = 0;
-  #inHouse = 0;
   #timerAtMs = Infinity;
 
   constructor(traffic: Traffic) {
@@ -89,7 +88,7 @@ class Simulation {
     const periodMs = (1000 * traffic.connections) / traffic.requestsPerSecond;
     this.#idle = Array.from({ length: traffic.connections }, (_, index) => ({
       key: index % traffic.mergeKeys,
-      visitor: { window: 0 },
+      visitor: { expectedBy: undefined, window: 0 },
       periodMs,
     }));
     this.#begin();
@@ -162,8 +161,7 @@ class Simulation {
   #read(connection: Connection, dueAtMs: number): void {
     const { costs, samplesPerRequest, maxSamplesPerSend } = this.#traffic;
     this.#spend(costs.secondsPerRequest + costs.secondsPerSample * samplesPerRequest);
-    this.#company.arrived(connection.visitor, this.#nowMs);
-    this.#inHouse += 1;
+    this.#company.arrived(connection.visitor);
     const queue = this.#keys[connection.key];
     if (queue === undefined) throw new Error(`no merge key ${connection.key}`);
     queue.parcels.push({ connection, dueAtMs, queuedAtMs: this.#nowMs });
@@ -177,7 +175,7 @@ class Simulation {
 
   #pump(): void {
     const { batchSendDeadlineMs, costs, upstreamLatencyMs } = this.#traffic;
-    const release = this.#inHouse >= this.#company.active;
+    const release = this.#company.expected(this.#nowMs) === 0;
     let oldestMs = Infinity;
     for (const queue of this.#waiting) {
       if (release || queue.sinceMs + batchSendDeadlineMs <= this.#nowMs) this.#makeReady(queue);
@@ -215,10 +213,10 @@ class Simulation {
 
   #settle(batch: readonly Parcel[]): void {
     this.#inFlight -= 1;
-    this.#inHouse -= batch.length;
     this.#shards.delivered(this.#ready.length > 0);
     for (const { connection, dueAtMs } of batch) {
       if (this.#nowMs >= WARM_UP_MS) this.#latencies.push(this.#nowMs - dueAtMs);
+      this.#company.answered(connection.visitor, this.#nowMs);
       this.#goOn(connection, dueAtMs);
     }
   }

@@ -50,13 +50,6 @@ export const DEPLOYMENT: Deployment = {
   batchSendDeadlineSeconds: 0.05,
 };
 
-/**
- * How far the proxy looks back for connections that may still come (src/batch/company.ts). When as many requests are open
- * as came in that time, nobody is waited for: so it is once the upstream takes that long. Above 100 ms chance ends the
- * wait earlier, and what is said here of company is up to half too much.
- */
-const COMPANY_SECONDS = 0.25;
-
 export type Plan = {
   readonly senders: number;
   readonly samplesPerSecond: number;
@@ -155,7 +148,7 @@ export function plan(
 
 /** Parcels that meet in one batch: the first, and those of its key that come to its process while it may wait. */
 function join(
-  { samplesPerRequest, bytesPerSample, upstreamLatencySeconds }: Workload,
+  { samplesPerRequest, bytesPerSample }: Workload,
   deployment: Deployment,
   requestsPerSecond: number,
   mergeKeys: number,
@@ -167,10 +160,8 @@ function join(
     // Cut instead of joined.
     return { parcelsPerBatch: room, batchesPerSecond: requestsPerSecond * Math.ceil(1 / room), waitSeconds: 0 };
   }
-  const mayWaitSeconds = Math.max(
-    0,
-    Math.min(deployment.batchSendDeadlineSeconds, COMPANY_SECONDS - upstreamLatencySeconds),
-  );
+  // As if somebody were always expected (src/batch/company.ts). Where requests are so rare that nobody is, nobody comes.
+  const mayWaitSeconds = deployment.batchSendDeadlineSeconds;
   const wouldCome = 1 + perKey * mayWaitSeconds;
   const parcelsPerBatch = Math.min(room, wouldCome);
   // A batch that fills leaves at once: its first parcel waits for the last, the last for nobody.

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Apart } from './batch/apart.ts';
 import { Batcher } from './batch/batcher.ts';
-import { Company, type Visitor } from './batch/company.ts';
+import { Company } from './batch/company.ts';
 import { splitBody } from './batch/split.ts';
 import type { BufferPool } from './codec/buffer-pool.ts';
 import type { Kernel } from './codec/kernel.ts';
@@ -152,14 +152,20 @@ export class DestinationRooms implements RoutedDestination {
     };
   }
 
-  /** The ledger, and what a rejection teaches about its sender. */
+  /** The ledger, who is in the house, and what a rejection teaches about its sender. */
   readonly ledger: ParcelLedger = {
-    open: (parcel) => this.#ledger.open(parcel),
+    open: (parcel) => {
+      this.#ledger.open(parcel);
+      this.#company.arrived(parcel.visitor);
+    },
     close: (parcel, outcome) => {
       this.#ledger.close(parcel, outcome);
       this.#problems.closed(parcel.sender, outcome);
+      const nowMs = monotonicMs();
+      // A sender that is refused comes again after its Retry-After, or is gone.
+      if (outcome.kind !== 'refused') this.#company.answered(parcel.visitor, nowMs);
       if (outcome.kind === 'rejected' && !parcel.mergeKey.startsWith(ALONE)) {
-        this.#apart.hold(parcel.sender, parcel.mergeKey, monotonicMs());
+        this.#apart.hold(parcel.sender, parcel.mergeKey, nowMs);
       }
     },
   };
@@ -176,8 +182,7 @@ export class DestinationRooms implements RoutedDestination {
     return this.#apart.keyFor(sender, mergeKey, nowMs);
   }
 
-  submit(parcel: Parcel, visitor: Visitor, nowMs: number): void {
-    this.#company.arrived(visitor, nowMs);
+  submit(parcel: Parcel, nowMs: number): void {
     const refusal = this.#refusalFor(parcel, nowMs);
     if (refusal !== undefined) {
       parcel.trySettle(refusal);
@@ -211,8 +216,7 @@ export class DestinationRooms implements RoutedDestination {
 
   #beforeTake(): void {
     this.#shards.limit = this.#limit.shards;
-    // Everybody who could still join has a parcel here already.
-    if (this.#draining || this.#ledger.parcels >= this.#company.active) this.#batcher.release();
+    if (this.#draining || this.#company.expected(monotonicMs()) === 0) this.#batcher.release();
   }
 
   /** What an attempt tells about the upstream. */

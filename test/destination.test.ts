@@ -1,6 +1,7 @@
 /** Queue to outcome in one piece, against the sandbox. Time is the monotonic clock's, which a test can move on. */
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Visitor } from '../src/batch/company.ts';
 import { BufferPool } from '../src/codec/buffer-pool.ts';
 import { Kernel } from '../src/codec/kernel.ts';
 import { parseConfig } from '../src/config/load.ts';
@@ -26,8 +27,8 @@ const pool = new BufferPool(1 << 20);
 interface Rig {
   readonly sandbox: Sandbox;
   readonly rooms: DestinationRooms;
-  /** Hands in a request of a connection of its own. */
-  readonly send: (sender: string, labels?: Readonly<Record<string, string>>) => Parcel;
+  /** Hands in a request, of a connection of its own unless one is given. */
+  readonly send: (sender: string, labels?: Readonly<Record<string, string>>, visitor?: Visitor) => Parcel;
   readonly scrape: () => Promise<Exposition>;
   /** The senders in each request that the sandbox has seen. */
   readonly seen: () => string[][];
@@ -60,7 +61,7 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   const metrics = new Metrics({ version: 'test' });
   const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, QUIET);
   await rooms.credentials.refresh();
-  const send = (sender: string, labels: Readonly<Record<string, string>> = {}): Parcel => {
+  const send: Rig['send'] = (sender, labels = {}, visitor = makeVisitor()) => {
     made += 1;
     const series: SeriesInput = {
       labels: { __name__: 'm', made: `${made}`, sender, ...labels },
@@ -73,8 +74,8 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
     const nowMs = monotonicMs();
     contents.mergeKey = rooms.mergeKeyFor(sender, contents.mergeKey, nowMs);
     const times = { arrivedAtMs: nowMs, queuedAtMs: nowMs, deadlineAtMs: nowMs + rooms.deliveryTimeoutMs };
-    const parcel = new Parcel(contents, times, rooms.ledger, sender);
-    rooms.submit(parcel, { window: 0 }, nowMs);
+    const parcel = new Parcel(contents, times, rooms.ledger, sender, visitor);
+    rooms.submit(parcel, nowMs);
     return parcel;
   };
   const rig: Rig = {
@@ -90,6 +91,8 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   rigs.push(rig);
   return rig;
 }
+
+const makeVisitor = (): Visitor => ({ expectedBy: undefined, window: 0 });
 
 const outcomesOf = async (parcels: readonly Parcel[]): Promise<unknown[]> =>
   Promise.all(parcels.map(async (parcel) => parcel.outcome));
@@ -151,6 +154,64 @@ describe('a sender that earns a 400', () => {
     rig.sandbox.ledger.reset();
     await outcomesOf([rig.send('both'), rig.send('good')]);
     expect(rig.seen()).toEqual([['both', 'good']]);
+  });
+});
+
+describe('company', () => {
+  /** So long that a test whose parcels wait for nobody ends before. */
+  const PATIENT = { batch_send_deadline: '100s', delivery_timeout: '101s', min_shards: 5 };
+
+  test('is waited for while somebody who was answered lately has not sent again', async () => {
+    const rig = await start(PATIENT);
+    const visitor = makeVisitor();
+    await rig.send('first', {}, visitor).outcome;
+    const other = rig.send('other');
+    await sleep(30);
+    expect(other.settled).toBe(false);
+    expect(await outcomesOf([other, rig.send('second', {}, visitor)])).toEqual([DELIVERED, DELIVERED]);
+    expect(rig.seen()).toEqual([['first'], ['other', 'second']]);
+  });
+
+  test('is waited for however many requests are on their way to a slow upstream', async () => {
+    const rig = await start(PATIENT);
+    rig.sandbox.faults.add({ action: { kind: 'hang' }, times: 3 });
+    for (let count = 1; count <= 3; count += 1) {
+      rig.send('slow');
+      await until(() => rig.sandbox.ledger.stats().requests >= count, 'a request upstream');
+    }
+    vi.advanceTimersByTime(1000);
+    await rig.send('first').outcome;
+    const other = rig.send('other');
+    await sleep(30);
+    expect(other.settled).toBe(false);
+    rig.rooms.drain();
+    expect(await other.outcome).toEqual(DELIVERED);
+  });
+
+  test('is not waited for by one who sends once in a while', async () => {
+    const rig = await start(PATIENT);
+    for (let count = 0; count < 3; count += 1) {
+      expect(await rig.send('lone').outcome).toEqual(DELIVERED);
+      vi.advanceTimersByTime(5000);
+    }
+  });
+
+  test('is not expected of a sender that was refused, which comes again after its Retry-After', async () => {
+    const rig = await start(PATIENT);
+    rig.send('refused').trySettle({ kind: 'refused', reason: 'queue_full', message: 'full' });
+    expect(await rig.send('other').outcome).toEqual(DELIVERED);
+  });
+
+  test('is expected of a sender that was told 400', async () => {
+    const rig = await start(PATIENT);
+    const visitor = makeVisitor();
+    const bad = { 'not-a-name': 'x' };
+    expect(await rig.send('bad', bad, visitor).outcome).toMatchObject({ kind: 'rejected', status: 400 });
+    const other = rig.send('other');
+    await sleep(30);
+    expect(other.settled).toBe(false);
+    rig.send('bad', bad, visitor);
+    expect(await other.outcome).toEqual(DELIVERED);
   });
 });
 

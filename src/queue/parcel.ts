@@ -7,6 +7,7 @@
  * memory is given back by the room that holds the parcel last: the queue, for one that was settled as it waited, or
  * the sender.
  */
+import type { Visitor } from '../batch/company.ts';
 import type { Lease } from '../codec/buffer-pool.ts';
 import type { JoinPart } from '../codec/snappy-join.ts';
 import type { Outcome } from '../send/outcome.ts';
@@ -63,6 +64,8 @@ export class Parcel implements JoinPart {
   readonly deadlineAtMs: number;
   /** Address of who sent it. */
   readonly sender: string;
+  /** The connection that it came on. */
+  readonly visitor: Visitor;
   /** When it was checked and ready to queue. */
   readonly queuedAtMs: number;
   readonly outcome: Promise<Outcome>;
@@ -73,8 +76,15 @@ export class Parcel implements JoinPart {
   /** The queue that it waits in, which is told when it is settled there. */
   waitingIn: { forget(parcel: Parcel): void } | undefined;
 
-  constructor(contents: ParcelContents, times: ParcelTimes, ledger: ParcelLedger, sender = '') {
+  constructor(
+    contents: ParcelContents,
+    times: ParcelTimes,
+    ledger: ParcelLedger,
+    sender = '',
+    visitor: Visitor = { expectedBy: undefined, window: 0 },
+  ) {
     this.sender = sender;
+    this.visitor = visitor;
     this.#lease = contents.lease;
     this.bodyBytes = contents.lease.buffer.length;
     this.rawBytes = contents.rawBytes;

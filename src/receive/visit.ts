@@ -24,7 +24,7 @@ export interface Destination {
   /** What a sender's parcels with this merge key are queued under. */
   mergeKeyFor(sender: string, mergeKey: string, nowMs: number): string;
   /** Takes the parcel and its body; settles it at once when there is no room for it. */
-  submit(parcel: Parcel, visitor: Visitor, nowMs: number): void;
+  submit(parcel: Parcel, nowMs: number): void;
 }
 
 export interface VisitRooms {
@@ -106,7 +106,7 @@ export class Visit implements ExchangeListener {
     this.#parcel = parcel;
     void parcel.outcome.then((outcome) => this.#settled(outcome));
     try {
-      this.#destination.submit(parcel, this.#connection, parcel.queuedAtMs);
+      this.#destination.submit(parcel, parcel.queuedAtMs);
     } catch (error) {
       this.#rooms.log.error({ error: messageOf(error) }, 'a request failed for a fault of the proxy');
       parcel.trySettle(INTERNAL);
@@ -133,7 +133,8 @@ export class Visit implements ExchangeListener {
   }
 
   #makeParcel(body: Lease): Parcel {
-    const { sender } = this.#connection;
+    const connection = this.#connection;
+    const { sender } = connection;
     const contents = decodeWriteRequest(this.#rooms.kernel, body);
     const queuedAtMs = this.#rooms.nowMs();
     const mergeKey = this.#destination.mergeKeyFor(sender.address, contents.mergeKey, queuedAtMs);
@@ -141,8 +142,9 @@ export class Visit implements ExchangeListener {
     contents.mergeKey = mergeKey;
     sender.samples += contents.samples + contents.histograms;
     const arrivedAtMs = this.#arrivedAtMs;
-    const deadlineAtMs = arrivedAtMs + this.#destination.deliveryTimeoutMs;
-    return new Parcel(contents, { arrivedAtMs, deadlineAtMs, queuedAtMs }, this.#destination.ledger, sender.address);
+    const { ledger, deliveryTimeoutMs } = this.#destination;
+    const times = { arrivedAtMs, deadlineAtMs: arrivedAtMs + deliveryTimeoutMs, queuedAtMs };
+    return new Parcel(contents, times, ledger, sender.address, connection);
   }
 
   #settled(outcome: Outcome): void {

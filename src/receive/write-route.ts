@@ -98,7 +98,8 @@ export class WriteRoute {
       const { maxConnectionAgeMs, random } = this.#rooms;
       // Up to a tenth earlier, so that connections made together do not end together.
       const ageMs = maxConnectionAgeMs === 0 ? Infinity : maxConnectionAgeMs * (1 - 0.1 * random());
-      connection = { window: 0, sender: this.#senders.connected(socket), closeAfterMs: nowMs + ageMs };
+      const sender = this.#senders.connected(socket);
+      connection = { expectedBy: undefined, window: 0, sender, closeAfterMs: nowMs + ageMs };
       this.#connections.set(socket, connection);
     }
     return connection;

@@ -26,6 +26,11 @@ test('a request every 10 ms that waits 50 ms for company goes with the five that
   expect(addedMs.mean).toBeCloseTo(25, 0);
 });
 
+test.each([100, 200, 300, 500])('so it goes when the upstream takes %i ms, too', (upstreamLatencyMs) => {
+  const { parcelsPerBatch } = simulate({ ...TRAFFIC, requestsPerSecond: 100.001, upstreamLatencyMs });
+  expect(parcelsPerBatch).toBeCloseTo(6, 0);
+});
+
 test('a batch that is full does not wait', () => {
   const { samplesPerBatch, addedMs } = simulate({ ...TRAFFIC, requestsPerSecond: 1000 });
   expect(samplesPerBatch).toBe(5000);

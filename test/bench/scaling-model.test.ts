@@ -88,7 +88,10 @@ test.each([
   [120, 50],
   [400, 50],
   [60, 100],
+  [20, 300],
   [60, 300],
+  [400, 300],
+  [100, 1000],
 ])('requests meet as in the simulation, at %i requests a second and %i ms', (perSecond, latencyMs) => {
   const simulated = simulate({
     arrivals: 'poisson',
