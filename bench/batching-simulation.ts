@@ -185,6 +185,8 @@ class Simulation {
       const queue = this.#ready.shift();
       if (queue === undefined) break;
       const batch = this.#take(queue);
+      // What a full batch left behind.
+      if (queue.state === 'waiting' && this.#company.expected(this.#nowMs) === 0) this.#makeReady(queue);
       this.#inFlight += 1;
       this.#spend(costs.secondsPerBatch);
       this.#events.add(this.#nowMs + upstreamLatencyMs, { kind: 'answer', batch });

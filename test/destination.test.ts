@@ -196,6 +196,13 @@ describe('company', () => {
     }
   });
 
+  test('is not waited for by what a full batch leaves behind, when nobody else is expected', async () => {
+    const rig = await start({ ...PATIENT, max_samples_per_send: 2 });
+    const all = ['one', 'two', 'three'].map((sender) => rig.send(sender));
+    expect(await outcomesOf(all)).toEqual([DELIVERED, DELIVERED, DELIVERED]);
+    expect(rig.seen().toSorted(byFirst)).toEqual([['one', 'two'], ['three']]);
+  });
+
   test('is not expected of a sender that was refused, which comes again after its Retry-After', async () => {
     const rig = await start(PATIENT);
     rig.send('refused').trySettle({ kind: 'refused', reason: 'queue_full', message: 'full' });

@@ -27,7 +27,7 @@ export class Shards {
 
   /**
    * @param deliver settles every parcel of the batch; never rejects
-   * @param beforeTake called before ready batches are looked for
+   * @param beforeTake called before each look for a ready batch
    */
   constructor(
     source: BatchSource,
@@ -71,6 +71,8 @@ export class Shards {
       const batch = this.#source.tryTake(nowMs);
       if (batch === undefined) break;
       void this.#run(batch);
+      // What a full batch left behind may have nobody to wait for.
+      this.#beforeTake();
     }
     this.#arm(nowMs);
   };

@@ -140,6 +140,14 @@ test('asks before it takes, so that what has no company need not wait', async ()
   expect(rig.running).toHaveLength(1);
 });
 
+test('asks again for what a full batch left behind', async () => {
+  const rig = makeRig(4, (batcher) => batcher.release());
+  submit(rig, 60);
+  submit(rig, 60);
+  await turn();
+  expect(rig.running).toHaveLength(2);
+});
+
 test('while it rests it takes nothing, and goes on by itself when that is over', async () => {
   const rig = makeRig(4);
   rig.shards.rest(performance.now() + 2000);
