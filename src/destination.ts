@@ -229,9 +229,9 @@ export class DestinationRooms implements RoutedDestination {
       this.#breaker.succeeded();
     }
     if (verdict.kind === 'delivered') this.#metrics.lastFailure = 'the upstream answers';
-    if (verdict.kind === 'delivered') this.#limit.delivered(this.#batcher.hasReady);
-    if (verdict.kind !== 'retry') return;
     const nowMs = monotonicMs();
+    if (verdict.kind === 'delivered') this.#limit.delivered(this.#batcher.hasReady(nowMs));
+    if (verdict.kind !== 'retry') return;
     if (verdict.throttled) this.#limit.throttled(nowMs);
     // Retry-After holds for every batch, for no longer than a sender would wait; probes go on (send/breaker.ts).
     if (verdict.retryAfterMs !== undefined && !this.#breaker.isOpen) {

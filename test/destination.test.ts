@@ -328,6 +328,18 @@ describe('shards', () => {
     expect(await shardsOf(rig)).toBeGreaterThan(4);
   });
 
+  test('go up for requests that have waited for company long enough, too', async () => {
+    const rig = await start({ min_shards: 1 });
+    await rig.send('expected').outcome;
+    rig.sandbox.faults.add({ action: { kind: 'delay', ms: 200 } });
+    const first = rig.send('first');
+    await until(() => rig.rooms.status.queuedSamples() === 0, 'the first is on its way');
+    const second = rig.send('second');
+    await first.outcome;
+    expect(await shardsOf(rig)).toBe(2);
+    expect(await second.outcome).toEqual(DELIVERED);
+  });
+
   test('no more requests are in flight than there are shards, and shards_desired tells what the load asks for', async () => {
     const rig = await start({ max_samples_per_send: 1, min_shards: 3, max_shards: 3 });
     rig.sandbox.faults.add({ action: { kind: 'hang' } });

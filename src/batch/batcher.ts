@@ -37,9 +37,9 @@ export class Batcher {
     this.#waitMs = waitMs;
   }
 
-  /** A batch could be taken now. */
-  get hasReady(): boolean {
-    return this.#ready.length > 0;
+  /** A batch could be taken now, even if nobody has looked since its wait ended. */
+  hasReady(nowMs: number): boolean {
+    return this.#ready.length > 0 || (this.nextDueAtMs() ?? Infinity) <= nowMs;
   }
 
   /** False when the queue is at its capacity. */

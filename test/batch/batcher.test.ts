@@ -30,6 +30,17 @@ test('a lone parcel waits for company until its deadline', () => {
   expect(batcher.nextDueAtMs()).toBeUndefined();
 });
 
+test('a batch could be taken once its wait is over, whether or not anybody looked', () => {
+  const { batcher } = makeBatcher();
+  add(batcher, 0, {});
+  expect(batcher.hasReady(WAIT_MS - 1)).toBe(false);
+  expect(batcher.hasReady(WAIT_MS)).toBe(true);
+  batcher.tryTake(WAIT_MS);
+  expect(batcher.hasReady(WAIT_MS)).toBe(false);
+  add(batcher, WAIT_MS, { samples: LIMITS.maxSamples });
+  expect(batcher.hasReady(WAIT_MS)).toBe(true);
+});
+
 test('parcels of one key are joined in their order', () => {
   const { batcher } = makeBatcher();
   const parcels = [10, 20, 30].map((samples) => add(batcher, 0, { samples }));
