@@ -20,6 +20,8 @@ const MAX_WAIT_MS = 8_000;
 /** Workers report every second. One that says nothing for as long is replaced: its senders wait in vain. */
 const SILENT_MS = 30_000;
 const LOOK_EVERY_MS = 1_000;
+/** When this process itself stood still for as long (docker pause, Ctrl-Z), what workers said meanwhile is yet to be read. */
+const STOOD_STILL_MS = 5_000;
 /** A scrape waits for a worker's answer as long, and takes its last report then. */
 const ANSWER_WITHIN_MS = 1_000;
 
@@ -49,6 +51,7 @@ export class Fleet {
   #mode: 'starting' | 'running' | 'ending' = 'starting';
   #restarts = 0;
   #watch: NodeJS.Timeout | undefined;
+  #lookedAtMs = 0;
   #started = Promise.withResolvers<string>();
   #ended = Promise.withResolvers<undefined>();
 
@@ -64,6 +67,7 @@ export class Fleet {
 
   /** Resolves with the address when the first listens; rejects with the reason when it cannot. */
   async start(): Promise<string> {
+    this.#lookedAtMs = this.#rooms.nowMs();
     this.#watch = setInterval(() => this.#killSilent(), LOOK_EVERY_MS).unref();
     const [first] = this.#slots;
     if (first !== undefined) this.#fill(first);
@@ -173,7 +177,10 @@ export class Fleet {
 
   #killSilent(): void {
     const nowMs = this.#rooms.nowMs();
+    const stoodStill = nowMs - this.#lookedAtMs >= STOOD_STILL_MS;
+    this.#lookedAtMs = nowMs;
     for (const member of this.#members) {
+      if (stoodStill) member.excuse();
       const silentMs = nowMs - member.heardAtMs;
       if (member.state === 'draining' || silentMs < SILENT_MS) continue;
       this.#rooms.log.error(

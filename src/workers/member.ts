@@ -60,7 +60,7 @@ export class Member {
     return this.#report;
   }
 
-  /** When it last said anything, ms of the monotonic clock. */
+  /** When it last said anything, or was excused; ms of the monotonic clock. */
   get heardAtMs(): number {
     return this.#heardAtMs;
   }
@@ -90,6 +90,11 @@ export class Member {
     if (this.#state === 'gone') return;
     this.#state = 'draining';
     this.#process.tell({ kind: 'drain' });
+  }
+
+  /** It may have spoken while nobody listened. */
+  excuse(): void {
+    this.#heardAtMs = this.#rooms.nowMs();
   }
 
   kill(): void {

@@ -120,6 +120,18 @@ test('one that says nothing for 30 s is killed and replaced', async () => {
   expect(error).toHaveBeenCalledWith(expect.objectContaining({ worker: 2 }), expect.stringContaining('killed'));
 });
 
+test('none is killed after a time in which all processes stood still, until it says nothing for 30 s again', async () => {
+  const { workers, worker } = await startFleet(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  vi.setSystemTime(Date.now() + 600_000);
+  await vi.advanceTimersByTimeAsync(1_000);
+  worker(0).report({});
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(workers).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(workers).toHaveLength(2);
+});
+
 test('a scrape takes a fresh report of each that answers, and the last of one that does not', async () => {
   const { fleet, worker } = await startFleet(2);
   worker(1).report({ inflightBytes: 5 });
