@@ -17,7 +17,9 @@ import type { WorkerReport } from './messages.ts';
 const LONG_LIFE_MS = 10_000;
 const MIN_WAIT_MS = 250;
 const MAX_WAIT_MS = 8_000;
-/** Workers report every second. One that says nothing for as long is replaced: its senders wait in vain. */
+/** Workers report every second. One that says nothing for as long hangs: connections dealt to it wait in vain. */
+const QUIET_MS = 5_000;
+/** And it is replaced. */
 const SILENT_MS = 30_000;
 const LOOK_EVERY_MS = 1_000;
 /** When this process itself stood still for as long (docker pause, Ctrl-Z), what workers said meanwhile is yet to be read. */
@@ -76,7 +78,7 @@ export class Fleet {
 
   /** Those that take requests. */
   get running(): number {
-    return this.#members.filter(({ state }) => state === 'listening').length;
+    return this.#members.filter((member) => member.state === 'listening' && !this.#isQuiet(member)).length;
   }
 
   get restarts(): number {
@@ -96,19 +98,22 @@ export class Fleet {
     return new Map(this.#members.flatMap(({ slot, report }) => (report === undefined ? [] : [[slot, report]])));
   }
 
-  /** Asks all of them for a report; at most a second, whoever does not answer. */
+  /** Asks all of them for a report; at most a second, whoever does not answer. One that hangs is not waited for. */
   async refresh(): Promise<void> {
-    await Promise.all(this.#members.map(async (member) => member.ask(ANSWER_WITHIN_MS)));
+    const answering = this.#members.filter((member) => !this.#isQuiet(member));
+    await Promise.all(answering.map(async (member) => member.ask(ANSWER_WITHIN_MS)));
   }
 
   /**
    * Ready when all that should listen do, and can sign. One that is being replaced is no reason as long as another
-   * listens: nothing is dealt to it.
+   * listens: nothing is dealt to it. To one that hangs there is.
    */
   readiness(): Readiness {
     const reasons = this.draining ? ['shutting down'] : [];
     for (const { number, member } of this.#slots) {
-      if (member?.state === 'listening') {
+      if (member?.state === 'listening' && this.#isQuiet(member)) {
+        reasons.push(`worker ${number} says nothing`);
+      } else if (member?.state === 'listening') {
         // Each has credentials of its own; the reason is often the same.
         for (const reason of member.report?.readiness.reasons ?? [])
           if (!reasons.includes(reason)) reasons.push(reason);
@@ -175,6 +180,10 @@ export class Fleet {
     }, waitMs);
   }
 
+  #isQuiet({ heardAtMs }: Member): boolean {
+    return this.#rooms.nowMs() - heardAtMs >= QUIET_MS;
+  }
+
   #killSilent(): void {
     const nowMs = this.#rooms.nowMs();
     const stoodStill = nowMs - this.#lookedAtMs >= STOOD_STILL_MS;
@@ -184,7 +193,7 @@ export class Fleet {
       const silentMs = nowMs - member.heardAtMs;
       if (member.state === 'draining' || silentMs < SILENT_MS) continue;
       this.#rooms.log.error(
-        { worker: member.slot, pid: member.pid, silentMs },
+        { worker: member.slot, pid: member.pid, silentMs: Math.round(silentMs) },
         'a worker says nothing any more and is killed',
       );
       member.kill();

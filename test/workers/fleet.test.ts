@@ -120,6 +120,25 @@ test('one that says nothing for 30 s is killed and replaced', async () => {
   expect(error).toHaveBeenCalledWith(expect.objectContaining({ worker: 2 }), expect.stringContaining('killed'));
 });
 
+test('one that says nothing for 5 s takes no requests: not ready, and no scrape waits for it', async () => {
+  const { fleet, worker } = await startFleet(2);
+  for (let second = 0; second < 5; second += 1) {
+    expect(fleet.running).toBe(2);
+    await vi.advanceTimersByTimeAsync(1_000);
+    worker(0).report({});
+  }
+  expect(fleet.running).toBe(1);
+  expect(fleet.readiness()).toEqual({ ready: false, reasons: ['worker 2 says nothing'] });
+  const refreshed = fleet.refresh();
+  expect(worker(0).heard.at(-1)).toEqual({ kind: 'ask', id: 1 });
+  expect(worker(1).heard.map(({ kind }) => kind)).toEqual(['start']);
+  worker(0).report({ answers: 1 });
+  await refreshed;
+  worker(1).report({});
+  expect(fleet.running).toBe(2);
+  expect(fleet.readiness().ready).toBe(true);
+});
+
 test('none is killed after a time in which all processes stood still, until it says nothing for 30 s again', async () => {
   const { workers, worker } = await startFleet(1);
   await vi.advanceTimersByTimeAsync(1_000);
