@@ -1,5 +1,5 @@
 /** The one sentence of state: what a person looks at first. The worst that is true of any destination is said. */
-import type { Level, State } from './snapshot.ts';
+import type { Level, State, WorkersStatus } from './snapshot.ts';
 import { explain, presentable } from './words.ts';
 
 /** What the sentence about one destination is made of. Rates are a second's. */
@@ -25,13 +25,14 @@ export interface DestinationFacts {
 
 export interface Facts {
   readonly draining: boolean;
+  readonly workers: WorkersStatus;
   readonly destinations: readonly DestinationFacts[];
 }
 
 const KEPT = 'Nothing is lost: senders keep their samples and send them again.';
 const NEARLY_FULL = 0.8;
 
-export function stateOf({ draining, destinations }: Facts): State {
+export function stateOf({ draining, workers, destinations }: Facts): State {
   if (draining) {
     const pending = destinations.reduce((sum, one) => sum + one.pending, 0);
     const rest = pending === 0 ? 'nothing is pending' : `${grouped(pending)} samples are pending`;
@@ -42,12 +43,31 @@ export function stateOf({ draining, destinations }: Facts): State {
       remedy: 'Senders go to another replica.',
     };
   }
-  const states = destinations.map((one) => ({ ...destinationState(one), name: one.name }));
-  const [worst] = states.toSorted((a, b) => RANK[b.level] - RANK[a.level]);
+  const states = destinations.map((one) => {
+    const { level, key, sentence, remedy } = destinationState(one);
+    const of = destinations.length === 1 ? '' : `remote_write ${presentable(one.name)}: `;
+    return { level, key: `${key} ${one.name}`, sentence: `${of}${sentence}`, remedy };
+  });
+  const [worst] = withWorkers(workers, destinations, states).toSorted((a, b) => RANK[b.level] - RANK[a.level]);
   if (worst === undefined || worst.level === 'ok' || worst.level === 'idle') return wholeState(destinations);
-  const { name, level, key, sentence, remedy } = worst;
-  const of = destinations.length === 1 ? '' : `remote_write ${presentable(name)}: `;
-  return { level, key: `${key} ${name}`, sentence: `${of}${sentence}`, remedy };
+  return worst;
+}
+
+/** Before what is no worse. When no worker runs, why none can start is told first: without credentials none listens. */
+function withWorkers(
+  { running, wanted }: WorkersStatus,
+  destinations: readonly DestinationFacts[],
+  states: readonly State[],
+): readonly State[] {
+  if (running >= wanted) return states;
+  const remedy = 'One that ends or hangs is replaced by itself. If it lasts, the log says what is wrong.';
+  if (running === 0) {
+    const sentence = 'No worker takes requests.';
+    return [...states, { level: 'bad', key: 'no_workers', sentence, remedy: `${KEPT} ${remedy}` }];
+  }
+  const flow = `Delivering ${perSecond(sumOf(destinations, ({ delivered }) => delivered))}`;
+  const sentence = `${flow}; ${running} of ${wanted} workers take${running === 1 ? 's' : ''} requests.`;
+  return [{ level: 'warn', key: 'few_workers', sentence, remedy }, ...states];
 }
 
 const RANK: Readonly<Record<Level, number>> = { ok: 0, idle: 0, warn: 1, bad: 2 };
@@ -88,8 +108,7 @@ function destinationState(facts: DestinationFacts): State {
 
 /** When nothing is wrong. */
 function wholeState(destinations: readonly DestinationFacts[]): State {
-  const of = (read: (facts: DestinationFacts) => number): number =>
-    destinations.reduce((sum, facts) => sum + read(facts), 0);
+  const of = (read: (facts: DestinationFacts) => number): number => sumOf(destinations, read);
   if (of((facts) => facts.receivedTotal) === 0) {
     return {
       level: 'idle',
@@ -108,6 +127,10 @@ function wholeState(destinations: readonly DestinationFacts[]): State {
   }
   const sentence = `Delivering ${perSecond(of((facts) => facts.delivered))}, nothing lost.`;
   return { level: 'ok', key: 'ok', sentence, remedy: '' };
+}
+
+function sumOf(destinations: readonly DestinationFacts[], read: (facts: DestinationFacts) => number): number {
+  return destinations.reduce((sum, facts) => sum + read(facts), 0);
 }
 
 function perSecond(rate: number): string {

@@ -84,18 +84,18 @@ export class Status {
 
   state(): State {
     const destinations = this.#watched.map(({ source, history }) => factsOf(source, history));
-    return stateOf({ draining: this.#rooms.draining(), destinations });
+    return stateOf({ draining: this.#rooms.draining(), workers: this.#workers(), destinations });
   }
 
   snapshot(): Snapshot {
-    const { version, readiness, workers, budget, maxInflightBytes, wallMs, monotonicMs } = this.#rooms;
+    const { version, readiness, budget, maxInflightBytes, wallMs, monotonicMs } = this.#rooms;
     const { ready, reasons } = readiness();
     const problems = this.#watched.flatMap(({ source }) => source.problems.list(source.metrics.name));
     return {
       atMs: wallMs(),
       startedAtMs: this.#startedAtMs,
       version,
-      workers: workers?.() ?? { running: 1, wanted: 1 },
+      workers: this.#workers(),
       state: this.state(),
       ready,
       reasons: reasons.map(presentable),
@@ -105,6 +105,10 @@ export class Status {
       senders: this.#senders.status(monotonicMs()),
       problems: problems.toSorted((a, b) => b.lastAtMs - a.lastAtMs).slice(0, MAX_SHOWN_PROBLEMS),
     };
+  }
+
+  #workers(): WorkersStatus {
+    return this.#rooms.workers?.() ?? { running: 1, wanted: 1 };
   }
 
   /** A fault of the page is no reason to deliver nothing. */

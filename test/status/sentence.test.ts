@@ -16,14 +16,25 @@ const WELL: DestinationFacts = {
   queueUsed: 0.01,
 };
 
+const ONE = { running: 1, wanted: 1 };
+
 function say(...changes: Partial<DestinationFacts>[]): [level: string, sentence: string] {
   const destinations = changes.map((change, index) => ({ ...WELL, name: `d${index}`, ...change }));
-  const { level, sentence } = stateOf({ draining: false, destinations });
+  const { level, sentence } = stateOf({ draining: false, workers: ONE, destinations });
   return [level, sentence];
 }
 
+function sayOfWorkers(running: number, change: Partial<DestinationFacts> = {}): string {
+  const { level, sentence } = stateOf({
+    draining: false,
+    workers: { running, wanted: 3 },
+    destinations: [{ ...WELL, ...change }],
+  });
+  return `${level}: ${sentence}`;
+}
+
 function key(change: Partial<DestinationFacts>): string {
-  return stateOf({ draining: false, destinations: [{ ...WELL, ...change }] }).key;
+  return stateOf({ draining: false, workers: ONE, destinations: [{ ...WELL, ...change }] }).key;
 }
 
 test('one sentence says what is', () => {
@@ -55,6 +66,17 @@ test('of several destinations the worst is said, by its name; without one, their
   expect(say({}, {})).toEqual(['ok', 'Delivering 24.7k samples/s, nothing lost.']);
 });
 
+test('workers that take no requests are told, before what is no worse', () => {
+  expect(sayOfWorkers(3)).toBe('ok: Delivering 12.3k samples/s, nothing lost.');
+  expect(sayOfWorkers(2)).toBe('warn: Delivering 12.3k samples/s; 2 of 3 workers take requests.');
+  expect(sayOfWorkers(1, { rejectedLately: 5 })).toBe(
+    'warn: Delivering 12.3k samples/s; 1 of 3 workers takes requests.',
+  );
+  expect(sayOfWorkers(1, { failing: 'dns', isDown: true })).toMatch(/^bad: AMP is not found/);
+  expect(sayOfWorkers(0, { rejectedLately: 5 })).toBe('bad: No worker takes requests.');
+  expect(sayOfWorkers(0, { hasCredentials: false })).toMatch(/^bad: There are no AWS credentials/);
+});
+
 test('the key, which is read aloud, does not change with the numbers', () => {
   expect(key({ delivered: 1 })).toBe(key({ delivered: 2 }));
   expect(key({ rejectedLately: 1 })).toBe(key({ rejectedLately: 2 }));
@@ -66,6 +88,10 @@ test('nothing is called not lost while AMP rejects', () => {
 });
 
 test('shutting down is said before all else', () => {
-  const state = stateOf({ draining: true, destinations: [{ ...WELL, failing: '403' }] });
+  const state = stateOf({
+    draining: true,
+    workers: { running: 0, wanted: 2 },
+    destinations: [{ ...WELL, failing: '403' }],
+  });
   expect(state.sentence).toBe('Shutting down: 120 samples are pending.');
 });
