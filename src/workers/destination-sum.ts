@@ -44,10 +44,13 @@ export function lastingOf({ counts, problems }: DestinationReport): DestinationR
 export function sumOf(reports: readonly DestinationReport[]): DestinationReport {
   const sum = (read: (report: DestinationReport) => number): number =>
     reports.reduce((total, report) => total + read(report), 0);
+  const worst =
+    reports.find(({ hasCredentials }) => !hasCredentials) ??
+    reports.find(({ credentialsError }) => credentialsError !== '');
   return {
     counts: countsOf(reports.map(({ counts }) => counts)),
     hasCredentials: reports.every(({ hasCredentials }) => hasCredentials),
-    credentialsError: reports.find(({ hasCredentials }) => !hasCredentials)?.credentialsError ?? '',
+    credentialsError: worst?.credentialsError ?? '',
     failing: reports.find(({ failing }) => failing !== undefined)?.failing,
     problems: problemsOf(reports.flatMap(({ problems }) => problems)),
     maxShards: sum(({ maxShards }) => maxShards),

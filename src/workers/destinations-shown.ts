@@ -25,7 +25,14 @@ export class DestinationsShown {
   }
 
   #sum(index: number): DestinationReport {
-    const living = [...this.#reports()].flatMap(({ destinations }) => destinations[index] ?? []);
+    const reports = [...this.#reports()];
+    // One that waits for credentials leaves the work to those that have them.
+    const excused = reports.some(({ listening }) => listening);
+    const living = reports.flatMap(({ listening, destinations }) => {
+      const { [index]: report } = destinations;
+      if (report === undefined) return [];
+      return listening || !excused ? report : { ...report, hasCredentials: true };
+    });
     return sumOf([...living, this.#gone[index] ?? NOTHING]);
   }
 }

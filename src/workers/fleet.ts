@@ -110,15 +110,18 @@ export class Fleet {
    */
   readiness(): Readiness {
     const reasons = this.draining ? ['shutting down'] : [];
+    // Each has credentials of its own; the reason is often the same.
+    const addOwn = ({ report }: Member): void => {
+      for (const reason of report?.readiness.reasons ?? []) if (!reasons.includes(reason)) reasons.push(reason);
+    };
     for (const { number, member } of this.#slots) {
       if (member?.state === 'listening' && this.#isQuiet(member)) {
         reasons.push(`worker ${number} says nothing`);
       } else if (member?.state === 'listening') {
-        // Each has credentials of its own; the reason is often the same.
-        for (const reason of member.report?.readiness.reasons ?? [])
-          if (!reasons.includes(reason)) reasons.push(reason);
+        addOwn(member);
       } else if (!this.draining && (this.running === 0 || (member !== undefined && !member.isReplacement))) {
         reasons.push(`worker ${number} does not listen yet`);
+        if (member !== undefined) addOwn(member);
       }
     }
     return { ready: reasons.length === 0, reasons };

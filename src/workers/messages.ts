@@ -42,6 +42,8 @@ export type MetricValues = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[num
 export interface WorkerReport {
   /** The last `ask` that this answers; 0 before the first. */
   readonly answers: number;
+  /** One in the place of another does not until it can sign. */
+  readonly listening: boolean;
   readonly metrics: readonly MetricValues[];
   readonly readiness: Readiness;
   readonly inflightBytes: number;

@@ -7,18 +7,22 @@ import type { DestinationReport, SenderReport, WorkerReport } from './messages.t
 const MAX_SENDERS = 5_000;
 
 /** All of one moment, so that the ledger of samples is balanced in it. */
-export async function makeReport(pipeline: Pipeline, answers: number, monotonicMs: number): Promise<WorkerReport> {
+export async function makeReport(
+  pipeline: Pipeline,
+  own: Pick<WorkerReport, 'answers' | 'listening'>,
+  monotonicMs: number,
+): Promise<WorkerReport> {
   const { shown } = pipeline;
   const rest = statusOf(shown, monotonicMs);
   // Its collectors run before it first waits.
   const metrics = await pipeline.metrics.registry.getMetricsAsJSON();
-  return { answers, metrics, ...rest };
+  return { ...own, metrics, ...rest };
 }
 
 function statusOf(
   { readiness, budget, destinations, senders }: Shown,
   monotonicMs: number,
-): Omit<WorkerReport, 'answers' | 'metrics'> {
+): Omit<WorkerReport, 'answers' | 'listening' | 'metrics'> {
   return {
     readiness: readiness(),
     inflightBytes: budget.usedBytes,

@@ -82,7 +82,7 @@ class Work {
   }
 
   async #report(): Promise<WorkerReport> {
-    return makeReport(this.#pipeline, this.#answers, monotonicMs());
+    return makeReport(this.#pipeline, { answers: this.#answers, listening: this.#listening }, monotonicMs());
   }
 }
 

@@ -4,6 +4,7 @@ import type { FromWorker, ToWorker, WorkerReport } from '../../src/workers/messa
 
 export const EMPTY_REPORT: WorkerReport = {
   answers: 0,
+  listening: true,
   metrics: [],
   readiness: { ready: true, reasons: [] },
   inflightBytes: 0,

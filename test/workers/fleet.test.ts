@@ -82,7 +82,11 @@ test('one that is being replaced does not make it unready while another listens;
   expect(worker(2).heard[0]).toMatchObject({ kind: 'start', slot: 2, isReplacement: true });
   expect(fleet.readiness().ready).toBe(true);
   worker(0).end('signal SIGKILL');
-  expect(fleet.readiness().ready).toBe(false);
+  worker(2).report({ listening: false, readiness: { ready: false, reasons: ['no credentials'] } });
+  expect(fleet.readiness()).toEqual({
+    ready: false,
+    reasons: ['worker 1 does not listen yet', 'worker 2 does not listen yet', 'no credentials'],
+  });
   expect(fleet.isAlive).toBe(true);
   worker(2).end('signal SIGKILL');
   expect(fleet.isAlive).toBe(false);

@@ -42,6 +42,16 @@ test('destinations are added up: totals, what is now, and the worst of what may 
   expect([source.credentials.tryCurrent(), source.credentials.lastError]).toEqual([undefined, 'none']);
 });
 
+test('one that waits for credentials and does not listen tells why, and is not the whole: another signs', () => {
+  const waiting = {
+    ...reportOf({ hasCredentials: false, credentialsError: 'no token' }),
+    listening: false,
+  };
+  const { credentials } = shownOf([reportOf({}), waiting]).source;
+  expect([credentials.tryCurrent(), credentials.lastError]).toEqual([true, 'no token']);
+  expect(shownOf([waiting]).source.credentials.tryCurrent()).toBe(undefined);
+});
+
 test('totals of a worker that is gone stay; what it held is refused, and its shards are no more', () => {
   const { shown, source } = shownOf([reportOf({ shards: 2 }, { received: 4, delivered: 4 })]);
   shown.retire(reportOf({ shards: 9 }, { received: 10, delivered: 6, pending: 4, refused: [] }));
