@@ -18,7 +18,7 @@ const KNOWN: Readonly<Record<string, Explanation>> = {
   '403': {
     what: 'answers 403 (forbidden)',
     remedy:
-      'Allow aps:RemoteWrite on this workspace for the role, and check sigv4.region and the clock of this machine.',
+      'Keys, role (aps:RemoteWrite on this workspace), region or clock: what AMP said tells which, and so does the doctor.',
   },
   '404': {
     what: 'answers 404 (not found)',
@@ -50,7 +50,7 @@ const KNOWN: Readonly<Record<string, Explanation>> = {
   dns: { what: 'is not found by DNS', remedy: 'Check the host in the url of remote_write, and DNS in the cluster.' },
   tls: {
     what: 'cannot be trusted (TLS)',
-    remedy: 'Check tls_config of remote_write; a proxy on the way may need its ca_file.',
+    remedy: 'Check tls_config, and the port in the url of remote_write; a proxy on the way may need its ca_file.',
   },
   reset: { what: 'breaks connections off', remedy: NETWORK },
   garbage: {
@@ -105,9 +105,12 @@ export function shortWords(code: string): string {
 }
 
 const LONGEST = 300;
-/** A name, and the value after `=` or `:`. Every repetition is bounded, for the text may be hostile. */
+/**
+ * A name, and the value after `=` or `:`. Every repetition is bounded, for the text may be hostile. What follows our own
+ * `no AWS credentials:` is why.
+ */
 const NAMED_SECRET =
-  /(credential|signature|authorization|token|secret|password|passwd|access_?key|api_?key)(?!\w{0,30}(?:Error|Exception)\b)(\w{0,20}["']?\s{0,3}[=:]\s{0,3}["']?)[^\s,;&"'<>]+/gi;
+  /(?<!\bno AWS )(credential|signature|authorization|token|secret|password|passwd|access_?key|api_?key)(?!\w{0,30}(?:Error|Exception)\b)(\w{0,20}["']?\s{0,3}[=:]\s{0,3}["']?)[^\s,;&"'<>]+/gi;
 
 /**
  * Of a text that an upstream or an SDK wrote: one line, cut, without control characters, and without anything that

@@ -34,11 +34,15 @@ test('a message of AMP is shown as it is, on one line, cut where it is long', ()
 test('the name of an error is no secret, and what it says is shown', () => {
   const message = 'CredentialsProviderError: Could not load credentials from any providers';
   expect(presentable(message)).toBe(message);
+  const none = 'remote_write default has no AWS credentials: AccessDenied: Not authorized to assume the role';
+  expect(presentable(none)).toBe(none);
+  expect(presentable('no AWS credentials: token=hunter2')).toBe('no AWS credentials: token=...');
   expect(presentable('ExpiredTokenException: token=hunter2')).toBe('ExpiredTokenException: token=...');
 });
 
 test('every status and failure has words; what can be mended has a remedy', () => {
-  expect(explain('403').remedy).toContain('aps:RemoteWrite');
+  expect(explain('403').remedy).toMatch(/Keys.*aps:RemoteWrite.*doctor/);
+  expect(explain('tls').remedy).toContain('port');
   expect(explain('418').what).toBe('answers 418');
   expect(explain('599').remedy).not.toBe('');
   expect(explain('constructor').what).toBe('answers constructor');
