@@ -112,6 +112,7 @@ export interface SenderRow {
 }
 
 export interface ProblemStatus {
+  /** Empty when it concerns none. */
   readonly destination: string;
   readonly what: string;
   readonly said: string;

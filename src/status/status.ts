@@ -8,7 +8,15 @@ import { History, HISTORY_POINTS } from './history.ts';
 import { readLatency, type LatencyRegistry } from './latency.ts';
 import { Senders } from './senders.ts';
 import { stateOf, type DestinationFacts } from './sentence.ts';
-import type { Count, DestinationStatus, HistoryMessage, Snapshot, State, WorkersStatus } from './snapshot.ts';
+import type {
+  Count,
+  DestinationStatus,
+  HistoryMessage,
+  ProblemStatus,
+  Snapshot,
+  State,
+  WorkersStatus,
+} from './snapshot.ts';
 import type { DestinationSource, SenderSource } from './source.ts';
 import { Stream } from './stream.ts';
 import { presentable, shortWords } from './words.ts';
@@ -26,6 +34,8 @@ export interface StatusRooms {
   readonly draining: () => boolean;
   /** Processes that carry data, of those that should; absent where it is this one. */
   readonly workers?: () => WorkersStatus;
+  /** What goes wrong beside the destinations; absent where there is nothing of the kind. */
+  readonly problems?: () => readonly ProblemStatus[];
   readonly budget: { readonly usedBytes: number };
   readonly maxInflightBytes: number;
   /** ms since the epoch. */
@@ -90,7 +100,8 @@ export class Status {
   snapshot(): Snapshot {
     const { version, readiness, budget, maxInflightBytes, wallMs, monotonicMs } = this.#rooms;
     const { ready, reasons } = readiness();
-    const problems = this.#watched.flatMap(({ source }) => source.problems.list(source.metrics.name));
+    const own = this.#rooms.problems?.() ?? [];
+    const problems = [...own, ...this.#watched.flatMap(({ source }) => source.problems.list(source.metrics.name))];
     return {
       atMs: wallMs(),
       startedAtMs: this.#startedAtMs,

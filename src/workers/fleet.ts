@@ -37,6 +37,8 @@ export interface FleetRooms {
   readonly nowMs: () => number;
   /** A worker is gone, and this was its last report. */
   readonly retire: (report: WorkerReport, slot: number) => void;
+  /** One ended though nobody had asked it to. @param how in words */
+  readonly ended: (slot: number, how: string) => void;
 }
 
 interface Slot {
@@ -161,7 +163,7 @@ export class Fleet {
   }
 
   #gone(slot: Slot, member: Member, how: string): void {
-    const { log, nowMs, retire } = this.#rooms;
+    const { log, nowMs, retire, ended } = this.#rooms;
     slot.member = undefined;
     if (member.report !== undefined) retire(member.report, slot.number);
     if (this.#mode === 'starting')
@@ -170,6 +172,7 @@ export class Fleet {
       );
     if (this.#mode === 'ending' && !this.isAlive) this.#ended.resolve(undefined);
     if (this.#mode !== 'running') return;
+    ended(slot.number, how);
     const livedMs = nowMs() - member.startedAtMs;
     slot.shortLives = livedMs < LONG_LIFE_MS ? slot.shortLives + 1 : 0;
     const waitMs = slot.shortLives === 0 ? 0 : Math.min(MAX_WAIT_MS, MIN_WAIT_MS * 2 ** (slot.shortLives - 1));
@@ -199,7 +202,7 @@ export class Fleet {
         { worker: member.slot, pid: member.pid, silentMs: Math.round(silentMs) },
         'a worker says nothing any more and is killed',
       );
-      member.kill();
+      member.kill(`said nothing for ${SILENT_MS / 1000} s`);
     }
   }
 

@@ -34,6 +34,7 @@ export class Member {
   #report: WorkerReport | undefined;
   #heardAtMs: number;
   #failure: WorkerStartError | undefined;
+  #killedFor = '';
   #asked = 0;
   #questions: Question[] = [];
 
@@ -97,8 +98,11 @@ export class Member {
     this.#heardAtMs = this.#rooms.nowMs();
   }
 
-  kill(): void {
-    if (this.#state !== 'gone') this.#process.kill();
+  /** @param why goes before how it ended */
+  kill(why = ''): void {
+    if (this.#state === 'gone') return;
+    this.#killedFor = why;
+    this.#process.kill();
   }
 
   #hear(message: FromWorker): void {
@@ -120,7 +124,8 @@ export class Member {
   #end(how: string): void {
     this.#state = 'gone';
     this.#tellAnswered(Infinity);
-    this.#rooms.gone(this, this.#failure === undefined ? how : `${this.#failure.what}: ${this.#failure.message}`);
+    const killed = this.#killedFor === '' ? how : `${this.#killedFor}: ${how}`;
+    this.#rooms.gone(this, this.#failure === undefined ? killed : `${this.#failure.what}: ${this.#failure.message}`);
   }
 
   #tellAnswered(upTo: number): void {

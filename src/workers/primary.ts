@@ -12,6 +12,7 @@ import type { Log } from '../log.ts';
 import { exposeProcess, exposeWorkers } from '../metrics/process-metrics.ts';
 import { monotonicMs } from '../monotonic.ts';
 import { DestinationsShown } from './destinations-shown.ts';
+import { Ends } from './ends.ts';
 import { Fleet } from './fleet.ts';
 import { clusterFork, type Fork } from './fork.ts';
 import { SendersShown } from './senders-shown.ts';
@@ -29,6 +30,7 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
   const share = workerShare(config, workers);
   const destinations = new DestinationsShown(config.remote_write, () => fleet.reports.values());
   const senders = new SendersShown();
+  const ends = new Ends(Date.now);
   const fleet: Fleet = new Fleet({
     size: workers,
     version,
@@ -40,6 +42,7 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
       totals.retire(report.metrics);
       destinations.retire(report);
     },
+    ended: (slot, how) => ends.add(slot, how),
   });
   exposeWorkers(registry, { running: () => fleet.running, restarts: () => fleet.restarts });
   const metrics = () => [...fleet.reports.values()].map((report) => report.metrics);
@@ -61,6 +64,7 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
     readiness: () => fleet.readiness(),
     isHealthy: () => fleet.isAlive,
     draining: () => fleet.draining,
+    problems: () => ends.list(),
     workers: () => ({ running: fleet.running, wanted: workers }),
     budget: {
       get usedBytes() {

@@ -45,3 +45,9 @@ test('a fault of it is logged once and ends the page, not the proxy', async () =
   expect(error).toHaveBeenCalledOnce();
   expect(error.mock.calls[0]?.[0]).toMatchObject({ error: expect.stringContaining('a fault') });
 });
+
+test('what goes wrong beside the destinations is shown among the problems', () => {
+  const problem = { destination: '', what: 'w', said: '', remedy: '', sender: '', count: 1, firstAtMs: 1, lastAtMs: 1 };
+  const status = new Status({ ...ROOMS, problems: () => [problem, { ...problem, what: 'later', lastAtMs: 2 }] });
+  expect(status.snapshot().problems.map(({ what }) => what)).toEqual(['later', 'w']);
+});

@@ -17,13 +17,14 @@ function makeFleet(size: number) {
   const error = vi.fn<Log['error']>();
   const log: Log = { debug: ignore, info: ignore, warn: ignore, error, child: () => log };
   const retire = vi.fn<FleetRooms['retire']>();
-  const fleet = new Fleet({ size, version: 'test', config, fork, log, nowMs: () => Date.now(), retire });
+  const ended = vi.fn<FleetRooms['ended']>();
+  const fleet = new Fleet({ size, version: 'test', config, fork, log, nowMs: () => Date.now(), retire, ended });
   const worker = (index: number): FakeWorker => {
     const found = workers[index];
     if (found === undefined) throw new Error(`there are ${workers.length} workers`);
     return found;
   };
-  return { fleet, workers, worker, error, retire };
+  return { fleet, workers, worker, error, retire, ended };
 }
 
 /** All listen. */
@@ -114,7 +115,7 @@ test('one that lived long is replaced at once; one that dies young after a wait 
 });
 
 test('one that says nothing for 30 s is killed and replaced', async () => {
-  const { workers, worker, error } = await startFleet(2);
+  const { workers, worker, error, ended } = await startFleet(2);
   for (let second = 0; second < 32; second += 1) {
     worker(0).report({});
     await vi.advanceTimersByTimeAsync(1_000);
@@ -122,6 +123,7 @@ test('one that says nothing for 30 s is killed and replaced', async () => {
   expect(workers).toHaveLength(3);
   expect(worker(2).heard[0]).toMatchObject({ slot: 2 });
   expect(error).toHaveBeenCalledWith(expect.objectContaining({ worker: 2 }), expect.stringContaining('killed'));
+  expect(ended.mock.calls).toEqual([[2, 'said nothing for 30 s: signal SIGKILL']]);
 });
 
 test('one that says nothing for 5 s takes no requests: not ready, and no scrape waits for it', async () => {

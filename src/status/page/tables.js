@@ -237,7 +237,7 @@ export function showProblems({ problems, atMs, destinations }) {
       return item;
     },
     (item, { destination, what, said, remedy, sender, count, firstAtMs, lastAtMs }) => {
-      const where = destinations.length > 1 ? `${destination}: ` : '';
+      const where = destinations.length > 1 && destination !== '' ? `${destination}: ` : '';
       const times =
         count === 1 ? 'once' : `${whole(count)} times within ${duration(Math.max(1_000, lastAtMs - firstAtMs))}`;
       const lines = [
