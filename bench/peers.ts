@@ -156,7 +156,8 @@ function nginx(file: string): Tool {
   return {
     name: 'nginx',
     signs: false,
-    note: 'forwards and does not sign, decode or join: a floor, not a rival; one worker, keep-alive, bodies in memory',
+    note: 'forwards and does not sign, decode or join: a floor, not a rival; one worker, keep-alive, bodies in memory; core rows only',
+    runs: (row) => row.core,
     async start(upstream) {
       const port = await freePort();
       const configFile = path.join(upstream.directory, 'nginx.conf');
