@@ -28,10 +28,16 @@ export const STYLE = `
   }
 `;
 
-/** Plots the core rows; all rows when none of them is a core one. */
-export function renderPlot(measured: readonly RowFigures[]): string {
+/**
+ * Plots the core rows; all rows when none of them is a core one.
+ * @param floors tools that do less than the others, and would set the scale: in the tables only
+ */
+export function renderPlot(measured: readonly RowFigures[], floors: readonly string[] = []): string {
   const core = measured.filter(({ row }) => row.core);
-  const rows = core.length > 0 ? core : measured;
+  const rows = (core.length > 0 ? core : measured).map(({ row, tools }) => ({
+    row,
+    tools: tools.filter(({ tool }) => !floors.includes(tool)),
+  }));
   const names = [...new Set(rows.flatMap(({ tools }) => tools.map(({ tool }) => tool)))].filter(
     (name) => name !== DIRECT,
   );

@@ -166,7 +166,8 @@ async function main(directory: string): Promise<void> {
     };
     writeFileSync(path.join(settings.out, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
     writeFileSync(path.join(settings.out, 'RESULTS.md'), renderResults(results));
-    writeFileSync(path.join(settings.out, 'throughput.svg'), renderPlot(measured));
+    const floors = settings.tools.filter(({ signs }) => !signs).map(({ name }) => name);
+    writeFileSync(path.join(settings.out, 'throughput.svg'), renderPlot(measured, floors));
     console.log(
       `written to ${path.relative(process.cwd(), settings.out) || '.'}: results.json, RESULTS.md, throughput.svg`,
     );

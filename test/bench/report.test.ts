@@ -97,6 +97,13 @@ test('a line of the table has a cell under each head and no NaN', () => {
   expect(tableLine(row, direct)).not.toContain('NaN');
 });
 
+test('the plot leaves out what only forwards, and would set the scale', () => {
+  const [first] = RESULTS.rows[0]?.tools.filter(({ samplesPerCpuSecond }) => samplesPerCpuSecond > 0) ?? [];
+  const name = first?.tool ?? '';
+  expect(renderPlot(RESULTS.rows)).toContain(`>${name}<`);
+  expect(renderPlot(RESULTS.rows, [name])).not.toContain(`>${name}<`);
+});
+
 test('the plot is whole SVG with bars for each tool and size and without NaN', () => {
   const svg = renderPlot(RESULTS.rows);
   expect(svg.match(/<circle/g)).toHaveLength(6);
