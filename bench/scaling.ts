@@ -1,13 +1,11 @@
 // npm run bench:scaling: how the proxy's cost grows with senders, sizes, batches and upstream latency, one factor at a
 // time; from that the costs of a request, a sample and a batch; from those what 10, 100 and 1000 million active series
 // need. Writes scaling.json, scaling.svg and the generated parts of SCALING.md.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepareBodies } from './bodies.ts';
 import { writeBodyFile } from './body-file.ts';
-import { isEnding, stopAll } from './children.ts';
 import { describeMachine, makeCertificate } from './machine.ts';
 import { measureRun, type Run, type Timing } from './measure.ts';
 import { OURS, proxyUnderTest } from './proxy-under-test.ts';
@@ -15,6 +13,7 @@ import { renderScalingPlot } from './scaling-plot.ts';
 import { fillSections, scalingSections } from './scaling-report.ts';
 import { scalingResults, type MeasuredRow, type ScalingResults } from './scaling-results.ts';
 import { FACTORS, scalingRows, selectScalingRows, type Factor, type ScalingRow } from './scaling-rows.ts';
+import { runInDirectory } from './run-in-directory.ts';
 import { summarise } from './summary.ts';
 import { count } from './table.ts';
 
@@ -217,23 +216,4 @@ async function main(directory: string): Promise<void> {
   else write(results, settings.out);
 }
 
-const directory = mkdtempSync(path.join(os.tmpdir(), 'amp-write-proxy-scaling-'));
-async function cleanUp(): Promise<void> {
-  await stopAll();
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // npm and timeout(1) pass a signal on that the terminal's group has had already: only the first one counts.
-  process.on(signal, () => {
-    if (isEnding()) return;
-    void cleanUp().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
-  });
-}
-try {
-  await main(directory);
-} catch (error) {
-  if (!isEnding()) console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-} finally {
-  if (!isEnding()) await cleanUp();
-}
+await runInDirectory('scaling', main);

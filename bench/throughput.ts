@@ -1,17 +1,17 @@
 // npm run bench: what forwarding costs, in CPU seconds of the process that does it, for amp-write-proxy and for the
 // tools that users run today, side by side in one run on one machine. See RESULTS.md for the figures and how to read them.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { capturedBodies, prepareBodies } from './bodies.ts';
 import { writeBodyFile } from './body-file.ts';
-import { isEnding, stopAll } from './children.ts';
+import { isEnding } from './children.ts';
 import { describeMachine, makeCertificate } from './machine.ts';
 import { measureRun, type Certificate, type Run, type Timing } from './measure.ts';
 import { findPeers } from './peers.ts';
 import { OURS, proxyUnderTest } from './proxy-under-test.ts';
 import { renderResults, type Results } from './report.ts';
+import { runInDirectory } from './run-in-directory.ts';
 import { ROWS, selectRows, type Row } from './rows.ts';
 import { DIRECT, summarise, type RowFigures } from './summary.ts';
 import { renderPlot } from './svg.ts';
@@ -176,23 +176,4 @@ async function main(directory: string): Promise<void> {
   if (failures.has(OURS)) process.exitCode = 1;
 }
 
-const directory = mkdtempSync(path.join(os.tmpdir(), 'amp-write-proxy-bench-'));
-async function cleanUp(): Promise<void> {
-  await stopAll();
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // npm and timeout(1) pass a signal on that the terminal's group has had already: only the first one counts.
-  process.on(signal, () => {
-    if (isEnding()) return;
-    void cleanUp().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
-  });
-}
-try {
-  await main(directory);
-} catch (error) {
-  if (!isEnding()) console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-} finally {
-  if (!isEnding()) await cleanUp();
-}
+await runInDirectory('bench', main);
