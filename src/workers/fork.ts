@@ -20,20 +20,14 @@ export interface WorkerEvents {
 
 export type Fork = (events: WorkerEvents) => WorkerProcess;
 
-/** Flags of node that workers get beside the primary's own. */
-const WORKER_FLAGS: readonly string[] = [];
-
 /** By then every worker that was told to drain has closed its door. */
 const DOORS_CLOSED_MS = 1_000;
 
 /** To be called once. */
 export function clusterFork(): Fork {
   cluster.schedulingPolicy = cluster.SCHED_RR;
-  cluster.setupPrimary({
-    exec: fileURLToPath(new URL('./worker.ts', import.meta.url)),
-    args: [],
-    execArgv: [...process.execArgv, ...WORKER_FLAGS],
-  });
+  // Workers get the primary's own flags of node.
+  cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.ts', import.meta.url)), args: [] });
   return forkWorker;
 }
 
