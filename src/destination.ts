@@ -117,6 +117,12 @@ export class DestinationRooms implements RoutedDestination {
       () => this.#beforeTake(),
       monotonicMs,
     );
+    const readings = {
+      shards: () => this.#limit.shards,
+      sendersApart: () => this.#apart.size,
+      queuedSamples: () => this.#queue.weight,
+      clockSkewMs: () => clock.skewMs,
+    };
     metrics.expose(
       this.#metrics,
       {
@@ -126,14 +132,11 @@ export class DestinationRooms implements RoutedDestination {
         maxSamplesPerSend: queue.max_samples_per_send,
       },
       {
-        shards: () => this.#limit.shards,
+        ...readings,
         shardsDesired: () => this.#shards.inFlight + Math.ceil(this.#queue.weight / limits.maxSamples),
         upstreamDown: () => (this.#breaker.isOpen ? 1 : 0),
-        sendersApart: () => this.#apart.size,
-        queuedSamples: () => this.#queue.weight,
         queuedKeys: () => this.#queue.keys,
         queueCapacity: () => this.#queue.capacity,
-        clockSkewMs: () => clock.skewMs,
         credentialsValid: () => (this.credentials.tryCurrent() === undefined ? 0 : 1),
       },
     );
@@ -143,12 +146,9 @@ export class DestinationRooms implements RoutedDestination {
       problems: this.#problems,
       maxShards: queue.max_shards,
       queueCapacity: this.#queue.capacity,
-      shards: () => this.#limit.shards,
+      ...readings,
       shardsBusy: () => this.#shards.inFlight,
-      queuedSamples: () => this.#queue.weight,
       isDown: () => this.#breaker.isOpen,
-      sendersApart: () => this.#apart.size,
-      clockSkewMs: () => clock.skewMs,
     };
   }
 
