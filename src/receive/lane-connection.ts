@@ -47,13 +47,6 @@ const MAX_HEAD_BYTES = 8 * 1024;
 /** Answers are short, and a sender reads one before it sends the next request. */
 const MAX_UNREAD_ANSWER_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
-const NO_HEAD: RequestHead = {
-  path: '',
-  contentLength: 0,
-  contentType: undefined,
-  contentEncoding: undefined,
-  authorization: undefined,
-};
 
 export class LaneConnection implements Exchange {
   readonly socket: Socket;
@@ -65,7 +58,8 @@ export class LaneConnection implements Exchange {
   #state: State = 'idle';
   /** When the state it is in has lasted too long, ms of the monotonic clock. */
   #timeoutAtMs: number;
-  #head = NO_HEAD;
+  /** Of the request that is under way. */
+  #head: RequestHead | undefined;
   #lease: Lease | undefined;
   /** Of the body, what is still to come. */
   #remaining = 0;
@@ -92,15 +86,15 @@ export class LaneConnection implements Exchange {
   }
 
   get authorization(): string | undefined {
-    return this.#head.authorization;
+    return this.#head?.authorization;
   }
 
   get contentType(): string | undefined {
-    return this.#head.contentType;
+    return this.#head?.contentType;
   }
 
   get contentEncoding(): string | undefined {
-    return this.#head.contentEncoding;
+    return this.#head?.contentEncoding;
   }
 
   get gone(): boolean {
@@ -138,7 +132,7 @@ export class LaneConnection implements Exchange {
     if (status === 204) this.socket.write(noContent(connection), 'latin1');
     else this.socket.write(textAnswer(status, text, headers, connection));
     if (this.socket.writableLength > MAX_UNREAD_ANSWER_BYTES) this.socket.destroy();
-    else if (this.#remaining === 0 && this.#state !== 'admitting') this.#finish();
+    else if (this.#remaining === 0) this.#finish();
     else this.#skipRest();
   }
 
@@ -239,7 +233,6 @@ export class LaneConnection implements Exchange {
     this.#head = head;
     this.#remaining = head.contentLength;
     this.#at = bodyAt;
-    this.#closeAfter = false;
     this.#become('admitting', Infinity);
     if (this.#house.tryHandle(this, head.path)) return;
     this.#at = at;
@@ -265,10 +258,6 @@ export class LaneConnection implements Exchange {
     this.#lease = undefined;
     this.#skipped = 0;
     this.#become('skipping', Infinity);
-    if (this.#remaining === 0) {
-      this.#finish();
-      return;
-    }
     this.#lingerTimer = setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
     if (!this.#consuming) this.#goOn();
   }
@@ -287,7 +276,7 @@ export class LaneConnection implements Exchange {
     clearTimeout(this.#lingerTimer);
     const { listener } = this;
     this.listener = undefined;
-    this.#head = NO_HEAD;
+    this.#head = undefined;
     if (this.#closeAfter) this.#close();
     else this.#become('idle', this.#timeouts.keepAlive);
     listener?.ended();
