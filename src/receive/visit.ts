@@ -81,6 +81,24 @@ export class Visit implements ExchangeListener {
     this.#reservation = new Reservation(rooms.budget, connection.sender);
   }
 
+  /** Not let in by server.auth: nothing of it is read. @param scheme for the sender to use */
+  turnAway(result: 'refused' | 'busy', scheme: string): void {
+    const busy = result === 'busy';
+    const status = busy ? 503 : 401;
+    const { metrics } = this.#rooms;
+    const { sender } = this.#connection;
+    sender.lastStatus = status;
+    sender.lastRefusal = busy ? 'too many logins at once' : 'server.auth does not know it';
+    metrics.countRequest(this.#destination.name, status);
+    metrics.countTurnedAway(this.#destination.name, status, busy ? 'too_many_logins' : 'unauthorized');
+    if (this.#exchange.gone) return;
+    if (busy) this.#exchange.answer(503, 'too many logins at once', { 'retry-after': 1 });
+    else {
+      const message = 'server.auth of the proxy does not know this sender; check the authorization of its remote_write';
+      this.#exchange.answer(401, message, { 'www-authenticate': `${scheme} realm="amp-write-proxy"` });
+    }
+  }
+
   begin(): void {
     const exchange = this.#exchange;
     this.#house.open += 1;

@@ -52,44 +52,27 @@ export class WriteRoute {
     if (arrivedAtMs > connection.closeAfterMs) exchange.closeAfterAnswer();
     const visit = new Visit(this.#rooms, this.#house, exchange, destination, connection, arrivedAtMs);
     const allowed = auth === undefined ? 'allowed' : auth.tryCheck(exchange.authorization, arrivedAtMs);
-    if (allowed === 'allowed') visit.begin();
-    else if (allowed !== undefined || auth === undefined) this.#turnAway(exchange, destination, connection, 'refused');
-    else void this.#authenticate(auth, exchange, destination, connection, arrivedAtMs, visit);
+    if (auth === undefined || allowed === 'allowed') visit.begin();
+    else if (allowed !== undefined) visit.turnAway('refused', auth.scheme);
+    else void this.#authenticate(auth, exchange, connection.sender.address, arrivedAtMs, visit);
   }
 
   async #authenticate(
     auth: Authenticator,
     exchange: Exchange,
-    destination: Destination,
-    connection: Connection,
+    address: string,
     arrivedAtMs: number,
     visit: Visit,
   ): Promise<void> {
     let result: AuthResult = 'busy';
     try {
-      result = await auth.check(exchange.authorization, arrivedAtMs, connection.sender.address);
+      result = await auth.check(exchange.authorization, arrivedAtMs, address);
     } catch (error) {
       this.#rooms.log.error({ error: messageOf(error) }, 'a password could not be checked');
     }
-    if (result !== 'allowed') this.#turnAway(exchange, destination, connection, result);
+    if (result !== 'allowed') visit.turnAway(result, auth.scheme);
     // Gone while its password was checked: its end has been told already, and nothing would give back what it holds.
     else if (!exchange.gone) visit.begin();
-  }
-
-  #turnAway(exchange: Exchange, destination: Destination, { sender }: Connection, result: 'refused' | 'busy'): void {
-    const busy = result === 'busy';
-    const status = busy ? 503 : 401;
-    sender.lastStatus = status;
-    sender.lastRefusal = busy ? 'too many logins at once' : 'server.auth does not know it';
-    this.#rooms.metrics.countRequest(destination.name, status);
-    this.#rooms.metrics.countTurnedAway(destination.name, status, busy ? 'too_many_logins' : 'unauthorized');
-    if (exchange.gone) return;
-    if (busy) exchange.answer(503, 'too many logins at once', { 'retry-after': 1 });
-    else {
-      const scheme = this.#rooms.auth?.scheme ?? 'Basic';
-      const message = 'server.auth of the proxy does not know this sender; check the authorization of its remote_write';
-      exchange.answer(401, message, { 'www-authenticate': `${scheme} realm="amp-write-proxy"` });
-    }
   }
 
   #connection(socket: Socket, nowMs: number): Connection {
