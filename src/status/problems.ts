@@ -3,25 +3,19 @@
  * It is told of failures only; a delivery costs it a comparison.
  */
 import type { Outcome, Verdict } from '../send/outcome.ts';
+import { Kinds } from './kinds.ts';
 import type { ProblemStatus } from './snapshot.ts';
 import { explain, presentable } from './words.ts';
-
-/** Kinds that are told apart; beyond it the one that is longest ago is forgotten. */
-export const MAX_PROBLEMS = 20;
 
 interface Problem {
   readonly code: string;
   readonly sender: string;
-  readonly firstAtMs: number;
-  message: string;
-  lastAtMs: number;
-  count: number;
+  readonly message: string;
 }
 
 export class Problems {
   readonly #nowMs: () => number;
-  /** By kind, the latest last. */
-  readonly #problems = new Map<string, Problem>();
+  readonly #problems = new Kinds<Problem>();
   /** The kind of the last attempt that failed; undefined since one has succeeded. */
   #failing: string | undefined;
 
@@ -63,8 +57,9 @@ export class Problems {
 
   /** The latest first. */
   list(destination: string): ProblemStatus[] {
-    return [...this.#problems.values()]
-      .map(({ code, sender, message, count, firstAtMs, lastAtMs }) => ({
+    return this.#problems
+      .all()
+      .map(({ details: { code, sender, message }, count, firstAtMs, lastAtMs }) => ({
         destination,
         what: `AMP ${explain(code).what}`,
         said: presentable(message.replace(PREAMBLE, '')),
@@ -78,17 +73,7 @@ export class Problems {
   }
 
   #add(code: string, sender: string, message: string): void {
-    const kind = `${code} ${sender}`;
-    const nowMs = this.#nowMs();
-    const known = this.#problems.get(kind) ?? { code, sender, firstAtMs: nowMs, message, lastAtMs: nowMs, count: 0 };
-    known.message = message;
-    known.lastAtMs = nowMs;
-    known.count += 1;
-    this.#problems.delete(kind);
-    this.#problems.set(kind, known);
-    if (this.#problems.size <= MAX_PROBLEMS) return;
-    const [oldest = ''] = this.#problems.keys();
-    this.#problems.delete(oldest);
+    this.#problems.add(`${code} ${sender}`, { code, sender, message }, this.#nowMs());
   }
 }
 

@@ -1,10 +1,8 @@
 /** What the workers tell of one destination, as one: totals of those that are gone included. */
+import { MAX_KINDS } from '../status/kinds.ts';
 import type { ProblemStatus } from '../status/snapshot.ts';
 import { WORKER_DIED } from '../metrics/known-labels.ts';
 import type { CountsReport, DestinationReport, Tally } from './messages.ts';
-
-/** Problems kept of workers that are gone; the latest. */
-const MAX_PROBLEMS = 20;
 
 export const NOTHING: DestinationReport = {
   counts: {
@@ -106,5 +104,5 @@ function problemsOf(problems: readonly ProblemStatus[]): ProblemStatus[] {
       firstAtMs: Math.min(problem.firstAtMs, firstAtMs),
     });
   }
-  return [...kinds.values()].toReversed().slice(0, MAX_PROBLEMS);
+  return [...kinds.values()].toReversed().slice(0, MAX_KINDS);
 }

@@ -1,9 +1,7 @@
 /** Workers that ended though nobody had asked them to, as problems of the status page: one entry for each way to end. */
+import { Kinds } from '../status/kinds.ts';
 import type { ProblemStatus } from '../status/snapshot.ts';
 import { presentable } from '../status/words.ts';
-
-/** Ways that are told apart; beyond it the one that is longest ago is forgotten. */
-const MAX_WAYS = 20;
 
 /** What each way to end mostly means. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
@@ -14,8 +12,7 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
 
 export class Ends {
   readonly #nowMs: () => number;
-  /** The latest last. */
-  readonly #ways = new Map<string, ProblemStatus>();
+  readonly #ways = new Kinds<{ readonly slot: number; readonly how: string }>();
 
   /** @param nowMs ms since the epoch */
   constructor(nowMs: () => number) {
@@ -23,25 +20,24 @@ export class Ends {
   }
 
   add(slot: number, how: string): void {
-    const lastAtMs = this.#nowMs();
-    const { count = 0, firstAtMs = lastAtMs } = this.#ways.get(how) ?? {};
-    this.#ways.delete(how);
-    const [, remedy] = REMEDIES.find(([words]) => words.test(how)) ?? [undefined, 'The log says more.'];
-    this.#ways.set(how, {
-      destination: '',
-      what: 'A worker ended',
-      said: presentable(`worker ${slot}: ${how}`),
-      remedy: `Another took its place; its senders send again. ${remedy}`,
-      sender: '',
-      count: count + 1,
-      firstAtMs,
-      lastAtMs,
-    });
-    const [oldest] = this.#ways.keys();
-    if (oldest !== undefined && this.#ways.size > MAX_WAYS) this.#ways.delete(oldest);
+    this.#ways.add(how, { slot, how }, this.#nowMs());
   }
 
   list(): readonly ProblemStatus[] {
-    return [...this.#ways.values()];
+    return this.#ways.all().map(({ details: { slot, how }, count, firstAtMs, lastAtMs }) => ({
+      destination: '',
+      what: 'A worker ended',
+      said: presentable(`worker ${slot}: ${how}`),
+      remedy: `Another took its place; its senders send again. ${remedyFor(how)}`,
+      sender: '',
+      count,
+      firstAtMs,
+      lastAtMs,
+    }));
   }
+}
+
+function remedyFor(how: string): string {
+  const [, remedy] = REMEDIES.find(([words]) => words.test(how)) ?? [];
+  return remedy ?? 'The log says more.';
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { MAX_PROBLEMS, Problems } from '../../src/status/problems.ts';
+import { MAX_KINDS } from '../../src/status/kinds.ts';
+import { Problems } from '../../src/status/problems.ts';
 
 const retry = (code: string, message: string) =>
   ({ kind: 'retry', code, throttled: false, down: true, retryAfterMs: undefined, message }) as const;
@@ -48,5 +49,5 @@ test('however many kinds there are, the latest are kept', () => {
     problems.closed(`10.0.0.${sender}`, { kind: 'rejected', status: 400, message: 'no' });
   }
   const list = problems.list('default');
-  expect([list.length, list[0]?.sender]).toEqual([MAX_PROBLEMS, '10.0.0.999']);
+  expect([list.length, list[0]?.sender]).toEqual([MAX_KINDS, '10.0.0.999']);
 });
