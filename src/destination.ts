@@ -20,11 +20,12 @@ import { ParcelQueue } from './queue/parcel-queue.ts';
 import type { Parcel, ParcelLedger } from './queue/parcel.ts';
 import type { RoutedDestination } from './receive/server.ts';
 import { Breaker, PROBES } from './send/breaker.ts';
+import { openUpstream } from './send/open-upstream.ts';
 import type { Outcome, Verdict } from './send/outcome.ts';
 import { Sender } from './send/sender.ts';
 import { ShardLimit } from './send/shard-limit.ts';
 import { Shards } from './send/shards.ts';
-import { Upstream } from './send/upstream.ts';
+import type { Upstream } from './send/upstream.ts';
 import { UpstreamClock } from './sign/clock.ts';
 import { Credentials } from './sign/credentials.ts';
 import { makeProvider } from './sign/provider.ts';
@@ -83,7 +84,7 @@ export class DestinationRooms implements RoutedDestination {
       Math.random,
     );
     // send: one connection a shard, so that no batch waits for a connection.
-    this.#upstream = new Upstream({
+    const options = {
       url,
       connections: queue.max_shards,
       timeoutMs: entry.remote_timeout,
@@ -92,8 +93,8 @@ export class DestinationRooms implements RoutedDestination {
         servername: tls.server_name,
         insecureSkipVerify: tls.insecure_skip_verify,
       },
-      proxyUrl: entry.proxy_url,
-    });
+    };
+    this.#upstream = openUpstream(options, entry.proxy_url);
     this.#sender = new Sender({
       limits,
       backoff: { minMs: queue.min_backoff, maxMs: queue.max_backoff },

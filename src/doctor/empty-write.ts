@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 
 import type { RemoteWriteConfig } from '../config/schema.ts';
-import { Upstream } from '../send/upstream.ts';
+import { openUpstream } from '../send/open-upstream.ts';
 import type { ExpiringIdentity } from '../sign/provider.ts';
 import { RemoteWriteSigner } from '../sign/sigv4.ts';
 import type { CheckResult } from './check.ts';
@@ -24,13 +24,8 @@ export async function checkWrite(config: RemoteWriteConfig, identity: ExpiringId
   const { url: href, sigv4, tls_config: tls, proxy_url: proxyUrl, remote_timeout: timeoutMs } = config;
   const url = new URL(href);
   const ca = tls.ca_file === undefined ? undefined : await readFile(tls.ca_file, 'utf8').catch(() => undefined);
-  const upstream = new Upstream({
-    url,
-    connections: 1,
-    timeoutMs,
-    tls: { ca, servername: tls.server_name, insecureSkipVerify: tls.insecure_skip_verify },
-    proxyUrl,
-  });
+  const connection = { ca, servername: tls.server_name, insecureSkipVerify: tls.insecure_skip_verify };
+  const upstream = openUpstream({ url, connections: 1, timeoutMs, tls: connection }, proxyUrl);
   try {
     const signer = new RemoteWriteSigner(url, sigv4.region);
     const answer = await upstream.post(signer.sign(EMPTY_WRITE, identity, new Date()), EMPTY_WRITE);

@@ -6,7 +6,7 @@ import { Kernel } from '../../src/codec/kernel.ts';
 import { CredentialsMetrics, type DestinationMetrics } from '../../src/metrics/counts.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { Sender, type SenderRooms } from '../../src/send/sender.ts';
-import { Upstream } from '../../src/send/upstream.ts';
+import { DirectUpstream } from '../../src/send/direct-upstream.ts';
 import { UpstreamClock } from '../../src/sign/clock.ts';
 import { Credentials } from '../../src/sign/credentials.ts';
 import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
@@ -41,7 +41,7 @@ afterEach(async () => {
 async function makeRig(react: Reaction, rooms: Partial<SenderRooms> = {}): Promise<Rig> {
   const upstream = await startUpstream(react);
   const metrics = makeDestinationMetrics();
-  const client = new Upstream({
+  const client = new DirectUpstream({
     url: upstream.url,
     connections: 4,
     timeoutMs: 2000,
@@ -324,7 +324,7 @@ test('an upstream that is down is tried until the deadline, then the parcels are
   const rig = await makeRig(() => {}, {});
   const port = await closedPort();
   const url = new URL(`http://127.0.0.1:${port}/`);
-  const client = new Upstream({ url, connections: 1, timeoutMs: 1000, tls: { insecureSkipVerify: false } });
+  const client = new DirectUpstream({ url, connections: 1, timeoutMs: 1000, tls: { insecureSkipVerify: false } });
   cleanups.push(async () => client.destroy());
   const down = await makeRig(() => {}, { post: (headers, body) => client.post(headers, body) });
   const [outcome] = await deliver(down, [parcelOf(['a'], 100)]);

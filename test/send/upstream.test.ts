@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Upstream, type UpstreamOptions } from '../../src/send/upstream.ts';
+import { openUpstream } from '../../src/send/open-upstream.ts';
+import type { Upstream, UpstreamOptions } from '../../src/send/upstream.ts';
 import { answer, closedPort, listening, startTcpServer, startUpstream } from '../support/loopback.ts';
 
 const HEADERS = ['host', 'aps.example', 'content-type', 'application/x-protobuf', 'authorization', 'AWS4 x'];
@@ -17,14 +18,10 @@ afterEach(async () => {
   clients = [];
 });
 
-function makeUpstream(url: URL, options: Partial<UpstreamOptions> = {}): Upstream {
-  const client = new Upstream({
-    url,
-    connections: 2,
-    timeoutMs: 2000,
-    tls: { insecureSkipVerify: false },
-    ...options,
-  });
+function makeUpstream(url: URL, options: Partial<UpstreamOptions> & { proxyUrl?: string } = {}): Upstream {
+  const { proxyUrl, ...others } = options;
+  const given = { url, connections: 2, timeoutMs: 2000, tls: { insecureSkipVerify: false }, ...others };
+  const client = openUpstream(given, proxyUrl);
   clients.push(client);
   return client;
 }

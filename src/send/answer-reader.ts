@@ -1,0 +1,222 @@
+/**
+ * Reads one answer of HTTP/1.1 after another: status line and headers, then a body of a declared length, in chunks, or
+ * up to the end of the connection. Of the body its beginning is kept. Whatever it is not certain of is a fault, and
+ * never an answer: a 2xx tells senders to forget what they hold.
+ * https://www.rfc-editor.org/rfc/rfc9112
+ */
+
+/** What comes is no answer of HTTP/1.1. */
+export class AnswerFault extends Error {}
+
+/** How much of a body is kept for the log and the sender. */
+export const MESSAGE_BYTES = 1024;
+/** How much of a body is read at all before its connection is given up. */
+export const MAX_BODY_BYTES = 64 * 1024;
+/** Of a head, of a trailer, and of a line that tells a chunk's size. */
+const MAX_HEAD_BYTES = 16 * 1024;
+
+const NOTHING = Buffer.alloc(0);
+const HEAD_END = '\r\n\r\n';
+/** What every answer begins with. */
+const BEGINNING = 'HTTP/1.';
+/** Status line, then header lines without folding, white space before the colon, bare CR, LF or other controls. */
+const FORM =
+  /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?(?:\r\n[!#$%&'*+.^_`|~\dA-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)*$/;
+const LENGTH = /^\d{1,15}$/;
+const CHUNK_SIZE = /^([\dA-Fa-f]{1,8})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+
+type State = 'head' | 'body' | 'chunk size' | 'chunk' | 'chunk end' | 'trailer' | 'until close' | 'whole';
+
+export class AnswerReader {
+  status = 0;
+  retryAfter: string | undefined;
+  date: string | undefined;
+  /** The connection may carry another request when the answer is whole. */
+  reusable = false;
+  /** For how long the other side keeps the idle connection, as far as it says so, s. */
+  keepAliveSeconds = Infinity;
+  #state: State = 'head';
+  /** What has come and is not enough to go on with. */
+  #held: Buffer = NOTHING;
+  /** Of the body or chunk, what is still to come. */
+  #remaining = 0;
+  #bodyBytes = 0;
+  #kept: Buffer[] = [];
+
+  /** For the next answer. */
+  begin(): void {
+    this.#state = 'head';
+    this.#held = NOTHING;
+    this.#bodyBytes = 0;
+    this.#kept = [];
+  }
+
+  /** The beginning of the body. Empty before the answer is whole. */
+  get message(): Buffer {
+    return this.#kept.length === 0 ? NOTHING : Buffer.concat(this.#kept).subarray(0, MESSAGE_BYTES);
+  }
+
+  /** True when the answer is whole; its bytes may be used again then. Throws AnswerFault. */
+  push(bytes: Buffer): boolean {
+    const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    let at: number | undefined = 0;
+    while (this.#state !== 'whole') {
+      const next: number | undefined = this.#step(all, at);
+      if (next === undefined) {
+        if (all.length - at > MAX_HEAD_BYTES) throw new AnswerFault(`${this.#state} of over ${MAX_HEAD_BYTES} bytes`);
+        this.#held = Buffer.from(all.subarray(at)); // copies
+        return false;
+      }
+      at = next;
+    }
+    // Nothing has been asked for yet that it could be the answer to.
+    if (at < all.length) this.reusable = false;
+    return true;
+  }
+
+  /** The connection has ended: true where that is how the answer ends. */
+  end(): boolean {
+    return this.#state === 'until close';
+  }
+
+  /** Uses up some of the bytes from `at` on and returns where it has come to; undefined when it takes more to go on. */
+  #step(bytes: Buffer, at: number): number | undefined {
+    switch (this.#state) {
+      case 'head':
+        return this.#readHead(bytes, at);
+      case 'body':
+        return this.#readBody(bytes, at, 'whole');
+      case 'chunk':
+        return this.#readBody(bytes, at, 'chunk end');
+      case 'until close':
+        return this.#readBody(bytes, at, 'until close');
+      case 'chunk size':
+        return this.#readChunkSize(bytes, at);
+      case 'chunk end':
+        if (bytes.length - at < 2) return undefined;
+        if (bytes.toString('latin1', at, at + 2) !== '\r\n')
+          throw new AnswerFault('a chunk that is longer than it says');
+        this.#state = 'chunk size';
+        return at + 2;
+      case 'trailer':
+        return this.#readTrailer(bytes, at);
+      case 'whole':
+        return at;
+    }
+  }
+
+  #readHead(bytes: Buffer, at: number): number | undefined {
+    const end = bytes.indexOf(HEAD_END, at, 'latin1');
+    if (end === -1) {
+      const beginning = bytes.toString('latin1', at, at + BEGINNING.length);
+      if (!BEGINNING.startsWith(beginning)) throw notHttp(bytes, at);
+      return undefined;
+    }
+    const text = bytes.toString('latin1', at, end);
+    const [, minor, status] = FORM.exec(text) ?? [];
+    if (status === undefined || end - at > MAX_HEAD_BYTES) throw notHttp(bytes, at);
+    this.status = Number(status);
+    // Of an interim answer nothing counts: the real one follows. Nobody has asked for another protocol.
+    if (this.status === 101) throw new AnswerFault('101 Switching Protocols, which nobody has asked for');
+    if (this.status >= 200) this.#readHeaders(text, minor === '1');
+    return end + HEAD_END.length;
+  }
+
+  #readHeaders(text: string, keepsOpen: boolean): void {
+    this.retryAfter = undefined;
+    this.date = undefined;
+    this.reusable = keepsOpen;
+    this.keepAliveSeconds = Infinity;
+    let length: string | undefined;
+    let encoding: string | undefined;
+    for (let at = text.indexOf('\r\n'); at !== -1;) {
+      const next = text.indexOf('\r\n', at + 2);
+      const colon = text.indexOf(':', at);
+      const value = text.slice(colon + 1, next === -1 ? text.length : next).trim();
+      switch (text.slice(at + 2, colon).toLowerCase()) {
+        case 'content-length':
+          if (!LENGTH.test(value) || (length !== undefined && length !== value)) {
+            throw new AnswerFault(`Content-Length: ${value}`);
+          }
+          length = value;
+          break;
+        case 'transfer-encoding':
+          if (encoding !== undefined || value.toLowerCase() !== 'chunked' || !keepsOpen) {
+            throw new AnswerFault(`Transfer-Encoding: ${value}`);
+          }
+          encoding = value;
+          break;
+        case 'connection':
+          if (/(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(value)) this.reusable = false;
+          break;
+        case 'keep-alive': {
+          const [, seconds] = /(?:^|[,\t ])timeout=(\d{1,9})/i.exec(value) ?? [];
+          if (seconds !== undefined) this.keepAliveSeconds = Number(seconds);
+          break;
+        }
+        case 'retry-after':
+          this.retryAfter ??= value;
+          break;
+        case 'date':
+          this.date ??= value;
+          break;
+        default:
+      }
+      at = next;
+    }
+    if (length !== undefined && encoding !== undefined) throw new AnswerFault('Content-Length and Transfer-Encoding');
+    this.#expectBody(length, encoding);
+  }
+
+  #expectBody(length: string | undefined, encoding: string | undefined): void {
+    if (this.status === 204 || this.status === 304) this.#state = 'whole';
+    else if (encoding !== undefined) this.#state = 'chunk size';
+    else if (length === undefined) {
+      this.#state = 'until close';
+      this.#remaining = Infinity;
+      this.reusable = false;
+    } else {
+      this.#remaining = Number(length);
+      this.#state = this.#remaining === 0 ? 'whole' : 'body';
+    }
+  }
+
+  /** @param then the state when nothing of it remains */
+  #readBody(bytes: Buffer, at: number, then: State): number | undefined {
+    const count = Math.min(this.#remaining, bytes.length - at);
+    if (count === 0) return undefined;
+    const missing = MESSAGE_BYTES - this.#bodyBytes;
+    if (missing > 0) this.#kept.push(Buffer.from(bytes.subarray(at, at + Math.min(count, missing)))); // copies
+    this.#bodyBytes += count;
+    this.#remaining -= count;
+    if (this.#remaining === 0) this.#state = then;
+    // The answer is there; only its explanation is too long to be read to its end.
+    if (this.#bodyBytes > MAX_BODY_BYTES) {
+      this.#state = 'whole';
+      this.reusable = false;
+    }
+    return at + count;
+  }
+
+  #readChunkSize(bytes: Buffer, at: number): number | undefined {
+    const end = bytes.indexOf('\r\n', at, 'latin1');
+    if (end === -1) return undefined;
+    const line = bytes.toString('latin1', at, end);
+    const [, size] = CHUNK_SIZE.exec(line) ?? [];
+    if (size === undefined) throw new AnswerFault(`a chunk of ${JSON.stringify(line.slice(0, 40))} bytes`);
+    this.#remaining = Number.parseInt(size, 16);
+    this.#state = this.#remaining === 0 ? 'trailer' : 'chunk';
+    return end + 2;
+  }
+
+  #readTrailer(bytes: Buffer, at: number): number | undefined {
+    const end = bytes.indexOf('\r\n', at, 'latin1');
+    if (end === -1) return undefined;
+    if (end === at) this.#state = 'whole';
+    return end + 2;
+  }
+}
+
+function notHttp(bytes: Buffer, at: number): AnswerFault {
+  return new AnswerFault(`not an answer of HTTP/1.1: ${JSON.stringify(bytes.toString('latin1', at, at + 40))}`);
+}

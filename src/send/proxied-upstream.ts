@@ -1,0 +1,156 @@
+/** The upstream behind an HTTP proxy, asked for in absolute form or through a tunnel (CONNECT): by undici. */
+import { subscribe } from 'node:diagnostics_channel';
+import { Socket } from 'node:net';
+import { ProxyAgent, errors, type Dispatcher } from 'undici';
+import { MAX_BODY_BYTES, MESSAGE_BYTES } from './answer-reader.ts';
+import { failedBy, presentableText, timedOut } from './failure.ts';
+import type { UpstreamAnswer } from './outcome.ts';
+import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
+
+export class ProxiedUpstream implements Upstream {
+  readonly #dispatcher: Dispatcher;
+  readonly #origin: string;
+  readonly #path: string;
+  readonly #timeoutMs: number;
+
+  constructor(options: UpstreamOptions, proxyUrl: string) {
+    this.#origin = options.url.origin;
+    this.#path = options.url.pathname;
+    this.#timeoutMs = options.timeoutMs;
+    const { servername } = options.tls;
+    const tls = {
+      timeout: options.timeoutMs,
+      rejectUnauthorized: !options.tls.insecureSkipVerify,
+      ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
+      ...(servername === undefined ? {} : { servername }),
+    };
+    this.#dispatcher = new ProxyAgent({
+      uri: proxyUrl,
+      requestTls: tls,
+      connections: options.connections,
+      pipelining: 1,
+      allowH2: false,
+      keepAliveTimeout: IDLE_CONNECTION_MS,
+      keepAliveMaxTimeout: IDLE_CONNECTION_MS,
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
+      maxResponseSize: MAX_BODY_BYTES,
+    });
+  }
+
+  async post(headers: string[], body: Buffer): Promise<UpstreamAnswer> {
+    return new Promise((resolve) => {
+      const exchange = new Exchange(resolve, body, this.#timeoutMs);
+      exchanges.set(body, exchange);
+      try {
+        this.#dispatcher.dispatch({ origin: this.#origin, path: this.#path, method: 'POST', headers, body }, exchange);
+      } catch (error) {
+        exchange.onResponseError(undefined, error);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatcher.close();
+  }
+
+  async destroy(): Promise<void> {
+    await this.#dispatcher.destroy();
+  }
+}
+
+/** Which exchange a body belongs to, to find the socket that undici sends it on. */
+const exchanges = new Map<Buffer, Exchange>();
+
+// https://undici.nodejs.org/#/docs/api/DiagnosticsChannel
+subscribe('undici:client:sendHeaders', (event) => {
+  if (typeof event !== 'object' || event === null || !('request' in event) || !('socket' in event)) return;
+  const { request, socket } = event;
+  if (typeof request !== 'object' || request === null || !('body' in request)) return;
+  if (Buffer.isBuffer(request.body) && socket instanceof Socket) exchanges.get(request.body)?.sendsOn(socket);
+});
+
+/** One request and its answer, as undici's handler. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #resolve: (answer: UpstreamAnswer) => void;
+  readonly #body: Buffer;
+  readonly #timer: NodeJS.Timeout;
+  readonly #timeoutMs: number;
+  #controller: Dispatcher.DispatchController | undefined;
+  #socket: Socket | undefined;
+  #timedOut = false;
+  #status = 0;
+  #retryAfter: string | undefined;
+  #date: string | undefined;
+  #chunks: Buffer[] = [];
+  #kept = 0;
+
+  constructor(resolve: (answer: UpstreamAnswer) => void, body: Buffer, timeoutMs: number) {
+    this.#resolve = resolve;
+    this.#body = body;
+    this.#timeoutMs = timeoutMs;
+    this.#timer = setTimeout(() => {
+      this.#timedOut = true;
+      const error = new Error('timed out');
+      if (this.#controller === undefined) this.onResponseError(undefined, error);
+      else this.#controller.abort(error);
+    }, timeoutMs);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#timedOut) controller.abort(new Error('timed out before a connection was free'));
+    this.#controller = controller;
+  }
+
+  sendsOn(socket: Socket): void {
+    this.#socket = socket;
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    this.#status = status;
+    this.#retryAfter = firstValue(headers['retry-after']);
+    this.#date = firstValue(headers['date']);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#kept >= MESSAGE_BYTES) return;
+    this.#chunks.push(chunk);
+    this.#kept += chunk.length;
+  }
+
+  onResponseEnd(): void {
+    this.#over();
+    // Answered before all of it was sent: the rest must not be read from memory that is about to be used again.
+    if (this.#socket !== undefined && this.#socket.writableLength > 0) this.#socket.destroy();
+    this.#resolve({
+      kind: 'answered',
+      status: this.#status,
+      message: presentableText(Buffer.concat(this.#chunks).subarray(0, MESSAGE_BYTES)),
+      retryAfter: this.#retryAfter,
+      date: this.#date,
+    });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: unknown): void {
+    this.#over();
+    // The answer was there; only its explanation is too long to be read to its end.
+    if (error instanceof errors.ResponseExceededMaxSizeError && this.#status !== 0) {
+      this.onResponseEnd();
+      return;
+    }
+    this.#resolve(this.#timedOut ? timedOut(this.#timeoutMs) : failedBy(error));
+  }
+
+  #over(): void {
+    clearTimeout(this.#timer);
+    if (exchanges.get(this.#body) === this) exchanges.delete(this.#body);
+  }
+}
+
+function firstValue(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
+}
