@@ -29,6 +29,7 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
   /** For whom no connection was free, in their order. */
   readonly #waiting = new Set<Exchange>();
   readonly #sweep: NodeJS.Timeout;
+  #serving = false;
   #destroyed = false;
 
   constructor(options: UpstreamOptions) {
@@ -80,14 +81,17 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
 
   /** Gives those who wait a connection, as far as there are any. */
   #serve(): void {
-    if (this.#waiting.size === 0 || this.#destroyed) return;
+    // A connection that ends in here asks for it again.
+    if (this.#serving || this.#destroyed) return;
+    this.#serving = true;
     for (const exchange of this.#waiting) {
       const connection = this.#tryTake();
-      if (connection === undefined) return;
+      if (connection === undefined) break;
       this.#waiting.delete(exchange);
       exchange.connection = connection;
       connection.send(exchange);
     }
+    this.#serving = false;
   }
 
   #tryTake(): UpstreamConnection | undefined {
