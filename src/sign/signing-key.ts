@@ -1,18 +1,42 @@
 /**
  * The key that a day's signatures are made with. It stands in for the secret: whoever has it can sign for that day,
- * region and service, so it is a KeyObject, whose bytes no log, JSON or inspection shows.
+ * region and service, so it is kept where no log, JSON or inspection shows it.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html#calculate-signature
  */
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 
-/** @param day as YYYYMMDD, UTC */
-export function deriveSigningKey(secretAccessKey: string, day: string, region: string, service: string): KeyObject {
-  const ofDay = hmac(`AWS4${secretAccessKey}`, day);
-  const ofRegion = hmac(ofDay, region);
-  const ofService = hmac(ofRegion, service);
-  return createSecretKey(hmac(ofService, 'aws4_request'));
-}
+/** Bytes of a block and of a hash of SHA-256. */
+const BLOCK = 64;
+const HASH = 32;
 
-function hmac(key: string | Buffer, data: string): Buffer {
-  return createHmac('sha256', key).update(data).digest();
+/** HMAC-SHA-256 with one key, by two hashes: Node's Hmac is an object and a context of OpenSSL for every signature. */
+export class SigningKey {
+  /** The key's inner block, then the text. https://www.rfc-editor.org/rfc/rfc2104#section-2 */
+  #inner: Buffer;
+  /** The key's outer block, then the hash of the inner. */
+  readonly #outer = Buffer.alloc(BLOCK + HASH, 0x5c);
+
+  /** @param day as YYYYMMDD, UTC */
+  constructor(secretAccessKey: string, day: string, region: string, service: string) {
+    const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(
+      (above, part) => createHmac('sha256', above).update(part).digest(),
+      `AWS4${secretAccessKey}`,
+    );
+    this.#inner = Buffer.alloc(BLOCK, 0x36);
+    for (const [index, byte] of Buffer.from(key).entries()) {
+      this.#inner[index] = byte ^ 0x36;
+      this.#outer[index] = byte ^ 0x5c;
+    }
+  }
+
+  /** @param text of Latin-1 characters @returns in hexadecimal digits */
+  sign(text: string): string {
+    // The texts of one key are all of one length.
+    if (this.#inner.length !== BLOCK + text.length) {
+      this.#inner = Buffer.concat([this.#inner.subarray(0, BLOCK), Buffer.alloc(text.length)]);
+    }
+    this.#inner.write(text, BLOCK, 'latin1');
+    this.#outer.set(hash('sha256', this.#inner, 'buffer'), BLOCK);
+    return hash('sha256', this.#outer);
+  }
 }
