@@ -12,9 +12,10 @@
 import type { Socket } from 'node:net';
 import type { Lease } from '../codec/buffer-pool.ts';
 import { takeDeclared, type Exchange, type ExchangeListener, type Intake } from './exchange.ts';
+import { HeadReader } from './head-reader.ts';
 import { connectionLines, noContent, textAnswer, timeoutAnswer } from './lane-answer.ts';
 import { LINGER_BYTES, LINGER_MS } from './linger.ts';
-import { tryParseHead, type RequestHead } from './request-head.ts';
+import type { RequestHead } from './request-head.ts';
 
 type State = 'idle' | 'admitting' | 'reading' | 'waiting' | 'skipping' | 'handed' | 'closing' | 'ended';
 
@@ -42,8 +43,6 @@ export interface LaneTimeouts {
   readonly keepAlive: number;
 }
 
-const HEAD_END = '\r\n\r\n';
-const MAX_HEAD_BYTES = 8 * 1024;
 /** Answers are short, and a sender reads one before it sends the next request. */
 const MAX_UNREAD_ANSWER_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
@@ -58,6 +57,7 @@ export class LaneConnection implements Exchange {
   #state: State = 'idle';
   /** When the state it is in has lasted too long, ms of the monotonic clock. */
   #timeoutAtMs: number;
+  readonly #heads = new HeadReader();
   /** Of the request that is under way. */
   #head: RequestHead | undefined;
   #lease: Lease | undefined;
@@ -120,7 +120,8 @@ export class LaneConnection implements Exchange {
 
   readBody(intake: Intake): void {
     this.#lease = takeDeclared(this.#remaining, intake);
-    this.#become('reading', this.#timeouts.request);
+    const comes = this.#end - this.#at < this.#remaining;
+    this.#become('reading', comes ? this.#timeouts.request : Infinity);
     if (this.#consuming) this.#fill();
     else this.#goOn();
   }
@@ -221,10 +222,8 @@ export class LaneConnection implements Exchange {
 
   #begin(): void {
     const at = this.#at;
-    const headEnd = this.#chunk.indexOf(HEAD_END, at, 'latin1');
-    const bodyAt = headEnd + HEAD_END.length;
-    const whole = headEnd !== -1 && bodyAt <= this.#end && headEnd - at <= MAX_HEAD_BYTES;
-    const head = whole ? tryParseHead(this.#chunk.toString('latin1', at, headEnd)) : undefined;
+    const head = this.#heads.tryRead(this.#chunk, at, this.#end);
+    const { bodyAt } = this.#heads;
     // More than one request at a time is left to Node's HTTP server too.
     if (head === undefined || this.#end - bodyAt > head.contentLength) {
       this.#house.handOver(this);

@@ -1,0 +1,75 @@
+/**
+ * Reads the heads of one connection. The next one mostly differs from the last in nothing but its length, so that it
+ * need not be parsed: bytes that are the same mean the same.
+ */
+import { tryParseHead, type RequestHead } from './request-head.ts';
+
+const HEAD_END = '\r\n\r\n';
+const MAX_HEAD_BYTES = 8 * 1024;
+const CONTENT_LENGTH = /\r\ncontent-length:[\t ]*(\d+)/i;
+const MAX_DIGITS = 10;
+const ZERO = 0x30;
+/** Heads in a row that were not the last one again, before none is remembered any more. */
+const MAX_MISSES = 4;
+
+export class HeadReader {
+  /** Where the body of the last head that was read begins. */
+  bodyAt = 0;
+  /** The last head with the empty line that ends it, without the digits of its length. */
+  #bytes: Buffer | undefined;
+  /** Where the digits were. */
+  #digitsAt = 0;
+  #head: RequestHead | undefined;
+  #misses = 0;
+
+  /**
+   * Undefined where the bytes from `at` to `end` do not begin with a whole head of remote write as tryParseHead knows it.
+   */
+  tryRead(chunk: Buffer, at: number, end: number): RequestHead | undefined {
+    const recalled = this.#tryRecall(chunk, at, end);
+    if (recalled !== undefined) {
+      this.#misses = 0;
+      return recalled;
+    }
+    const headEnd = chunk.indexOf(HEAD_END, at, 'latin1');
+    const bodyAt = headEnd + HEAD_END.length;
+    if (headEnd === -1 || bodyAt > end || headEnd - at > MAX_HEAD_BYTES) return undefined;
+    const head = tryParseHead(chunk.toString('latin1', at, headEnd));
+    this.bodyAt = bodyAt;
+    if (head !== undefined && this.#misses < MAX_MISSES) this.#remember(chunk.subarray(at, bodyAt), head);
+    return head;
+  }
+
+  #remember(bytes: Buffer, head: RequestHead): void {
+    const found = CONTENT_LENGTH.exec(bytes.toString('latin1'));
+    if (found === null) return;
+    const [line, digits = ''] = found;
+    const digitsEnd = found.index + line.length;
+    this.#misses += 1;
+    this.#digitsAt = digitsEnd - digits.length;
+    this.#bytes = Buffer.concat([bytes.subarray(0, this.#digitsAt), bytes.subarray(digitsEnd)]);
+    this.#head = head;
+  }
+
+  /** The head at `at`, where it is the remembered one with whatever length. */
+  #tryRecall(chunk: Buffer, at: number, end: number): RequestHead | undefined {
+    const bytes = this.#bytes;
+    const head = this.#head;
+    if (bytes === undefined || head === undefined || at + bytes.length + MAX_DIGITS > end) return undefined;
+    const digitsAt = this.#digitsAt;
+    let position = at;
+    for (let i = 0; i < digitsAt; i += 1, position += 1) if (chunk[position] !== bytes[i]) return undefined;
+    const digitsFrom = position;
+    let contentLength = 0;
+    for (; position < digitsFrom + MAX_DIGITS; position += 1) {
+      const digit = (chunk[position] ?? 0) - ZERO;
+      if (!(digit >= 0 && digit <= 9)) break;
+      contentLength = contentLength * 10 + digit;
+    }
+    if (position === digitsFrom) return undefined;
+    for (let i = digitsAt; i < bytes.length; i += 1, position += 1) if (chunk[position] !== bytes[i]) return undefined;
+    this.bodyAt = position;
+    const { path, contentType, contentEncoding, authorization } = head;
+    return { path, contentLength, contentType, contentEncoding, authorization };
+  }
+}
