@@ -23,8 +23,8 @@ interface Destination {
 
 export class Metrics {
   readonly registry: Registry = new Registry();
-  /** Requests by route and status code. */
-  readonly requests: Map<string, number> = new Map();
+  /** Requests by route, then by status code. */
+  readonly #requests = new Map<string, Map<number, number>>();
   /** Requests that were answered before they were a parcel, by route, status and reason. */
   readonly turnedAway: Map<string, number> = new Map();
   #inflight: { readonly usedBytes: number; readonly limitBytes: number } = { usedBytes: 0, limitBytes: 0 };
@@ -53,8 +53,12 @@ export class Metrics {
   }
 
   countRequest(route: string, status: number): void {
-    const key = `${route} ${status}`;
-    this.requests.set(key, (this.requests.get(key) ?? 0) + 1);
+    let ofRoute = this.#requests.get(route);
+    if (ofRoute === undefined) {
+      ofRoute = new Map();
+      this.#requests.set(route, ofRoute);
+    }
+    ofRoute.set(status, (ofRoute.get(status) ?? 0) + 1);
   }
 
   countTurnedAway(route: string, status: number, reason: string): void {
@@ -64,9 +68,8 @@ export class Metrics {
 
   #serverMetrics(): void {
     collectCounter(this.registry, 'amp_write_proxy_requests_total', 'Requests answered.', ['route', 'code'], (emit) => {
-      for (const [key, count] of this.requests) {
-        const [route = '', code = ''] = key.split(' ');
-        emit({ route, code }, count);
+      for (const [route, ofRoute] of this.#requests) {
+        for (const [code, count] of ofRoute) emit({ route, code }, count);
       }
     });
     collectCounter(
