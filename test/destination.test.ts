@@ -14,6 +14,7 @@ import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts';
 import type { Outcome } from '../src/send/outcome.ts';
 import { Exposition } from './support/exposition.ts';
 import { until } from './support/loopback.ts';
+import { outcomeOf } from './support/parcels.ts';
 import { encodeBody, type SeriesInput } from './support/sandbox-request.ts';
 
 const QUIET = pino({ level: 'silent' });
@@ -94,8 +95,7 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
 
 const makeVisitor = (): Visitor => ({ expectedBy: undefined, window: 0 });
 
-const outcomesOf = async (parcels: readonly Parcel[]): Promise<unknown[]> =>
-  Promise.all(parcels.map(async (parcel) => parcel.outcome));
+const outcomesOf = async (parcels: readonly Parcel[]): Promise<unknown[]> => Promise.all(parcels.map(outcomeOf));
 
 const sleep = async (ms: number): Promise<void> => {
   await new Promise((resolve) => {
@@ -164,7 +164,7 @@ describe('company', () => {
   test('is waited for while somebody who was answered lately has not sent again', async () => {
     const rig = await start(PATIENT);
     const visitor = makeVisitor();
-    await rig.send('first', {}, visitor).outcome;
+    await outcomeOf(rig.send('first', {}, visitor));
     const other = rig.send('other');
     await sleep(30);
     expect(other.settled).toBe(false);
@@ -180,18 +180,18 @@ describe('company', () => {
       await until(() => rig.sandbox.ledger.stats().requests >= count, 'a request upstream');
     }
     vi.advanceTimersByTime(1000);
-    await rig.send('first').outcome;
+    await outcomeOf(rig.send('first'));
     const other = rig.send('other');
     await sleep(30);
     expect(other.settled).toBe(false);
     rig.rooms.drain();
-    expect(await other.outcome).toEqual(DELIVERED);
+    expect(await outcomeOf(other)).toEqual(DELIVERED);
   });
 
   test('is not waited for by one who sends once in a while', async () => {
     const rig = await start(PATIENT);
     for (let count = 0; count < 3; count += 1) {
-      expect(await rig.send('lone').outcome).toEqual(DELIVERED);
+      expect(await outcomeOf(rig.send('lone'))).toEqual(DELIVERED);
       vi.advanceTimersByTime(5000);
     }
   });
@@ -206,19 +206,19 @@ describe('company', () => {
   test('is not expected of a sender that was refused, which comes again after its Retry-After', async () => {
     const rig = await start(PATIENT);
     rig.send('refused').trySettle({ kind: 'refused', reason: 'queue_full', message: 'full' });
-    expect(await rig.send('other').outcome).toEqual(DELIVERED);
+    expect(await outcomeOf(rig.send('other'))).toEqual(DELIVERED);
   });
 
   test('is expected of a sender that was told 400', async () => {
     const rig = await start(PATIENT);
     const visitor = makeVisitor();
     const bad = { 'not-a-name': 'x' };
-    expect(await rig.send('bad', bad, visitor).outcome).toMatchObject({ kind: 'rejected', status: 400 });
+    expect(await outcomeOf(rig.send('bad', bad, visitor))).toMatchObject({ kind: 'rejected', status: 400 });
     const other = rig.send('other');
     await sleep(30);
     expect(other.settled).toBe(false);
     rig.send('bad', bad, visitor);
-    expect(await other.outcome).toEqual(DELIVERED);
+    expect(await outcomeOf(other)).toEqual(DELIVERED);
   });
 });
 
@@ -244,7 +244,7 @@ describe('an upstream that is down', () => {
     for (const outcome of await outcomesOf(refused)) expect(outcome).toMatchObject(DOWN);
     const late = rig.send('late');
     expect(late.settled).toBe(true);
-    expect(await late.outcome).toMatchObject({ ...DOWN, message: expect.stringContaining('500') });
+    expect(await outcomeOf(late)).toMatchObject({ ...DOWN, message: expect.stringContaining('500') });
     expect((await rig.scrape()).sum('amp_write_proxy_upstream_down')).toBe(1);
     await expectBalanced(rig, 11);
   });
@@ -282,11 +282,11 @@ describe('an upstream that is down', () => {
     await until(() => rig.sandbox.ledger.stats().requests >= 18, 'three attempts of each');
     await sleep(200); // All wait for their fourth.
     vi.advanceTimersByTime(5_001);
-    await rig.send('opens').outcome;
+    await outcomeOf(rig.send('opens'));
     rig.sandbox.faults.clear();
     const after: Promise<Outcome>[] = [];
     for (let count = 0; count < 20; count += 1) {
-      after.push(rig.send('after').outcome);
+      after.push(outcomeOf(rig.send('after')));
       await sleep(50);
     }
     const known = await Promise.race([Promise.all(after), sleep(50)]);
@@ -302,7 +302,7 @@ describe('an upstream that is down', () => {
     await sleep(50);
     expect([waiting.settled, rig.send('b').settled]).toEqual([false, false]);
     rig.sandbox.faults.clear();
-    expect(await waiting.outcome).toEqual(DELIVERED);
+    expect(await outcomeOf(waiting)).toEqual(DELIVERED);
   });
 });
 
@@ -330,14 +330,14 @@ describe('shards', () => {
 
   test('go up for requests that have waited for company long enough, too', async () => {
     const rig = await start({ min_shards: 1 });
-    await rig.send('expected').outcome;
+    await outcomeOf(rig.send('expected'));
     rig.sandbox.faults.add({ action: { kind: 'delay', ms: 200 } });
     const first = rig.send('first');
     await until(() => rig.rooms.status.queuedSamples() === 0, 'the first is on its way');
     const second = rig.send('second');
-    await first.outcome;
+    await outcomeOf(first);
     expect(await shardsOf(rig)).toBe(2);
-    expect(await second.outcome).toEqual(DELIVERED);
+    expect(await outcomeOf(second)).toEqual(DELIVERED);
   });
 
   test('no more requests are in flight than there are shards, and shards_desired tells what the load asks for', async () => {

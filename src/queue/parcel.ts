@@ -68,11 +68,11 @@ export class Parcel implements JoinPart {
   readonly visitor: Visitor;
   /** When it was checked and ready to queue. */
   readonly queuedAtMs: number;
-  readonly outcome: Promise<Outcome>;
   readonly #ledger: ParcelLedger;
-  #resolve: (outcome: Outcome) => void = () => {};
   #lease: Lease | undefined;
-  #settled = false;
+  #outcome: Outcome | undefined;
+  /** Told the outcome, once, when it is settled. Must not throw. */
+  onSettled: ((outcome: Outcome) => void) | undefined;
   /** The queue that it waits in, which is told when it is settled there. */
   waitingIn: { forget(parcel: Parcel): void } | undefined;
 
@@ -101,9 +101,6 @@ export class Parcel implements JoinPart {
     this.arrivedAtMs = times.arrivedAtMs;
     this.deadlineAtMs = times.deadlineAtMs;
     this.queuedAtMs = times.queuedAtMs;
-    this.outcome = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
     this.#ledger = ledger;
     ledger.open(this);
   }
@@ -121,16 +118,21 @@ export class Parcel implements JoinPart {
   }
 
   get settled(): boolean {
-    return this.#settled;
+    return this.#outcome !== undefined;
+  }
+
+  /** Undefined until it is settled. */
+  get outcome(): Outcome | undefined {
+    return this.#outcome;
   }
 
   /** False when it was settled before: the first outcome stands. */
   trySettle(outcome: Outcome): boolean {
-    if (this.#settled) return false;
-    this.#settled = true;
+    if (this.#outcome !== undefined) return false;
+    this.#outcome = outcome;
     this.waitingIn?.forget(this);
     this.#ledger.close(this, outcome);
-    this.#resolve(outcome);
+    this.onSettled?.(outcome);
     return true;
   }
 }

@@ -122,7 +122,7 @@ export class Visit implements ExchangeListener {
       return;
     }
     this.#parcel = parcel;
-    void parcel.outcome.then((outcome) => this.#settled(outcome));
+    parcel.onSettled = (outcome) => this.#settled(outcome);
     try {
       this.#destination.submit(parcel, parcel.queuedAtMs);
     } catch (error) {
@@ -165,8 +165,13 @@ export class Visit implements ExchangeListener {
     return new Parcel(contents, times, ledger, sender.address, connection);
   }
 
+  /** In the middle of a batch's end: what goes wrong here must not reach the others. */
   #settled(outcome: Outcome): void {
-    this.#answer(httpAnswer(outcome));
+    try {
+      this.#answer(httpAnswer(outcome));
+    } catch (error) {
+      this.#rooms.log.error({ error: messageOf(error) }, 'a sender could not be answered');
+    }
   }
 
   #answer({ status, body, retryAfter }: HttpAnswer): void {

@@ -11,7 +11,14 @@ import { UpstreamClock } from '../../src/sign/clock.ts';
 import { Credentials } from '../../src/sign/credentials.ts';
 import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
 import { answer, closedPort, startUpstream, until, type LoopbackUpstream, type Reaction } from '../support/loopback.ts';
-import { makeDestinationMetrics, makeRealParcel, namesIn, seriesIn, type TestSeries } from '../support/parcels.ts';
+import {
+  makeDestinationMetrics,
+  makeRealParcel,
+  namesIn,
+  outcomeOf,
+  seriesIn,
+  type TestSeries,
+} from '../support/parcels.ts';
 
 const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
 const LIMITS = { maxSamples: 1000, maxBytes: 100_000 };
@@ -94,7 +101,7 @@ function parcelOf(series: readonly (string | TestSeries)[], deadlineInMs = 10_00
 async function deliver(rig: Rig, parcels: Parcel[], oversized = false): Promise<unknown[]> {
   await rig.sender.deliver({ parcels, oversized });
   expect(parcels.every((parcel) => parcel.settled)).toBe(true);
-  return Promise.all(parcels.map(async (parcel) => parcel.outcome));
+  return Promise.all(parcels.map(outcomeOf));
 }
 
 const sent = (rig: Rig): string[][] => rig.upstream.requests.map(({ body }) => namesIn(body));
@@ -373,7 +380,7 @@ test('stop ends the wait before the next attempt, and what waits is refused as d
   await until(() => rig.metrics.lastFailure.includes('500'), 'the first attempt has failed');
   rig.sender.stop();
   await done;
-  expect(await parcel.outcome).toMatchObject({ kind: 'refused', reason: 'draining' });
+  expect(parcel.outcome).toMatchObject({ kind: 'refused', reason: 'draining' });
 });
 
 test('without credentials nothing is sent, and the refusal says why', async () => {

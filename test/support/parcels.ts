@@ -26,6 +26,18 @@ export class OpenBook implements ParcelLedger {
   }
 }
 
+/** Resolves with the parcel's outcome, when it is settled. */
+export async function outcomeOf(parcel: Parcel): Promise<Outcome> {
+  const { outcome, onSettled } = parcel;
+  if (outcome !== undefined) return outcome;
+  return new Promise((resolve) => {
+    parcel.onSettled = (settled) => {
+      onSettled?.(settled);
+      resolve(settled);
+    };
+  });
+}
+
 export interface ParcelShape {
   readonly key?: string;
   /** Address. */
