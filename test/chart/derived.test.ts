@@ -42,15 +42,15 @@ describe.skipIf(helm === undefined)('the chart derives', () => {
     });
   });
 
-  // 64 MiB are the primary's; then each worker has the heap and the limits of a pod with its part of the memory.
+  // 96 MiB are the primary's; then each worker has the heap and the limits of a pod with its part of the memory.
   test.each([
-    [2, '4', '1Gi', 144, '10MiB', '60MiB', '192MiB'],
-    [2, undefined, '576Mi', 76, '8MiB', '32MiB', '102MiB'],
+    [2, '4', '1Gi', 139, '10MiB', '58MiB', '184MiB'],
+    [2, undefined, '608Mi', 76, '8MiB', '32MiB', '102MiB'],
     ['auto', '1', '512Mi', 153, '10MiB', '64MiB', '102MiB'],
-    ['auto', '3500m', '2Gi', 148, '10MiB', '62MiB', '396MiB'],
+    ['auto', '3500m', '2Gi', 146, '10MiB', '61MiB', '388MiB'],
     ['auto', '0.5', '512Mi', 153, '10MiB', '64MiB', '102MiB'],
-    ['auto', 2, '1Gi', 144, '10MiB', '60MiB', '192MiB'],
-    [4, undefined, '16Gi', 1224, '10MiB', '510MiB', '1024MiB'],
+    ['auto', 2, '1Gi', 139, '10MiB', '58MiB', '184MiB'],
+    [4, undefined, '16Gi', 1221, '10MiB', '509MiB', '1024MiB'],
   ])(
     'for %s workers on %s CPU from %s the heap of %d MiB and the limits',
     (workers, cpu, memory, heapMiB, ...limits) => {

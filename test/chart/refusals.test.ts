@@ -60,7 +60,7 @@ describe.skipIf(helm === undefined)('the chart', () => {
     [
       'more workers than the memory has room for',
       { ...good, resources: { limits: { memory: '512Mi' } }, config: { ...config, server: { workers: 2 } } },
-      'they need 576Mi at least',
+      'they need 608Mi at least',
     ],
     [
       'workers for every processor of any node',

@@ -37,11 +37,11 @@
 {{- if eq $workers 1 -}}
 {{- $mib -}}
 {{- else -}}
-{{- $needed := add 64 (mul $workers 256) -}}
+{{- $needed := add 96 (mul $workers 256) -}}
 {{- if lt $mib (int $needed) -}}
-{{- fail (printf "resources.limits.memory is %s and config.server.workers is %d: they need %dMi at least, 256Mi each and 64Mi for the process above them; raise it, or run more pods" (toString .Values.resources.limits.memory) $workers (int $needed)) -}}
+{{- fail (printf "resources.limits.memory is %s and config.server.workers is %d: they need %dMi at least, 256Mi each and 96Mi for the process above them; raise it, or run more pods" (toString .Values.resources.limits.memory) $workers (int $needed)) -}}
 {{- end -}}
-{{- div (sub $mib 64) $workers -}}
+{{- div (sub $mib 96) $workers -}}
 {{- end -}}
 {{- end -}}
 
