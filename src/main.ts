@@ -5,6 +5,7 @@
  */
 import { parseCommandLine, wrongUsage } from './command-line.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { unreadableFiles } from './config/files.ts';
 import { loadConfig } from './config/load.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { ConfigError } from './errors.ts';
@@ -34,7 +35,8 @@ export async function main(args: string[]): Promise<number> {
   const loaded = await tryLoad(values.config);
   if (loaded === undefined) return 1;
   if (values['check-config']) {
-    for (const warning of loaded.warnings) process.stderr.write(`warning: ${warning}\n`);
+    const warnings = [...loaded.warnings, ...unreadableFiles(loaded.config)];
+    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
     process.stdout.write(`${values.config}: the configuration can be used\n`);
     return 0;
   }
@@ -61,6 +63,9 @@ async function tryLoad(file: string): Promise<LoadedConfig | undefined> {
 async function serve({ config, warnings }: LoadedConfig): Promise<number> {
   const log = makeLog(config.log);
   for (const warning of warnings) log.warn({}, warning);
+  const unreadable = unreadableFiles(config);
+  for (const error of unreadable) log.error({ error }, 'cannot start');
+  if (unreadable.length > 0) return 1;
   const workers = workerCount(config, usableProcessors(), log);
   // One or the other: a process without workers has nothing of node:cluster, and a primary nothing of the data path.
   if (workers === 1) {

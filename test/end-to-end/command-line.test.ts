@@ -13,6 +13,20 @@ it('finds a good configuration good, and tells what has no effect', async () => 
   expect(stderr).toMatch(/^warning: .*follow_redirects.*redirects are never followed/);
 });
 
+it('warns of files that cannot be read here, and does not start without them', async () => {
+  const cert_file = `${await temporaryDirectory()}/tls.crt`;
+  const file = await writeConfig({
+    server: { tls: { cert_file, key_file: import.meta.filename } },
+    remote_write: [{ url: UPSTREAM }],
+  });
+  const named = `server.tls.cert_file is ${cert_file}, which cannot be read here (ENOENT); mount it, or correct the path`;
+  const checked = await startCommand(['--config', file, '--check-config']).ended();
+  expect(checked).toMatchObject({ status: 0, stderr: `warning: ${named}\n` });
+  const started = await startCommand(['--config', file]).ended();
+  expect(started.status).toBe(1);
+  expect(started.stdout + started.stderr).toContain(named);
+});
+
 it('names every key that cannot be used, its value and the remedy', async () => {
   const file = await writeConfig({
     server: { shutdown_timeout: 'soon' },
