@@ -15,6 +15,7 @@ import type { DestinationMetrics } from './metrics/counts.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { monotonicMs } from './monotonic.ts';
+import { RecurringLog } from './recurring-log.ts';
 import { Ledger } from './queue/ledger.ts';
 import { ParcelQueue } from './queue/parcel-queue.ts';
 import type { Parcel, ParcelLedger } from './queue/parcel.ts';
@@ -46,6 +47,7 @@ export class DestinationRooms implements RoutedDestination {
   readonly #company = new Company();
   readonly #apart = new Apart();
   readonly #log: Log;
+  readonly #rejections: RecurringLog;
   readonly #breaker: Breaker;
   readonly #limit: ShardLimit;
   readonly #metrics: DestinationMetrics;
@@ -59,6 +61,7 @@ export class DestinationRooms implements RoutedDestination {
   constructor(entry: RemoteWriteConfig, kernel: Kernel, pool: BufferPool, metrics: Metrics, parentLog: Log) {
     const log = parentLog.child({ remote_name: entry.name });
     this.#log = log;
+    this.#rejections = new RecurringLog((fields, message) => log.warn(fields, message), monotonicMs);
     const url = new URL(entry.url);
     const { queue_config: queue, sigv4, tls_config: tls } = entry;
     this.name = entry.name;
@@ -165,11 +168,19 @@ export class DestinationRooms implements RoutedDestination {
       const nowMs = monotonicMs();
       // A sender that is refused comes again after its Retry-After, or is gone.
       if (outcome.kind !== 'refused') this.#company.answered(parcel.visitor, nowMs);
-      if (outcome.kind === 'rejected' && !parcel.mergeKey.startsWith(ALONE)) {
-        this.#apart.hold(parcel.sender, parcel.mergeKey, nowMs);
-      }
+      if (outcome.kind === 'rejected') this.#rejected(parcel, outcome, nowMs);
     },
   };
+
+  #rejected(parcel: Parcel, { status, message }: Extract<Outcome, { kind: 'rejected' }>, nowMs: number): void {
+    const { sender, weight } = parcel;
+    this.#rejections.warn(
+      `${status} ${sender}`,
+      { sender, status, samples: weight, answer: message },
+      'the upstream rejected a request for good; its sender was told, and drops it',
+    );
+    if (!parcel.mergeKey.startsWith(ALONE)) this.#apart.hold(sender, parcel.mergeKey, nowMs);
+  }
 
   get pendingParcels(): number {
     return this.#ledger.parcels;

@@ -17,7 +17,6 @@ import { until } from './support/loopback.ts';
 import { outcomeOf } from './support/parcels.ts';
 import { encodeBody, type SeriesInput } from './support/sandbox-request.ts';
 
-const QUIET = pino({ level: 'silent' });
 const QUICK = { min_backoff: '1ms', max_backoff: '5ms', batch_send_deadline: '1ms' };
 const DELIVERED = { kind: 'delivered', deduplicated: false };
 const DOWN = { kind: 'refused', reason: 'upstream_down' };
@@ -33,6 +32,8 @@ interface Rig {
   readonly scrape: () => Promise<Exposition>;
   /** The senders in each request that the sandbox has seen. */
   readonly seen: () => string[][];
+  /** Warnings and errors, as JSON. */
+  readonly logged: readonly string[];
 }
 
 let rigs: Rig[] = [];
@@ -60,7 +61,9 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   const entry = { url, sigv4, queue_config: { ...QUICK, ...queue } };
   const { config } = parseConfig(JSON.stringify({ remote_write: [entry] }), {});
   const metrics = new Metrics({ version: 'test' });
-  const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, QUIET);
+  const logged: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line) => logged.push(line) });
+  const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, log);
   await rooms.credentials.refresh();
   const send: Rig['send'] = (sender, labels = {}, visitor = makeVisitor()) => {
     made += 1;
@@ -83,6 +86,7 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
     sandbox,
     rooms,
     send,
+    logged,
     scrape: async () => new Exposition(await metrics.registry.metrics()),
     seen: () =>
       sandbox.ledger
@@ -133,6 +137,19 @@ describe('a sender that earns a 400', () => {
     expect(rig.seen().toSorted(byFirst)).toEqual([['bad'], ['good', 'fair']]);
     expect((await rig.scrape()).sum('amp_write_proxy_senders_apart')).toBe(1);
     await expectBalanced(rig, 6);
+  });
+
+  test('is in the log with what AMP said of it, once in ten seconds', async () => {
+    const rig = await start();
+    for (let round = 0; round < 3; round += 1) await outcomesOf([rig.send('good'), rig.send('bad', BAD)]);
+    const rejections = rig.logged.filter((line) => line.includes('rejected a request'));
+    expect(rejections).toHaveLength(1);
+    expect(JSON.parse(rejections[0] ?? '')).toMatchObject({
+      sender: 'bad',
+      status: 400,
+      samples: 1,
+      answer: expect.stringContaining('not-a-name'),
+    });
   });
 
   test('is joined again five minutes after its last', async () => {
