@@ -25,9 +25,12 @@ export function presentableText(body: Buffer): string {
     .trim();
 }
 
+/** What OpenSSL says: thread, code, library and function, then the reason, then where in its source. */
+const OPENSSL = /[\dA-F]{8,}:error:[\dA-F]+:[^:]*:[^:]*:([^:]*):\S*\s*/g;
+
 function describe(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(describe).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message.replaceAll(OPENSSL, '$1') : String(error);
 }
 
 function reasonOf(error: unknown): FailureReason {

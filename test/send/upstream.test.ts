@@ -368,6 +368,10 @@ describe.skipIf(certificate === undefined)('TLS (skipped where there is no opens
   test('an upstream that does not speak TLS is a TLS failure', async () => {
     await using server = await startUpstream((_request, _index, response) => answer(response, 200));
     const url = new URL(`https://localhost:${server.port}/`);
-    expect(await makeUpstream(url).post(HEADERS, Buffer.from('x'))).toMatchObject({ kind: 'failed', reason: 'tls' });
+    expect(await makeUpstream(url).post(HEADERS, Buffer.from('x'))).toEqual({
+      kind: 'failed',
+      reason: 'tls',
+      message: 'tls: write EPROTO wrong version number',
+    });
   });
 });
