@@ -9,6 +9,7 @@ import { connect } from 'node:net';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tryParseHead } from '../../src/receive/request-head.ts';
+import { mostly } from '../support/arbitrary-mostly.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
 import { listening, type LoopbackServer } from '../support/loopback.ts';
 
@@ -177,9 +178,6 @@ describe('a head that is left to Node', () => {
   });
 });
 
-/** Weighted towards what is taken, so that what is not comes mostly alone. */
-const mostly = <T>(usual: T, ...others: readonly T[]): fc.Arbitrary<T> =>
-  fc.oneof({ weight: 12, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(usual, ...others) });
 const blanks = mostly(' ', '', '\t', '  ', ' \t ', '\x0b', '\xa0', '\r\n ');
 const after = mostly('', ' ', '\t', ' \t', '\x0c', '\0', '\r');
 const requestLine = mostly(
