@@ -55,7 +55,7 @@ export class HeadReader {
   #tryRecall(chunk: Buffer, at: number, end: number): RequestHead | undefined {
     const bytes = this.#bytes;
     const head = this.#head;
-    if (bytes === undefined || head === undefined || at + bytes.length + MAX_DIGITS > end) return undefined;
+    if (bytes === undefined || head === undefined) return undefined;
     const digitsAt = this.#digitsAt;
     let position = at;
     for (let i = 0; i < digitsAt; i += 1, position += 1) if (chunk[position] !== bytes[i]) return undefined;
@@ -68,6 +68,7 @@ export class HeadReader {
     }
     if (position === digitsFrom) return undefined;
     for (let i = digitsAt; i < bytes.length; i += 1, position += 1) if (chunk[position] !== bytes[i]) return undefined;
+    if (position > end) return undefined; // the rest are bytes of something earlier
     this.bodyAt = position;
     const { path, contentType, contentEncoding, authorization } = head;
     return { path, contentLength, contentType, contentEncoding, authorization };
