@@ -42,7 +42,7 @@ export class HeadReader {
 
   #remember(bytes: Buffer, head: RequestHead): void {
     const found = CONTENT_LENGTH.exec(bytes.toString('latin1'));
-    if (found === null) return;
+    if (found === null || bytes.length + MAX_DIGITS > MAX_HEAD_BYTES) return; // another length could make it too long
     const [line, digits = ''] = found;
     const digitsEnd = found.index + line.length;
     this.#misses += 1;

@@ -52,6 +52,12 @@ function headOf(length: string, ...changes: readonly (readonly [from: string, to
   return changes.reduce((changed, [from, to]) => changed.replace(from, to), text).replace('#', length);
 }
 
+/** A head of so many bytes without the empty line. */
+function headOfSize(bytes: number, length: string): string {
+  const padded = (pad: number): string => headOf(length, ['Host', `X-Pad: ${'x'.repeat(pad)}\r\nHost`]);
+  return padded(bytes + 4 - padded(0).length);
+}
+
 const FIVE: RequestHead = {
   path: '/api/v1/write',
   contentLength: 5,
@@ -131,6 +137,15 @@ describe('a head that differs from the one before in the digits of its length', 
     expect(reader.tryRead(Buffer.from(text), 0, 90)?.contentLength).toBe(5);
     for (let bytes = 0; bytes < text.length; bytes += 1) {
       expect(reader.tryRead(Buffer.from(text.slice(0, bytes)), 0, bytes)).toBeUndefined();
+    }
+  });
+
+  test('is left to Node where its length makes it longer than 8 KiB', () => {
+    for (let bytes = 8_174; bytes <= 8_192; bytes += 1) {
+      const connection = new Connection();
+      expect(connection.read(headOfSize(bytes, '5'))).toStrictEqual(read(bytes + 4));
+      const { bodyAt } = connection.read(headOfSize(bytes + 9, '1234567890'));
+      expect(bodyAt).toBe(bytes + 9 <= 8_192 ? bytes + 13 : undefined);
     }
   });
 });

@@ -24,6 +24,8 @@ export const arbitraryHead = fc.record({
   before: mostly(' ', '', '\t', ' \t ', ' 0', ' 5 '),
   after: mostly('', ' ', '\t', ' \t ', '0', ', 5', '\r\n 5', '\n'),
   place: fc.nat(),
+  /** Of a head that is not short, how long it is when its length has one digit. */
+  bytes: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 8_180, max: 8_192 })),
 });
 
 const digits = (minLength: number, maxLength: number): fc.Arbitrary<string> =>
@@ -54,9 +56,10 @@ export const arbitraryComing = fc.record({
 
 type Head = typeof arbitraryHead extends fc.Arbitrary<infer Value> ? Value : never;
 
-export function headText({ path, lines, bad, name, before, after, place }: Head, length: string): string {
+export function headText({ path, lines, bad, name, before, after, place, bytes }: Head, length: string): string {
   const all = ['Host: proxy', ...lines, ...bad];
   all.splice(place % (all.length + 1), 0, `${name}:${before}#${after}`);
   const text = [`POST ${path} HTTP/1.1`, ...all].join('\r\n');
-  return `${text.replace('#', length)}\r\n\r\n`;
+  const pad = bytes === 0 ? '' : `\r\nX-Pad: ${'x'.repeat(bytes - text.length - 9)}`;
+  return `${text.replace('#', length)}${pad}\r\n\r\n`;
 }
