@@ -8,6 +8,7 @@ import { Company, type Visitor } from '../src/batch/company.ts';
 import { ShardLimit } from '../src/send/shard-limit.ts';
 import type { CostCoefficients } from './cost-fit.ts';
 import { EventQueue } from './event-queue.ts';
+import { seededRandom } from './seeded-random.ts';
 
 /**
  * Who sends when. `even`: by the clock, on whichever connection is free, as the bench's load of a fixed rate does.
@@ -254,15 +255,4 @@ class Simulation {
     this.#nowMs += seconds * 1000;
     if (this.#nowMs >= WARM_UP_MS) this.#figures.busyMs += seconds * 1000;
   }
-}
-
-/** xorshift32, from 0 up to 1. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
 }

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { compressSync, uncompressSync } from 'snappy';
 import { scrapedSeries } from './scraped-series.ts';
+import { seededRandom } from './seeded-random.ts';
 import { countSamples, encodeSeries, type Label } from './write-request.ts';
 
 export type Body = { readonly compressed: Buffer; readonly rawBytes: number; readonly samples: number };
@@ -101,15 +102,4 @@ export function capturedBodies(directory: string, connections: number): Body[][]
     const turn = connection % bodies.length;
     return [...bodies.slice(turn), ...bodies.slice(0, turn)];
   });
-}
-
-/** xorshift32: the same bodies in every run, so that runs compare. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
 }
