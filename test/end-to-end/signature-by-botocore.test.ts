@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { ROOT, run, temporaryDirectory } from '../support/processes.ts';
-import { findProgram } from '../support/prometheus.ts';
+import { findProgram } from '../support/program.ts';
 import { startProxy } from '../support/proxy.ts';
 import { LedgerSender } from '../support/sending.ts';
 

@@ -1,14 +1,13 @@
 /** A real browser for the status page: Chromium, from CHROMIUM_BIN or PATH. */
-import { accessSync, constants } from 'node:fs';
-import path from 'node:path';
 import { chromium, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core';
 import { onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../support/processes.ts';
+import { findOnPath } from '../support/program.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** Undefined when there is none; tests are skipped then, and say so. */
-export const CHROMIUM_BIN: string | undefined = process.env['CHROMIUM_BIN'] ?? findOnPath();
+export const CHROMIUM_BIN: string | undefined = process.env['CHROMIUM_BIN'] ?? findOnPath(...NAMES);
 
 const FLAGS = [
   '--no-sandbox',
@@ -53,18 +52,4 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   });`);
   await page.goto(url, { waitUntil: 'domcontentloaded' });
   return { page, context, complaints, asked };
-}
-
-function findOnPath(): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(path.delimiter);
-  return NAMES.flatMap((name) => folders.map((folder) => path.join(folder, name))).find(isExecutable);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { run, temporaryDirectory } from './processes.ts';
-import { findProgram } from './prometheus.ts';
+import { findProgram } from './program.ts';
 
 /** Undefined: tests that need it are skipped, visibly. */
 export const OPENSSL = findProgram('openssl', 'OPENSSL_BIN');

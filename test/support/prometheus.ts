@@ -1,19 +1,9 @@
 /** A real Prometheus: found by PROMETHEUS_BIN or on PATH. */
-import { accessSync, constants } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { freePort, startChild, temporaryDirectory, until, type Child } from './processes.ts';
+import { findProgram } from './program.ts';
 import { bitsOf, hexOf, keyOf } from './sending.ts';
-
-/** @returns the program to run, or undefined: a test that needs it is then skipped, visibly */
-export function findProgram(name: string, variable: string): string | undefined {
-  const given = process.env[variable];
-  const candidates =
-    given === undefined || given === ''
-      ? (process.env['PATH'] ?? '').split(path.delimiter).map((directory) => path.join(directory, name))
-      : [given];
-  return candidates.find(isExecutable);
-}
 
 export const PROMETHEUS = findProgram('prometheus', 'PROMETHEUS_BIN');
 export const PROMTOOL = findProgram('promtool', 'PROMTOOL_BIN');
@@ -166,13 +156,4 @@ function configuration(options: Omit<PrometheusOptions, 'name'>, address: string
 function parseBits(text: string): bigint {
   if (text === 'NaN') return 0x7ff8000000000001n;
   return bitsOf(text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text));
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
