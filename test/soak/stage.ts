@@ -5,21 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SandboxClient } from '../../src/sandbox/client.ts';
 import { Child, freePort } from '../support/processes.ts';
+import { QUICK } from '../support/quick.ts';
 import { findSecret } from '../support/secrets.ts';
 import { NO_OTHER_SOURCE, ROLE_ARN } from '../support/web-identity.ts';
 import type { Victim } from './mischief.ts';
-
-/** Short times, so that a minute holds many faults. */
-const ENTRY = {
-  remote_timeout: '700ms',
-  queue_config: {
-    max_shards: 8,
-    batch_send_deadline: '20ms',
-    min_backoff: '10ms',
-    max_backoff: '200ms',
-    delivery_timeout: '2500ms',
-  },
-};
 
 interface SandboxAddress {
   readonly remoteWriteUrl: string;
@@ -65,7 +54,7 @@ export class Stage implements Victim {
     const ports = [await freePort(), await freePort()] as const;
     const config = {
       server: { listen: `127.0.0.1:${ports[0]}`, admin_listen: `127.0.0.1:${ports[1]}`, shutdown_timeout: '4s' },
-      remote_write: [{ url: address.remoteWriteUrl, sigv4: { region: address.region }, ...ENTRY }],
+      remote_write: [{ url: address.remoteWriteUrl, sigv4: { region: address.region }, ...QUICK }],
       log: { level: 'debug' },
     };
     await writeFile(path.join(directory, 'config.yml'), JSON.stringify(config));

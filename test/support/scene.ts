@@ -17,22 +17,11 @@ import {
   type ProxyProcess,
   type SandboxProcess,
 } from './proxy.ts';
+import { QUICK, QUICK_DELIVERY_TIMEOUT_MS } from './quick.ts';
 import { expectNoSecrets } from './secrets.ts';
 import { LedgerSender, type SenderOptions } from './sending.ts';
 
 type Section = Readonly<Record<string, unknown>>;
-
-/** Short times, so that a row takes a second or two; every one is far below its default. */
-const DELIVERY_TIMEOUT_MS = 2_500;
-const QUICK = {
-  remote_timeout: '700ms',
-  queue_config: {
-    max_shards: 8,
-    batch_send_deadline: '20ms',
-    min_backoff: '10ms',
-    max_backoff: '200ms',
-  },
-} as const;
 
 /** For the answer's way and a busy machine, on top of `delivery_timeout`. */
 const ANSWER_SLACK_MS = 1_500;
@@ -223,7 +212,7 @@ async function expectLedger(
 export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const { entry = {}, queue = {}, proxy: proxyOptions = {}, senders = THREE_SENDERS } = options;
   const sandbox = options.sandbox ?? (await startSandboxProcess());
-  const { deliveryTimeoutMs = DELIVERY_TIMEOUT_MS } = options;
+  const { deliveryTimeoutMs = QUICK_DELIVERY_TIMEOUT_MS } = options;
   const queueConfig = { ...QUICK.queue_config, delivery_timeout: `${deliveryTimeoutMs}ms`, ...queue };
   const sections = { ...QUICK, queue_config: queueConfig, ...entry };
   const makeProxy = async (server: Section): Promise<ProxyProcess> =>
