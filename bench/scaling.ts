@@ -6,6 +6,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepareBodies } from './bodies.ts';
 import { writeBodyFile } from './body-file.ts';
+import { commandLine, positive } from './flags.ts';
 import { describeMachine, makeCertificate } from './machine.ts';
 import { measureRun, type Run, type Timing } from './measure.ts';
 import { OURS, proxyUnderTest } from './proxy-under-test.ts';
@@ -77,12 +78,6 @@ function readSettings(): Settings | undefined {
     out: values.out ?? (isWhole ? home : undefined),
     render: values.render,
   };
-}
-
-function positive(flag: string, text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text);
-  if (!(value > 0 && value <= 600)) throw new Error(`${flag} ${text}: give a number above 0 and up to 600`);
-  return value;
 }
 
 function prepare(row: ScalingRow, index: number, directory: string): Prepared {
@@ -199,14 +194,9 @@ async function main(directory: string): Promise<void> {
   const machine = describeMachine();
   console.log(`${machine.cpu}, ${machine.cores} cores, node ${machine.node}, ${machine.date}`);
   const rows = await measureRows(settings, directory);
-  const flags = process.argv
-    .slice(2)
-    .join(' ')
-    .replace(/ ?--out[= ]\S+/, '')
-    .trim();
   const results: ScalingResults = {
     machine,
-    command: flags === '' ? 'npm run bench:scaling' : `npm run bench:scaling -- ${flags}`,
+    command: commandLine('bench:scaling'),
     timing: settings.timing,
     repetitions: settings.repetitions,
     rows,

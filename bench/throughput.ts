@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { capturedBodies, prepareBodies } from './bodies.ts';
 import { writeBodyFile } from './body-file.ts';
 import { isEnding } from './children.ts';
+import { commandLine, positive } from './flags.ts';
 import { describeMachine, makeCertificate } from './machine.ts';
 import { measureRun, type Certificate, type Run, type Timing } from './measure.ts';
 import { findPeers } from './peers.ts';
@@ -90,12 +91,6 @@ function readSettings(): Settings {
   };
 }
 
-function positive(flag: string, text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text);
-  if (!(value > 0 && value <= 600)) throw new Error(`${flag} ${text}: give a number above 0 and up to 600`);
-  return value;
-}
-
 /** One row: every tool in turn, then all again, so that a drift of the machine hits all alike. */
 async function measureRow(
   row: Row,
@@ -153,14 +148,9 @@ async function main(directory: string): Promise<void> {
     console.log('nothing is written for a run of some rows; --out DIR keeps it');
   } else {
     mkdirSync(settings.out, { recursive: true });
-    const flags = process.argv
-      .slice(2)
-      .join(' ')
-      .replace(/ ?--out[= ]\S+/, '')
-      .trim();
     const results: Results = {
       machine,
-      command: flags === '' ? 'npm run bench' : `npm run bench -- ${flags}`,
+      command: commandLine('bench'),
       timing: settings.timing,
       repetitions: settings.repetitions,
       missing: settings.missing,
