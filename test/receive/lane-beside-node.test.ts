@@ -1,31 +1,12 @@
 /** What the lane takes and what it leaves to Node's HTTP server, and that a sender cannot tell which it was. */
 import { createServer } from 'node:http';
 import * as fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
 import { bodyOf, chunkedRequest, connectSender, type LaneSender } from '../support/lane-sender.ts';
 import { listening, until } from '../support/loopback.ts';
 import { sleep } from '../support/processes.ts';
-import { rawRequest, startReceiver, type Receiver, type ReceiverOptions } from '../support/receiving.ts';
-
-let cleanups: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup();
-  cleanups = [];
-});
-
-async function start(options: ReceiverOptions = {}): Promise<Receiver> {
-  const receiver = await startReceiver(options);
-  cleanups.push(async () => receiver.end());
-  return receiver;
-}
-
-async function connected(port: number): Promise<LaneSender> {
-  const sender = await connectSender(port);
-  cleanups.push(() => void sender.socket.destroy());
-  return sender;
-}
+import { rawRequest, startReceiver, type Receiver } from '../support/receiving.ts';
 
 /** Node's own HTTP server in front of the same routes, without a lane. */
 async function startPlain(receiver: Receiver): Promise<number> {
@@ -33,7 +14,7 @@ async function startPlain(receiver: Receiver): Promise<number> {
   const server = createServer({ headersTimeout, requestTimeout, keepAliveTimeout });
   for (const event of ['request', 'clientError']) server.on(event, (...given) => receiver.lane.emit(event, ...given));
   const started = await listening(server);
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     server.closeAllConnections();
     await started[Symbol.asyncDispose]();
   });
@@ -93,9 +74,9 @@ describe('what is unusual', () => {
     ['what is no HTTP', Buffer.from('\x16\x03\x01\x02\0\x01\0\r\n\r\n')],
     ['two requests at once', Buffer.concat([ORDINARY, rawRequest(bodyOf('two'), [], '/api/v1/write/second')])],
   ])("%s is answered as by Node's HTTP server", async (_what, request) => {
-    const receiver = await start();
-    const sender = await connected(receiver.port);
-    const beside = await connected(await startPlain(receiver));
+    const receiver = await startReceiver();
+    const sender = await connectSender(receiver.port);
+    const beside = await connectSender(await startPlain(receiver));
     // The last is one that Node ends the connection after, if it has not done so before.
     const end = rawRequest(BODY, ['Connection: close']);
     const ask = async ({ socket, text }: LaneSender): Promise<string> => {
@@ -123,7 +104,7 @@ describe('what is refused in the lane', () => {
     ['what the upstream rejects', rawRequest(bodyOf('rejected'))],
     ['what is refused', rawRequest(bodyOf('refused', 1000))],
   ])("%s is told the same as by Node's HTTP server", async (_what, request) => {
-    const receiver = await start({
+    const receiver = await startReceiver({
       submit: (parcel) =>
         parcel.trySettle(
           parcel.series > 1
@@ -131,8 +112,8 @@ describe('what is refused in the lane', () => {
             : { kind: 'rejected', status: 422, message: 'one\r\nX-Injected: two\r\n\r\nthree' },
         ),
     });
-    const beside = await connected(await startPlain(receiver));
-    const sender = await connected(receiver.port);
+    const beside = await connectSender(await startPlain(receiver));
+    const sender = await connectSender(receiver.port);
     const ask = async ({ socket, text, statuses }: LaneSender): Promise<{ head: string[]; body: string }> => {
       socket.write(request);
       await statuses(1);
@@ -151,8 +132,8 @@ describe('what is refused in the lane', () => {
   });
 
   test('the answer to nearly every request says when it was given, and nothing of a body', async () => {
-    const receiver = await start();
-    const { socket, text, statuses } = await connected(receiver.port);
+    const receiver = await startReceiver();
+    const { socket, text, statuses } = await connectSender(receiver.port);
     const beforeMs = Math.floor(Date.now() / 1000) * 1000;
     socket.write(ORDINARY);
     await statuses(1);
@@ -186,18 +167,18 @@ describe('whatever a connection carries', () => {
     "whole or in pieces, it is answered as by Node's own HTTP server",
     { timeout: PROPERTY_TIMEOUT_MS },
     async () => {
-      const receiver = await start({ maxInflightBytes: 10_000_000 });
+      const receiver = await startReceiver({ maxInflightBytes: 10_000_000 });
       const plainPort = await startPlain(receiver);
       const take = (): unknown[] =>
         receiver.submitted.splice(0).map(({ name, parcel }) => [name, parcel.body.toString('latin1')]);
       await fc.assert(
         fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 4 }), pieces, async (requests, cuts) => {
           const bytes = Buffer.concat([...requests, rawRequest(BODY, ['Connection: close'])]);
-          const beside = await connected(plainPort);
+          const beside = await connectSender(plainPort);
           beside.socket.write(bytes);
           await until(() => beside.socket.closed, 'the end of the connection');
           const expected = [await beside.statuses(0), take()];
-          const { socket, statuses } = await connected(receiver.port);
+          const { socket, statuses } = await connectSender(receiver.port);
           let at = 0;
           for (const [size, turns] of cuts) {
             socket.write(bytes.subarray(at, at + size));

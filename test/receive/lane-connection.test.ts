@@ -1,47 +1,22 @@
 /** What the lane makes of the bytes of a connection: bodies in pieces, what comes too early, answers before the body. */
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { DELIVERED } from '../../src/send/outcome.ts';
-import { bodyOf, connectSender, type LaneSender } from '../support/lane-sender.ts';
+import { bodyOf, connectSender } from '../support/lane-sender.ts';
 import { readUntilClose, until } from '../support/loopback.ts';
-import {
-  MAX_BODY_BYTES,
-  rawRequest,
-  startReceiver,
-  type Receiver,
-  type ReceiverOptions,
-} from '../support/receiving.ts';
+import { MAX_BODY_BYTES, rawRequest, startReceiver, type Receiver } from '../support/receiving.ts';
 import { sleep } from '../support/processes.ts';
 import { wireBody, WIRE_NAMES } from '../support/wire-fixtures.ts';
 
 const MIB = 1024 * 1024;
 
-let cleanups: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup();
-  cleanups = [];
-});
-
-async function start(options: ReceiverOptions = {}): Promise<Receiver> {
-  const receiver = await startReceiver(options);
-  cleanups.push(async () => receiver.end());
-  return receiver;
-}
-
-async function connected(receiver: Receiver): Promise<LaneSender> {
-  const sender = await connectSender(receiver.port);
-  cleanups.push(() => void sender.socket.destroy());
-  return sender;
-}
-
 const bodies = (receiver: Receiver): Buffer[] => receiver.submitted.map(({ parcel }) => parcel.body);
 
 /** Has the lane read something else into the buffer that all its connections share. */
 async function overwriteBuffer(receiver: Receiver): Promise<void> {
-  const other = await connected(receiver);
+  const other = await connectSender(receiver.port);
   other.socket.write(rawRequest(Buffer.alloc(20_000, 'x'), ['Content-Encoding: none'], '/api/v1/write/bare'));
   expect(await other.statuses(1)).toEqual([415]);
   other.socket.destroy();
@@ -56,8 +31,8 @@ async function turn(): Promise<void> {
 
 describe('requests as senders write them', () => {
   test.each(WIRE_NAMES.filter((name) => name.includes('rw1')))('%s stays in the lane', async (name) => {
-    const receiver = await start({ maxInflightBytes: 10 * MIB });
-    const sender = await connected(receiver);
+    const receiver = await startReceiver({ maxInflightBytes: 10 * MIB });
+    const sender = await connectSender(receiver.port);
     const captured: unknown = JSON.parse(
       readFileSync(new URL(`../fixtures/wire/${name}.headers.json`, import.meta.url), 'utf8'),
     );
@@ -77,12 +52,12 @@ describe('requests as senders write them', () => {
   });
 
   test('of several senders at once, in pieces, come to their parcels unmixed', async () => {
-    const receiver = await start({ maxInflightBytes: 10 * MIB, submit: () => {} });
+    const receiver = await startReceiver({ maxInflightBytes: 10 * MIB, submit: () => {} });
     const sent = Array.from({ length: 8 }, (_, index) => bodyOf(`sender${index}`, 90_000));
     expect(Math.max(...sent.map((body) => body.length))).toBeLessThan(MAX_BODY_BYTES);
     await Promise.all(
       sent.map(async (body, index) => {
-        const { socket } = await connected(receiver);
+        const { socket } = await connectSender(receiver.port);
         const request = rawRequest(body);
         // The head whole, the rest in pieces of other sizes for each.
         let at = 300;
@@ -102,12 +77,12 @@ describe('requests as senders write them', () => {
   });
 
   test('cut in two at any byte come whole, in the lane or past it', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const body = bodyOf('cut');
     const request = rawRequest(body);
     const headBytes = request.length - body.length;
     for (let at = 1; at < request.length; at += 1) {
-      const sender = await connected(receiver);
+      const sender = await connectSender(receiver.port);
       sender.socket.write(request.subarray(0, at));
       const read = (): boolean =>
         at < headBytes ? receiver.lane.laneConnections === 0 : receiver.budget.usedBytes > 0;
@@ -122,8 +97,8 @@ describe('requests as senders write them', () => {
   });
 
   test('two on one connection, byte for byte, come whole', async () => {
-    const receiver = await start();
-    const sender = await connected(receiver);
+    const receiver = await startReceiver();
+    const sender = await connectSender(receiver.port);
     for (const byte of Buffer.concat([rawRequest(bodyOf('one')), rawRequest(bodyOf('two'))])) {
       sender.socket.write(Buffer.from([byte]));
       await turn();
@@ -133,14 +108,14 @@ describe('requests as senders write them', () => {
   });
 
   test('a hundred on one connection leave no listener behind', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const sockets = new Set<Socket>();
     const tryHandle = receiver.lane.tryHandle.bind(receiver.lane);
     receiver.lane.tryHandle = (exchange, path) => {
       sockets.add(exchange.socket);
       return tryHandle(exchange, path);
     };
-    const sender = await connected(receiver);
+    const sender = await connectSender(receiver.port);
     const listeners = (): number[] =>
       [...sockets].flatMap((socket) => socket.eventNames().map((name) => socket.listenerCount(name)));
     let first: number[] = [];
@@ -157,8 +132,8 @@ describe('requests as senders write them', () => {
 describe('what comes while the answer is awaited', () => {
   test('a next request waits, and is answered in the lane as the one before', async () => {
     const held: Parcel[] = [];
-    const receiver = await start({ submit: (parcel) => held.push(parcel) });
-    const sender = await connected(receiver);
+    const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
+    const sender = await connectSender(receiver.port);
     sender.socket.write(rawRequest(bodyOf('one')));
     await until(() => held.length === 1, 'the first is submitted');
     sender.socket.write(rawRequest(bodyOf('two')));
@@ -182,8 +157,8 @@ describe('what comes while the answer is awaited', () => {
     ['one with half of its body', rawRequest(bodyOf('two')).subarray(0, -5)],
   ])('%s are read on as they were sent, whoever reads them', async (_what, early) => {
     const held: Parcel[] = [];
-    const receiver = await start({ submit: (parcel) => held.push(parcel) });
-    const sender = await connected(receiver);
+    const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
+    const sender = await connectSender(receiver.port);
     const all = Buffer.concat([rawRequest(bodyOf('two')), rawRequest(bodyOf('three')), rawRequest(bodyOf('four'))]);
     sender.socket.write(rawRequest(bodyOf('one')));
     await until(() => held.length === 1, 'the first is submitted');
@@ -205,8 +180,8 @@ describe('what comes while the answer is awaited', () => {
   });
 
   test('is kept up to a bound for all connections; one that goes beyond it is closed', async () => {
-    const receiver = await start({ submit: () => {} });
-    const [first, second] = [await connected(receiver), await connected(receiver)];
+    const receiver = await startReceiver({ submit: () => {} });
+    const [first, second] = [await connectSender(receiver.port), await connectSender(receiver.port)];
     for (const { socket } of [first, second]) socket.write(rawRequest(bodyOf('one')));
     await until(() => receiver.submitted.length === 2, 'both are submitted');
     // What others would have kept.
@@ -228,8 +203,8 @@ const TOO_LARGE = rawRequest(Buffer.alloc(0), [`Content-Length: ${8 * MIB}`]);
 
 describe('answers before the body', () => {
   test('come at once; the body is thrown away, and the connection is used again, then and later', async () => {
-    const receiver = await start();
-    const sender = await connected(receiver);
+    const receiver = await startReceiver();
+    const sender = await connectSender(receiver.port);
     for (let count = 1; count <= 2; count += 1) {
       sender.socket.write(TOO_LARGE);
       await sender.statuses(count);
@@ -246,9 +221,9 @@ describe('answers before the body', () => {
   });
 
   test('and the end of the connection: the body is read first, so that the sender sees no reset', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     receiver.route.drain();
-    const sender = await connected(receiver);
+    const sender = await connectSender(receiver.port);
     const failures: Error[] = [];
     sender.socket.on('error', (error) => failures.push(error));
     sender.socket.write(TOO_LARGE);
@@ -259,8 +234,8 @@ describe('answers before the body', () => {
   });
 
   test('a body that stops coming is waited for no longer than 2 s', async () => {
-    const receiver = await start();
-    const { socket } = await connected(receiver);
+    const receiver = await startReceiver();
+    const { socket } = await connectSender(receiver.port);
     const startedAtMs = performance.now();
     socket.write(TOO_LARGE);
     const drip = setInterval(() => socket.write('x'), 100);
@@ -272,8 +247,8 @@ describe('answers before the body', () => {
   });
 
   test('no more than 64 MiB of a body are thrown away', async () => {
-    const receiver = await start();
-    const { socket } = await connected(receiver);
+    const receiver = await startReceiver();
+    const { socket } = await connectSender(receiver.port);
     socket.write(rawRequest(Buffer.alloc(0), [`Content-Length: ${1024 * MIB}`]));
     while (!socket.destroyed) {
       if (!socket.write(Buffer.alloc(MIB))) {

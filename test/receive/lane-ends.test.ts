@@ -1,6 +1,6 @@
 /** How connections of the lane end, by whomever and in whatever state, and that nothing is left of any. */
 import { once } from 'node:events';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { DELIVERED } from '../../src/send/outcome.ts';
 import { bodyOf, connectSender, type LaneSender } from '../support/lane-sender.ts';
 import { until } from '../support/loopback.ts';
@@ -8,34 +8,15 @@ import { sleep } from '../support/processes.ts';
 import { rawRequest, startReceiver, type Receiver, type ReceiverOptions } from '../support/receiving.ts';
 
 let receiver: Receiver;
-let senders: LaneSender[] = [];
 
 async function start(options: ReceiverOptions = {}): Promise<void> {
   receiver = await startReceiver({ submit: () => {}, ...options });
 }
 
-async function connected(): Promise<LaneSender> {
-  const sender = await connectSender(receiver.port);
-  senders.push(sender);
-  return sender;
-}
-
-afterEach(async () => {
-  for (const { socket } of senders) socket.destroy();
-  senders = [];
-  await receiver.end();
-});
-
-async function count(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    receiver.lane.getConnections((error, connections) => (error === null ? resolve(connections) : reject(error)));
-  });
-}
-
 /** All that connections may hold. */
 async function leftovers(): Promise<Record<string, number>> {
   return {
-    connections: await count(),
+    connections: await receiver.connections(),
     laneConnections: receiver.lane.laneConnections,
     open: receiver.route.open,
     usedBytes: receiver.budget.usedBytes,
@@ -113,7 +94,7 @@ const STATES: readonly [string, (sender: LaneSender) => Promise<void>][] = [
 describe.each(STATES)('a sender that goes away %s', (_when, bring) => {
   test('with a reset leaves nothing', async () => {
     await start();
-    const sender = await connected();
+    const sender = await connectSender(receiver.port);
     await bring(sender);
     sender.socket.resetAndDestroy();
     await expect.poll(leftovers, SOON).toEqual(NOTHING);
@@ -121,7 +102,7 @@ describe.each(STATES)('a sender that goes away %s', (_when, bring) => {
 
   test('by closing its side leaves nothing, and sees no reset', async () => {
     await start();
-    const sender = await connected();
+    const sender = await connectSender(receiver.port);
     await bring(sender);
     const failures: Error[] = [];
     sender.socket.on('error', (error) => failures.push(error));
@@ -134,7 +115,7 @@ describe.each(STATES)('a sender that goes away %s', (_when, bring) => {
 
 test('memory for a body is lent again after its sender has gone', async () => {
   await start();
-  const sender = await connected();
+  const sender = await connectSender(receiver.port);
   sender.socket.write(rawRequest(BODY, ['Content-Length: 50000']));
   await until(() => receiver.budget.usedBytes === 50_000, 'it is lent');
   expect(receiver.pool.idleBytes).toBe(0);
@@ -145,7 +126,7 @@ test('memory for a body is lent again after its sender has gone', async () => {
 
 test('one whose next request is kept already is forgotten with its answer at the latest', async () => {
   await start();
-  const sender = await connected();
+  const sender = await connectSender(receiver.port);
   await submitted(sender, 1);
   sender.socket.write(REQUEST);
   await until(() => receiver.lane.keptBytes === REQUEST.length, 'the next is kept');
@@ -158,7 +139,7 @@ test('one whose next request is kept already is forgotten with its answer at the
 test('a sender that never reads its answers is cut off', async () => {
   const message = 'x'.repeat(50_000);
   await start({ submit: (parcel) => parcel.trySettle({ kind: 'rejected', status: 400, message }) });
-  const { socket } = await connected();
+  const { socket } = await connectSender(receiver.port);
   socket.pause();
   // What the operating system holds for both sides is a few MB.
   for (let sent = 0; sent < 1_000 && !socket.destroyed; sent += 1) {
@@ -195,7 +176,7 @@ describe('connections that last too long', () => {
     ['in the middle of a body', 30_000, [408], STATES[2]?.[1]],
     ['between two requests', 330_000, [204], STATES[1]?.[1]],
   ])('%s are closed when that time is over, and not before', async (_what, ms, statuses, bring) => {
-    const sender = await connected();
+    const sender = await connectSender(receiver.port);
     await bring?.(sender);
     nowMs = ms - 1;
     await wait();
@@ -207,7 +188,7 @@ describe('connections that last too long', () => {
   });
 
   test('a body in drips does not make the time longer', async () => {
-    const { socket, statuses } = await connected();
+    const { socket, statuses } = await connectSender(receiver.port);
     socket.write(rawRequest(BODY, ['Content-Length: 50000']));
     await until(() => receiver.budget.usedBytes === 50_000, 'the head is read');
     for (nowMs = 0; nowMs < 30_000; nowMs += 1_000) {
@@ -221,7 +202,7 @@ describe('connections that last too long', () => {
   });
 
   test('an answer that takes its time is waited for', async () => {
-    const sender = await connected();
+    const sender = await connectSender(receiver.port);
     await submitted(sender, 1);
     nowMs = 3_600_000;
     await wait();
@@ -232,7 +213,7 @@ describe('connections that last too long', () => {
   });
 
   test('a handed-over connection is no longer the clock of the lane', async () => {
-    const sender = await connected();
+    const sender = await connectSender(receiver.port);
     sender.socket.write(REQUEST.subarray(0, 50));
     await until(() => receiver.lane.laneConnections === 0, 'it is handed over');
     nowMs = 3_600_000;
@@ -246,7 +227,7 @@ describe('connections that last too long', () => {
 describe('a server that closes', () => {
   test('closes what is idle, and what never sent anything, at once', async () => {
     await start({ submit: (parcel) => parcel.trySettle(DELIVERED) });
-    const [silent, idle] = [await connected(), await connected()];
+    const [silent, idle] = [await connectSender(receiver.port), await connectSender(receiver.port)];
     idle.socket.write(REQUEST);
     await idle.statuses(1);
     await receiver.close();
@@ -256,7 +237,11 @@ describe('a server that closes', () => {
 
   test('ends as soon as what was under way is answered, each with its connection', async () => {
     await start();
-    const [waiting, reading, skipping] = [await connected(), await connected(), await connected()];
+    const [waiting, reading, skipping] = [
+      await connectSender(receiver.port),
+      await connectSender(receiver.port),
+      await connectSender(receiver.port),
+    ];
     await submitted(waiting, 1);
     reading.socket.write(REQUEST.subarray(0, -5));
     skipping.socket.write(TOO_LARGE);
@@ -282,12 +267,12 @@ describe('a server that closes', () => {
 
   test('at once cuts all there is', async () => {
     await start();
-    await connected();
-    const early = await connected();
+    await connectSender(receiver.port);
+    const early = await connectSender(receiver.port);
     await submitted(early, 1);
     early.socket.write(REQUEST);
     await until(() => receiver.lane.keptBytes > 0, 'its next request is kept');
-    const [skipping, handed] = [await connected(), await connected()];
+    const [skipping, handed] = [await connectSender(receiver.port), await connectSender(receiver.port)];
     skipping.socket.write(TOO_LARGE);
     handed.socket.write(REQUEST.subarray(0, 50));
     await skipping.statuses(1);

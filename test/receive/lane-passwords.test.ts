@@ -3,31 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hashSync } from 'bcryptjs';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Authenticator, type AuthResult } from '../../src/receive/auth.ts';
-import { bodyOf, connectSender, type LaneSender } from '../support/lane-sender.ts';
+import { bodyOf, connectSender } from '../support/lane-sender.ts';
 import { until } from '../support/loopback.ts';
 import { sleep } from '../support/processes.ts';
-import { rawRequest, startReceiver, type Receiver, type ReceiverOptions } from '../support/receiving.ts';
-
-let cleanups: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup();
-  cleanups = [];
-});
-
-async function start(options: ReceiverOptions = {}): Promise<Receiver> {
-  const receiver = await startReceiver(options);
-  cleanups.push(async () => receiver.end());
-  return receiver;
-}
-
-async function connected(port: number): Promise<LaneSender> {
-  const sender = await connectSender(port);
-  cleanups.push(() => void sender.socket.destroy());
-  return sender;
-}
+import { rawRequest, startReceiver, type Receiver } from '../support/receiving.ts';
 
 const RIGHT = 'Authorization: Basic bmFtZTpyaWdodA=='; // name:right
 const WRONG = 'Authorization: Basic bmFtZTp3cm9uZw=='; // name:wrong
@@ -52,11 +33,11 @@ async function startWithPasswords(): Promise<{ receiver: Receiver; auth: HeldAut
   const file = join(folder, 'passwords');
   writeFileSync(file, `name:${hashSync('right', 4)}\n`);
   const auth = new HeldAuthenticator({ basic_auth_file: file }, { info: () => {}, error: () => {} });
-  cleanups.push(() => {
+  onTestFinished(() => {
     auth.stop();
     rmSync(folder, { recursive: true, force: true });
   });
-  return { receiver: await start({ auth, maxInflightBytes: 10_000_000 }), auth };
+  return { receiver: await startReceiver({ auth, maxInflightBytes: 10_000_000 }), auth };
 }
 
 const body = bodyOf('checked', 90_000);
@@ -69,12 +50,12 @@ test.each([
   ['all of the body', request.length],
 ])('%s has come by the time it was right: the rest is read', async (_what, early) => {
   const { receiver, auth } = await startWithPasswords();
-  const sender = await connected(receiver.port);
+  const sender = await connectSender(receiver.port);
   sender.socket.write(request.subarray(0, early));
   await until(() => auth.asked.length === 1, 'the password is asked for');
   await until(() => receiver.lane.keptBytes > 0 || early === headBytes, 'what came with it is kept');
   expect(receiver.budget.usedBytes).toBe(0);
-  const other = await connected(receiver.port);
+  const other = await connectSender(receiver.port);
   other.socket.write(rawRequest(Buffer.alloc(20_000, 'x'))); // into the same buffer
   expect(await other.statuses(1)).toEqual([401]);
   auth.asked[0]?.();
@@ -90,7 +71,7 @@ test.each([
 
 test('a body of no bytes is not waited for', async () => {
   const { receiver, auth } = await startWithPasswords();
-  const sender = await connected(receiver.port);
+  const sender = await connectSender(receiver.port);
   sender.socket.write(rawRequest(Buffer.alloc(0), [RIGHT]));
   await until(() => auth.asked.length === 1, 'the password is asked for');
   auth.asked[0]?.();
@@ -100,7 +81,7 @@ test('a body of no bytes is not waited for', async () => {
 
 test('it is wrong: the body is thrown away, and the next request is served', async () => {
   const { receiver, auth } = await startWithPasswords();
-  const sender = await connected(receiver.port);
+  const sender = await connectSender(receiver.port);
   const wrong = rawRequest(body, [WRONG]);
   sender.socket.write(wrong.subarray(0, 20_000));
   await until(() => receiver.lane.keptBytes > 0, 'what came of it is kept');
@@ -117,7 +98,7 @@ test('it is wrong: the body is thrown away, and the next request is served', asy
 
 test.each([true, false])('the sender goes away (what it sent is kept: %s): nothing is left of it', async (kept) => {
   const { receiver, auth } = await startWithPasswords();
-  const sender = await connected(receiver.port);
+  const sender = await connectSender(receiver.port);
   sender.socket.write(request.subarray(0, kept ? headBytes + 1000 : headBytes));
   await until(() => auth.asked.length === 1 && receiver.lane.keptBytes > 0 === kept, 'the password is asked for');
   sender.socket.resetAndDestroy();

@@ -2,37 +2,12 @@
 import { connect, type Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { once } from 'node:events';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { DELIVERED } from '../../src/send/outcome.ts';
-import { bodyOf, chunkedRequest, connectSender, type LaneSender } from '../support/lane-sender.ts';
+import { bodyOf, chunkedRequest, connectSender } from '../support/lane-sender.ts';
 import { until } from '../support/loopback.ts';
-import { rawRequest, startReceiver, type Receiver, type ReceiverOptions } from '../support/receiving.ts';
-
-let cleanups: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup();
-  cleanups = [];
-});
-
-async function start(options: ReceiverOptions = {}): Promise<Receiver> {
-  const receiver = await startReceiver(options);
-  cleanups.push(async () => receiver.end());
-  return receiver;
-}
-
-async function connected(port: number): Promise<LaneSender> {
-  const sender = await connectSender(port);
-  cleanups.push(() => void sender.socket.destroy());
-  return sender;
-}
-
-async function count(receiver: Receiver): Promise<number> {
-  return new Promise((resolve, reject) => {
-    receiver.lane.getConnections((error, connections) => (error === null ? resolve(connections) : reject(error)));
-  });
-}
+import { rawRequest, startReceiver } from '../support/receiving.ts';
 
 const BODY = bodyOf('one');
 const ORDINARY = rawRequest(BODY);
@@ -45,8 +20,8 @@ describe('a connection that is handed over', () => {
     ['for another route', rawRequest(BODY, [], '/api/v1/write/second?')],
   ])('%s, after some requests in the lane, loses and doubles nothing', async (_what, request) => {
     const held: Parcel[] = [];
-    const receiver = await start({ submit: (parcel) => held.push(parcel) });
-    const { socket, statuses } = await connected(receiver.port);
+    const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
+    const { socket, statuses } = await connectSender(receiver.port);
     for (let index = 0; index < 3; index += 1) {
       socket.write(rawRequest(bodyOf(`before${index}`)));
       await until(() => held.length === index + 1, 'it is submitted');
@@ -69,15 +44,15 @@ describe('a connection that is handed over', () => {
     expect([...receiver.route.senders()]).toMatchObject([{ connections: 1, requests: 6, address: '127.0.0.1' }]);
     socket.destroy();
     await until(() => [...receiver.route.senders()].length === 0, 'the sender is forgotten');
-    expect(await count(receiver)).toBe(0);
+    expect(await receiver.connections()).toBe(0);
   });
 
   test('reads a large chunked body whole', async () => {
-    const receiver = await start({ maxInflightBytes: 10_000_000 });
-    const { socket, statuses } = await connected(receiver.port);
+    const receiver = await startReceiver({ maxInflightBytes: 10_000_000 });
+    const { socket, statuses } = await connectSender(receiver.port);
     socket.cork();
     const body = bodyOf('large', 90_000);
-    const other = await connected(receiver.port);
+    const other = await connectSender(receiver.port);
     socket.write(chunkedRequest(undefined, ['Connection: close']));
     for (let at = 0; at < body.length; at += 10_000) {
       const piece = body.subarray(at, at + 10_000);
@@ -96,7 +71,7 @@ describe('a connection that is handed over', () => {
   });
 
   test('is kept as long between two requests as one of the lane', async () => {
-    const { lane } = await start();
+    const { lane } = await startReceiver();
     // Prometheus closes an idle connection after 5 minutes; it is to be the first to do so.
     expect(lane.keepAliveTimeout).toBeGreaterThan(5 * 60_000);
     expect(lane.requestTimeout).toBe(30_000);
@@ -105,28 +80,28 @@ describe('a connection that is handed over', () => {
 
 describe('connections', () => {
   test('are counted while they last, whoever has them, and no more than are allowed are taken', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     receiver.lane.maxConnections = 3;
-    const [idle, used, handed] = await Promise.all(Array.from({ length: 3 }, async () => connected(receiver.port)));
+    const [idle, used, handed] = await Promise.all(Array.from({ length: 3 }, async () => connectSender(receiver.port)));
     used?.socket.write(ORDINARY);
     handed?.socket.write(CHUNKED);
     await Promise.all([used?.statuses(1), handed?.statuses(1)]);
     await until(() => receiver.lane.laneConnections === 2, 'one is handed over');
-    expect(await count(receiver)).toBe(3);
+    expect(await receiver.connections()).toBe(3);
     for (const sender of [handed, used, idle]) {
       const tooMany = connect(receiver.port, '127.0.0.1').on('error', () => {});
       await until(() => tooMany.closed, 'a fourth is turned away');
       sender?.socket.destroy();
-      await vi.waitFor(async () => expect(await count(receiver)).toBe(2));
-      const next = await connected(receiver.port);
+      await vi.waitFor(async () => expect(await receiver.connections()).toBe(2));
+      const next = await connectSender(receiver.port);
       next.socket.write(ORDINARY);
       expect(await next.statuses(1)).toEqual([204]);
     }
-    expect(await count(receiver)).toBe(3);
+    expect(await receiver.connections()).toBe(3);
   });
 
   test('without a handle of the operating system are left to Node', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const [here, there] = duplexPair();
     let text = '';
     here.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -139,24 +114,24 @@ describe('connections', () => {
   });
 
   test('on Windows, where their reads could not share a buffer, are left to Node', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const platform = vi.spyOn(process, 'platform', 'get').mockReturnValue('win32');
-    cleanups.push(() => platform.mockRestore());
-    const { socket, statuses } = await connected(receiver.port);
+    onTestFinished(() => platform.mockRestore());
+    const { socket, statuses } = await connectSender(receiver.port);
     socket.write(ORDINARY);
     expect(await statuses(1)).toEqual([204]);
-    expect([receiver.lane.laneConnections, await count(receiver)]).toEqual([0, 1]);
+    expect([receiver.lane.laneConnections, await receiver.connections()]).toEqual([0, 1]);
     socket.destroy();
-    await vi.waitFor(async () => expect(await count(receiver)).toBe(0));
+    await vi.waitFor(async () => expect(await receiver.connections()).toBe(0));
   });
 
   test('over IPv6 have their address, also when they have been handed over', async () => {
-    const receiver = await start({ host: '::1', submit: () => {} });
+    const receiver = await startReceiver({ host: '::1', submit: () => {} });
     const sender = connect(receiver.port, '::1').on('error', () => {});
-    cleanups.push(() => void sender.destroy());
+    onTestFinished(() => void sender.destroy());
     await once(sender, 'connect');
     const other: Socket = connect(receiver.port, '::1').on('error', () => {});
-    cleanups.push(() => void other.destroy());
+    onTestFinished(() => void other.destroy());
     sender.write(ORDINARY);
     other.write(CHUNKED);
     await until(() => receiver.submitted.length === 2, 'both are submitted');

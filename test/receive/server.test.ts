@@ -1,35 +1,14 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { DELIVERED } from '../../src/send/outcome.ts';
 import { Exposition } from '../support/exposition.ts';
 import { rawConnection, readAnswer, readUntilClose, until } from '../support/loopback.ts';
 import { encodeBody } from '../support/parcels.ts';
-import {
-  HEADERS,
-  MAX_BODY_BYTES,
-  send,
-  SERIES,
-  startReceiver,
-  type Receiver,
-  type ReceiverOptions,
-} from '../support/receiving.ts';
+import { HEADERS, MAX_BODY_BYTES, send, SERIES, startReceiver } from '../support/receiving.ts';
 
 const BODY = encodeBody(SERIES);
 /** An empty WriteRequest: the varint 0 and no elements. */
 const EMPTY = Buffer.from([0]);
-
-let receivers: Receiver[] = [];
-
-async function start(options: ReceiverOptions = {}): Promise<Receiver> {
-  const receiver = await startReceiver(options);
-  receivers.push(receiver);
-  return receiver;
-}
-
-afterEach(async () => {
-  await Promise.all(receivers.map(async (receiver) => receiver.end()));
-  receivers = [];
-});
 
 /** A request as bytes. */
 function raw(path: string, headers: readonly string[], body: Buffer): Buffer {
@@ -48,7 +27,7 @@ describe('routes', () => {
     ['/workspaces/ws-2/api/v1/remote_write', 'second'],
     ['/workspaces/ws-1/api/v1/remote_write', 'first'],
   ])('%s leads to %s', async (path, name) => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const answer = await send(receiver.port, path, BODY);
     expect([answer.status, answer.body]).toEqual([204, '']);
     expect(receiver.submitted.map((each) => each.name)).toEqual([name]);
@@ -61,7 +40,7 @@ describe('routes', () => {
     ['/api/v1/query', '/api/v1/write'],
     ['/', '/api/v1/write'],
   ])('%s is 404, and the message says what there is', async (path, expected) => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const answer = await send(receiver.port, path, BODY);
     expect(answer.status).toBe(404);
     expect(answer.body).toContain(expected);
@@ -69,14 +48,14 @@ describe('routes', () => {
   });
 
   test.each(['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('%s on a write route is 405', async (method) => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const answer = await send(receiver.port, '/api/v1/write', undefined, {}, method);
     expect(answer.status).toBe(405);
     expect(answer.body).toContain('POST');
   });
 
   test('405 says which method is allowed (RFC 9110, section 15.5.6)', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const answer = await send(receiver.port, '/api/v1/write', undefined, {}, 'GET');
     expect(answer.headers['allow']).toBe('POST');
   });
@@ -91,7 +70,7 @@ describe('what is refused by the head', () => {
     ['no encoding', { 'content-type': 'application/x-protobuf' }],
     ['remote write 2.0', { ...HEADERS, 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request' }],
   ])('%s is 415 and says what is supported', async (_what, headers) => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const answer = await send(receiver.port, '/api/v1/write', BODY, headers);
     expect(answer.status).toBe(415);
     expect(answer.headers['content-type']).toContain('text/plain');
@@ -100,7 +79,7 @@ describe('what is refused by the head', () => {
   });
 
   test('a declared size over the limit is 413 before a byte of the body is sent', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const socket = await rawConnection(receiver.port);
     socket.write(raw('/api/v1/write', withLength(MAX_BODY_BYTES + 1), Buffer.alloc(0)));
     const answer = await readAnswer(socket);
@@ -110,7 +89,7 @@ describe('what is refused by the head', () => {
   });
 
   test('a declared size over the budget is 503 with Retry-After before a byte of the body is sent', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const holding = await rawConnection(receiver.port);
     holding.write(raw('/api/v1/write', withLength(MAX_BODY_BYTES), Buffer.from('x')));
     await until(() => receiver.budget.usedBytes === MAX_BODY_BYTES, 'the first is reserved');
@@ -127,14 +106,14 @@ describe('what is refused by the head', () => {
 
 describe('bodies', () => {
   test('a chunked body is read as any other', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const answer = await send(receiver.port, '/api/v1/write', BODY, { ...HEADERS, 'transfer-encoding': 'chunked' });
     expect(answer.status).toBe(204);
     expect(receiver.submitted[0]?.parcel.body.equals(BODY)).toBe(true);
   });
 
   test('a chunked body over the limit is 413, and gives back what it had reserved', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const socket = await rawConnection(receiver.port);
     const chunk = Buffer.concat([Buffer.from('4e20\r\n'), Buffer.alloc(20_000), Buffer.from('\r\n')]);
     socket.write(raw('/api/v1/write', [...TYPES, 'Transfer-Encoding: chunked'], Buffer.concat(Array(6).fill(chunk))));
@@ -145,7 +124,7 @@ describe('bodies', () => {
   });
 
   test('a chunked body over the budget is 503', async () => {
-    const receiver = await start({ maxInflightBytes: 30_000 });
+    const receiver = await startReceiver({ maxInflightBytes: 30_000 });
     const socket = await rawConnection(receiver.port);
     const chunk = Buffer.concat([Buffer.from('4e20\r\n'), Buffer.alloc(20_000), Buffer.from('\r\n')]);
     socket.write(raw('/api/v1/write', [...TYPES, 'Transfer-Encoding: chunked'], Buffer.concat([chunk, chunk])));
@@ -160,7 +139,7 @@ describe('bodies', () => {
     ['413 on a connection that it wants closed', '/api/v1/write', 413, ['Connection: close']],
     ['404', '/api/v1/write/nobody', 404, []],
   ])('a sender that writes its whole body before it reads still gets its %s', async (_what, path, status, more) => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const socket = await rawConnection(receiver.port);
     socket.pause();
     const failures: Error[] = [];
@@ -176,7 +155,7 @@ describe('bodies', () => {
   });
 
   test('a body in many small pieces is put together', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const socket = await rawConnection(receiver.port);
     socket.setNoDelay(true);
     socket.write(raw('/api/v1/write', [...withLength(BODY.length), 'Connection: close'], Buffer.alloc(0)));
@@ -195,7 +174,7 @@ describe('bodies', () => {
     ['an empty body', Buffer.alloc(0)],
     ['a bomb of 7 bytes that claims 256 MiB', Buffer.from([0x80, 0x80, 0x80, 0x80, 0x01, 0x00, 0x61])],
   ])('%s is 400 with a message that names the byte', async (_what, body) => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const answer = await send(receiver.port, '/api/v1/write', body, { ...HEADERS, 'content-length': body.length });
     expect(answer.status).toBe(400);
     expect(answer.body).toMatch(/byte \d+/);
@@ -204,13 +183,13 @@ describe('bodies', () => {
   });
 
   test('an empty WriteRequest is valid', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     expect((await send(receiver.port, '/api/v1/write', EMPTY)).status).toBe(204);
     expect(receiver.submitted[0]?.parcel.weight).toBe(0);
   });
 
   test('the parcel knows what is in the body', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     await send(receiver.port, '/api/v1/write', BODY);
     expect(receiver.submitted[0]?.parcel).toMatchObject({ series: 1, samples: 2, weight: 2, maxTimestampMs: 2000 });
     expect(receiver.ledgerMetrics).toMatchObject({ received: 2, delivered: 2, pending: 0 });
@@ -220,7 +199,7 @@ describe('bodies', () => {
 describe('answers', () => {
   test('the answer waits for the outcome', async () => {
     const held: Parcel[] = [];
-    const receiver = await start({ submit: (parcel) => held.push(parcel) });
+    const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
     let answered = false;
     const answer = send(receiver.port, '/api/v1/write', BODY).then((result) => {
       answered = true;
@@ -238,7 +217,7 @@ describe('answers', () => {
   });
 
   test('a rejection is told with the message of the upstream', async () => {
-    const receiver = await start({
+    const receiver = await startReceiver({
       submit: (parcel) => parcel.trySettle({ kind: 'rejected', status: 400, message: 'out of order' }),
     });
     const answer = await send(receiver.port, '/api/v1/write', BODY);
@@ -247,7 +226,7 @@ describe('answers', () => {
   });
 
   test('a refusal is 503 with Retry-After', async () => {
-    const receiver = await start({
+    const receiver = await startReceiver({
       submit: (parcel) => parcel.trySettle({ kind: 'refused', reason: 'queue_full', message: 'full' }),
     });
     const answer = await send(receiver.port, '/api/v1/write', BODY);
@@ -256,7 +235,7 @@ describe('answers', () => {
   });
 
   test('a fault of the proxy is 503, is logged, and leaves nothing pending', { timeout: 2000 }, async () => {
-    const receiver = await start({
+    const receiver = await startReceiver({
       submit: () => {
         throw new Error('a bug');
       },
@@ -270,7 +249,7 @@ describe('answers', () => {
   });
 
   test('requests are counted by route and status', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     await send(receiver.port, '/api/v1/write', BODY);
     await send(receiver.port, '/api/v1/write/second', BODY, { ...HEADERS, 'content-encoding': 'gzip' });
     const exposition = new Exposition(await receiver.metrics.registry.metrics());
@@ -282,7 +261,7 @@ describe('answers', () => {
   });
 
   test('a connection serves one request after another, whatever was answered before', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const socket = await rawConnection(receiver.port);
     const request = raw('/api/v1/write', withLength(BODY.length), BODY);
     let text = '';
@@ -299,7 +278,7 @@ describe('answers', () => {
 
   test('pipelined requests are answered in their order', async () => {
     const held: Parcel[] = [];
-    const receiver = await start({ submit: (parcel) => held.push(parcel) });
+    const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
     const socket = await rawConnection(receiver.port);
     const request = raw('/api/v1/write', withLength(BODY.length), BODY);
     const last = raw('/api/v1/write', [...withLength(BODY.length), 'Connection: close'], BODY);
@@ -315,7 +294,7 @@ describe('answers', () => {
 
 describe('senders that go away', () => {
   test('in the middle of the body: the reservation is given back and nothing is submitted', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const socket = await rawConnection(receiver.port);
     socket.write(raw('/api/v1/write', withLength(50_000), Buffer.alloc(10_000)));
     await until(() => receiver.budget.usedBytes === 50_000, 'it is reserved');
@@ -326,7 +305,7 @@ describe('senders that go away', () => {
   });
 
   test('in the middle of a chunked body: as well', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     const socket = await rawConnection(receiver.port);
     socket.write(raw('/api/v1/write', [...TYPES, 'Transfer-Encoding: chunked'], Buffer.from('5\r\nabcde\r\n')));
     await until(() => receiver.budget.usedBytes > 0, 'it is reserved');
@@ -336,7 +315,7 @@ describe('senders that go away', () => {
   });
 
   test('while they wait: the parcel is settled as gone, and the bytes given back', async () => {
-    const receiver = await start({ submit: () => {} });
+    const receiver = await startReceiver({ submit: () => {} });
     const socket = await rawConnection(receiver.port);
     socket.write(raw('/api/v1/write', withLength(BODY.length), BODY));
     await until(() => receiver.submitted.length === 1, 'it is submitted');
@@ -348,7 +327,7 @@ describe('senders that go away', () => {
   });
 
   test('with several pipelined requests: every one is settled and given back', async () => {
-    const receiver = await start({ submit: () => {} });
+    const receiver = await startReceiver({ submit: () => {} });
     const socket = await rawConnection(receiver.port);
     socket.write(Buffer.concat(Array(5).fill(raw('/api/v1/write', withLength(BODY.length), BODY))));
     await until(() => receiver.submitted.length === 5, 'all are submitted');
@@ -360,7 +339,7 @@ describe('senders that go away', () => {
 
 describe('limits on what is not a body', () => {
   test('requests of hardly any bytes are held only so many at a time', async () => {
-    const receiver = await start({ submit: () => {} });
+    const receiver = await startReceiver({ submit: () => {} });
     const socket = await rawConnection(receiver.port);
     socket.resume();
     const count = 2_000;
@@ -375,7 +354,7 @@ describe('limits on what is not a body', () => {
 
 describe('connections', () => {
   test('one that is over max_connection_age is closed after its answer', async () => {
-    const receiver = await start({ maxConnectionAgeMs: 30 });
+    const receiver = await startReceiver({ maxConnectionAgeMs: 30 });
     const socket = await rawConnection(receiver.port);
     let text = '';
     socket.on('data', (chunk) => {
@@ -396,7 +375,7 @@ describe('connections', () => {
   });
 
   test('while draining every answer closes its connection', async () => {
-    const receiver = await start();
+    const receiver = await startReceiver();
     receiver.route.drain();
     const answer = await send(receiver.port, '/api/v1/write', BODY, { ...HEADERS, connection: 'keep-alive' });
     expect([answer.status, answer.headers['connection']]).toEqual([204, 'close']);
@@ -404,7 +383,7 @@ describe('connections', () => {
 
   test('a drain ends as soon as the requests that were in the house are answered', async () => {
     const held: Parcel[] = [];
-    const receiver = await start({ submit: (parcel) => held.push(parcel) });
+    const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
     const socket = await rawConnection(receiver.port);
     socket.resume();
     socket.write(raw('/api/v1/write', withLength(BODY.length), BODY));

@@ -1,11 +1,10 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { encodeBody } from '../support/parcels.ts';
 import { HEADERS, send, SERIES, startReceiver } from '../support/receiving.ts';
 import { LedgerSender } from '../support/sending.ts';
 
 test('each address has its requests, samples and last answer, for as long as it has a connection', async () => {
-  const { port, route, close } = await startReceiver();
-  onTestFinished(close);
+  const { port, route } = await startReceiver();
   const sender = new LedgerSender(`http://127.0.0.1:${port}/api/v1/write`, { name: 'one' });
   await sender.send(sender.makeSeries(10, 2));
   await sender.send(sender.makeSeries(5));

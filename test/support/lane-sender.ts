@@ -1,5 +1,6 @@
 /** A sender on a connection of its own that a test writes bytes to, and bodies that can be told from one another. */
 import type { Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
 import { rawConnection, until } from './loopback.ts';
 import { encodeBody } from './parcels.ts';
 import { rawRequest } from './receiving.ts';
@@ -12,8 +13,10 @@ export interface LaneSender {
   readonly statuses: (count: number) => Promise<number[]>;
 }
 
+/** Its connection is cut when the test is over. */
 export async function connectSender(port: number): Promise<LaneSender> {
   const socket = await rawConnection(port);
+  onTestFinished(() => void socket.destroy());
   socket.setNoDelay(true);
   let text = '';
   socket.on('data', (chunk: Buffer) => (text += chunk.toString()));

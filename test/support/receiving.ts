@@ -1,6 +1,7 @@
 /** The receiving end on loopback, with a destination that a test decides for. */
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
 import { BufferPool } from '../../src/codec/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
@@ -34,8 +35,8 @@ export interface Receiver {
   readonly faults: unknown[];
   /** Stops listening and resolves when every connection has ended. */
   close: () => Promise<void>;
-  /** Cuts whatever is open. */
-  end: () => Promise<void>;
+  /** How many are open, in the lane and with Node. */
+  connections: () => Promise<number>;
 }
 
 export interface ReceiverOptions {
@@ -49,6 +50,7 @@ export interface ReceiverOptions {
   readonly host?: string;
 }
 
+/** Ends with the test, and cuts whatever is open then. */
 export async function startReceiver(options: ReceiverOptions = {}): Promise<Receiver> {
   const { submit = (parcel: Parcel): void => void parcel.trySettle(DELIVERED) } = options;
   const budget = new ByteBudget(options.maxInflightBytes ?? MAX_INFLIGHT_BYTES);
@@ -90,6 +92,11 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const lane = server.server;
   if (!(lane instanceof LaneServer)) throw new Error('plain HTTP is not served by the lane');
   await server.listen({ host: options.host ?? '127.0.0.1', port: 0 });
+  onTestFinished(async () => {
+    const closed = server.close();
+    lane.closeAllConnections();
+    await closed;
+  });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a listening TCP server has an AddressInfo
   const { port } = lane.address() as AddressInfo;
   return {
@@ -105,11 +112,10 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     close: async () => {
       await server.close();
     },
-    end: async () => {
-      const closed = server.close();
-      lane.closeAllConnections();
-      await closed;
-    },
+    connections: async () =>
+      new Promise((resolve, reject) => {
+        lane.getConnections((error, connections) => (error === null ? resolve(connections) : reject(error)));
+      }),
   };
 }
 
