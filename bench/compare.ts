@@ -11,6 +11,7 @@ import { stopAll } from './children.ts';
 import { measureRun, type Run } from './measure.ts';
 import { proxyUnderTest } from './proxy-under-test.ts';
 import { selectRows, type Row } from './rows.ts';
+import { median } from './summary.ts';
 
 const USAGE = `npm run bench:compare -- REV [flags]
   --rows FILTER   only core rows whose name contains FILTER
@@ -28,13 +29,6 @@ function checkOut(revision: string, directory: string): string {
   symlinkSync(path.join(root, 'node_modules'), path.join(other, 'node_modules'));
   execFileSync('npm', ['run', '-s', 'prepare'], { cwd: other, stdio: 'pipe' });
   return other;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }
 
 const perCpuSecond = (run: Run): number => run.tool?.samplesPerCpuSecond ?? Number.NaN;

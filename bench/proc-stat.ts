@@ -45,6 +45,11 @@ export function parseStat(stat: string): { parent: number; cpuTicks: number } {
   return { parent: Number(fields[1] ?? 0), cpuTicks: Number(fields[11] ?? 0) + Number(fields[12] ?? 0) };
 }
 
+/** Children, their children, and so on. */
+export function descendants(pid: number): number[] {
+  return processTree(pid).slice(1);
+}
+
 function processTree(root: number): number[] {
   const childrenOf = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
