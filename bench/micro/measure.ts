@@ -20,6 +20,8 @@ export type Table = {
   readonly throughput?: { readonly bytes: number; readonly of: string };
   /** Contenders that the others are given as multiples of. */
   readonly beside?: readonly string[];
+  /** CPU of the process instead of time that has passed: for what mostly waits. */
+  readonly countsCpu?: boolean;
   /** Also what an operation allocates in V8's heap. */
   readonly showsAllocations?: boolean;
 };
@@ -38,7 +40,7 @@ if (!(seconds > 0)) throw new Error(`seconds for each figure must be more than 0
 
 /** Measures the contenders and prints a line for each. */
 export async function compare(table: Table, contenders: readonly Contender[]): Promise<void> {
-  const nanoseconds = await bestNanoseconds(contenders);
+  const nanoseconds = await bestNanoseconds(contenders, table.countsCpu ?? false);
   const figures: Figure[] = [];
   for (const [index, { name, work }] of contenders.entries()) {
     figures.push({
@@ -51,14 +53,14 @@ export async function compare(table: Table, contenders: readonly Contender[]): P
 }
 
 /** For one call of each, in the order of the contenders. */
-async function bestNanoseconds(contenders: readonly Contender[]): Promise<number[]> {
+async function bestNanoseconds(contenders: readonly Contender[], countsCpu: boolean): Promise<number[]> {
   const best = contenders.map(() => Infinity);
   const turnMs = Math.min(TURN_MS, seconds * 1000);
   const end = performance.now() + seconds * 1000 * contenders.length;
   do {
     for (const [index, { work }] of contenders.entries()) {
-      const { calls, elapsedMs } = await turn(work, turnMs);
-      best[index] = Math.min(best[index] ?? Infinity, (elapsedMs * 1e6) / calls);
+      const { calls, elapsedMs, cpuMs } = await turn(work, turnMs);
+      best[index] = Math.min(best[index] ?? Infinity, ((countsCpu ? cpuMs : elapsedMs) * 1e6) / calls);
     }
   } while (performance.now() < end);
   return best;
@@ -68,9 +70,13 @@ async function bestNanoseconds(contenders: readonly Contender[]): Promise<number
  * Calls `work` for so long; what does not return a promise is not awaited. It begins in a new turn of the event loop:
  * native addons give memory back between turns only, and one that never could is 10 times as slow (snappy).
  */
-async function turn(work: () => unknown, durationMs: number): Promise<{ calls: number; elapsedMs: number }> {
+async function turn(
+  work: () => unknown,
+  durationMs: number,
+): Promise<{ calls: number; elapsedMs: number; cpuMs: number }> {
   await nextTurn();
   let calls = 1;
+  const cpuBefore = process.cpuUsage();
   const startMs = performance.now();
   const first = work();
   if (first instanceof Promise) {
@@ -79,7 +85,8 @@ async function turn(work: () => unknown, durationMs: number): Promise<{ calls: n
   } else {
     for (; performance.now() - startMs < durationMs; calls += 1) work();
   }
-  return { calls, elapsedMs: performance.now() - startMs };
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return { calls, elapsedMs: performance.now() - startMs, cpuMs: (user + system) / 1000 };
 }
 
 /** Of one call. V8 counts whole buffers of some ten KB, which no longer shows after some thousand calls. */

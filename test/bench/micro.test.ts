@@ -23,7 +23,7 @@ function tablesIn(printed: string): { heads: string; lines: string[] }[] {
 test('bench:micro runs every micro-bench, and each prints figures for its contenders', async () => {
   const [, ...parts] = (await run('main.ts', '0.001')).split(/^== /mu);
   const measuring = readdirSync(MICRO).filter((file) =>
-    /^await measure/mu.test(readFileSync(path.join(MICRO, file), 'utf8')),
+    /^ *await measure/mu.test(readFileSync(path.join(MICRO, file), 'utf8')),
   );
   expect(parts.map((part) => `${part.split(' ', 1)[0]}.ts`).toSorted()).toEqual(measuring.toSorted());
   for (const part of parts) {
