@@ -19,11 +19,15 @@ const NOTHING = Buffer.alloc(0);
 const HEAD_END = '\r\n\r\n';
 /** What every answer begins with. */
 const BEGINNING = 'HTTP/1.';
-/** Status line, then header lines without folding, white space before the colon, bare CR, LF or other controls. */
-const FORM =
-  /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?(?:\r\n[!#$%&'*+.^_`|~\dA-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)*$/;
+const TOKEN = String.raw`[!#$%&'*+.^_\x60|~\dA-Za-z-]+`;
+/** Without CR, LF or other controls. */
+const TEXT = String.raw`[\t\x20-\x7e\x80-\xff]*`;
+const QUOTED = String.raw`"(?:[\t\x20!#-\[\]-~\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"`;
+/** Status line, then header lines without folding or white space before the colon. */
+const FORM = new RegExp(String.raw`^HTTP/1\.([01]) ([1-9]\d\d)(?: ${TEXT})?(?:\r\n${TOKEN}:${TEXT})*$`);
 const LENGTH = /^\d{1,15}$/;
-const CHUNK_SIZE = /^([\dA-Fa-f]{1,8})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+const CHUNK_SIZE = new RegExp(String.raw`^([\dA-Fa-f]{1,8})(?:;${TOKEN}(?:=(?:${TOKEN}|${QUOTED}))?)*$`);
+const TRAILER = new RegExp(`^${TOKEN}:${TEXT}$`);
 
 type State = 'head' | 'body' | 'chunk size' | 'chunk' | 'chunk end' | 'trailer' | 'until close' | 'whole';
 
@@ -132,7 +136,7 @@ export class AnswerReader {
     for (let at = text.indexOf('\r\n'); at !== -1;) {
       const next = text.indexOf('\r\n', at + 2);
       const colon = text.indexOf(':', at);
-      const value = text.slice(colon + 1, next === -1 ? text.length : next).trim();
+      const value = valueIn(text, colon + 1, next === -1 ? text.length : next);
       switch (text.slice(at + 2, colon).toLowerCase()) {
         case 'content-length':
           if (!LENGTH.test(value) || (length !== undefined && length !== value)) {
@@ -169,8 +173,9 @@ export class AnswerReader {
   }
 
   #expectBody(length: string | undefined, encoding: string | undefined): void {
-    if (this.status === 204 || this.status === 304) this.#state = 'whole';
-    else if (encoding !== undefined) this.#state = 'chunk size';
+    if (this.status === 204 || this.status === 304) {
+      this.#state = 'whole';
+    } else if (encoding !== undefined) this.#state = 'chunk size';
     else if (length === undefined) {
       this.#state = 'until close';
       this.#remaining = Infinity;
@@ -213,8 +218,20 @@ export class AnswerReader {
     const end = bytes.indexOf('\r\n', at, 'latin1');
     if (end === -1) return undefined;
     if (end === at) this.#state = 'whole';
+    else if (!TRAILER.test(bytes.toString('latin1', at, end))) throw new AnswerFault('a trailer that is no header');
     return end + 2;
   }
+}
+
+/** Without the blanks around it; no other white space is any (RFC 9110, section 5.5), which String.trim does not know. */
+function valueIn(text: string, from: number, to: number): string {
+  while (from < to && isBlank(text.codePointAt(from))) from += 1;
+  while (from < to && isBlank(text.codePointAt(to - 1))) to -= 1;
+  return text.slice(from, to);
+}
+
+function isBlank(code: number | undefined): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 function notHttp(bytes: Buffer, at: number): AnswerFault {
