@@ -175,6 +175,8 @@ export class AnswerReader {
   #expectBody(length: string | undefined, encoding: string | undefined): void {
     if (this.status === 204 || this.status === 304) {
       this.#state = 'whole';
+      // They have no body. If one comes nevertheless, it is not to be taken for the next answer.
+      if (encoding !== undefined || Number(length ?? 0) > 0) this.reusable = false;
     } else if (encoding !== undefined) this.#state = 'chunk size';
     else if (length === undefined) {
       this.#state = 'until close';
