@@ -139,7 +139,7 @@ export class AnswerReader {
       const value = valueIn(text, colon + 1, next === -1 ? text.length : next);
       switch (text.slice(at + 2, colon).toLowerCase()) {
         case 'content-length':
-          if (!LENGTH.test(value) || (length !== undefined && length !== value)) {
+          if (length !== undefined || !LENGTH.test(value)) {
             throw new AnswerFault(`Content-Length: ${value}`);
           }
           length = value;

@@ -62,6 +62,7 @@ describe('no answer at all', () => {
 
   test.each<[string, readonly string[]]>([
     ['two lengths', ['Content-Length: 1', 'Content-Length: 2']],
+    ['one length, said twice', ['Content-Length: 1', 'content-length: 1']],
     ['one length, written in two ways', ['Content-Length: 1', 'Content-Length: 01']],
     ['a length and chunks', ['Content-Length: 1', 'Transfer-Encoding: chunked']],
     ['chunks and a length', ['Transfer-Encoding: chunked', 'Content-Length: 1']],
