@@ -3,7 +3,7 @@
  * is used first. A request costs half of what it costs with undici (bench/micro/post.ts).
  */
 import { dialler, type Dial } from './dial.ts';
-import { failed, timedOut } from './failure.ts';
+import { failed, failedBy, timedOut } from './failure.ts';
 import type { UpstreamAnswer } from './outcome.ts';
 import { UpstreamConnection, type Attempt, type ConnectionOwner } from './upstream-connection.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
@@ -85,11 +85,16 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
     if (this.#serving || this.#destroyed) return;
     this.#serving = true;
     for (const exchange of this.#waiting) {
-      const connection = this.#tryTake();
-      if (connection === undefined) break;
+      try {
+        const connection = this.#tryTake();
+        if (connection === undefined) break;
+        exchange.connection = connection;
+        connection.send(exchange);
+      } catch (error) {
+        // As where the name to expect of the other side is none.
+        exchange.settle(failedBy(error));
+      }
       this.#waiting.delete(exchange);
-      exchange.connection = connection;
-      connection.send(exchange);
     }
     this.#serving = false;
   }
