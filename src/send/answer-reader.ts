@@ -47,6 +47,10 @@ export class AnswerReader {
   #bodyBytes = 0;
   #kept: Buffer[] = [];
 
+  get whole(): boolean {
+    return this.#state === 'whole';
+  }
+
   /** For the next answer. */
   begin(): void {
     this.#state = 'head';

@@ -31,6 +31,8 @@ export class UpstreamConnection {
   readonly #owner: ConnectionOwner;
   readonly #reader = new AnswerReader();
   #attempt: Attempt | undefined;
+  /** Answered in this turn of the event loop: whatever else it brings came with that answer. */
+  #resting = false;
   #ended = false;
 
   constructor(dial: Dial, owner: ConnectionOwner) {
@@ -46,12 +48,25 @@ export class UpstreamConnection {
   send(attempt: Attempt): void {
     this.#attempt = attempt;
     this.#reader.begin();
+    if (!this.#resting) this.#write(attempt);
+  }
+
+  #write(attempt: Attempt): void {
     const socket = this.#socket;
     socket.cork();
     socket.write(attempt.head, 'latin1');
-    socket.write(attempt.body);
+    socket.write(attempt.body, this.#onSent);
     socket.uncork();
   }
+
+  readonly #onSent = (error?: Error | null): void => {
+    if (!error && this.#attempt !== undefined && this.#reader.whole) this.#answered();
+  };
+
+  readonly #onRested = (): void => {
+    this.#resting = false;
+    if (this.#attempt !== undefined) this.#write(this.#attempt);
+  };
 
   /** Ends it at once. @param answer for the attempt that is under way */
   cut(answer: UpstreamAnswer): void {
@@ -68,7 +83,7 @@ export class UpstreamConnection {
   #read(bytes: Buffer): boolean {
     try {
       // What nobody has asked for is no answer to what is asked next.
-      if (this.#attempt === undefined) this.cut(CLOSED);
+      if (this.#attempt === undefined || this.#resting) this.cut(CLOSED);
       else if (this.#reader.push(bytes)) this.#answered();
     } catch (error) {
       this.cut(failedBy(error));
@@ -78,11 +93,17 @@ export class UpstreamConnection {
 
   /** The other side has ended it. */
   #over(): void {
-    if (this.#attempt !== undefined && this.#reader.end()) this.#answered();
-    else this.cut(CLOSED);
+    if (this.#attempt === undefined || !this.#reader.end() || this.#isEarly()) this.cut(CLOSED);
+    else this.#answered();
+  }
+
+  /** It says that it has stored what it has not got yet. That is the truth at the earliest when all of it is sent. */
+  #isEarly(): boolean {
+    return this.#socket.writableLength > 0 && this.#reader.status >= 200 && this.#reader.status < 300;
   }
 
   #answered(): void {
+    if (this.#isEarly()) return;
     const reader = this.#reader;
     const answer: UpstreamAnswer = {
       kind: 'answered',
@@ -100,6 +121,8 @@ export class UpstreamConnection {
     }
     const attempt = this.#attempt;
     this.#attempt = undefined;
+    this.#resting = true;
+    setImmediate(this.#onRested);
     this.#owner.released(this, keepMs);
     attempt?.settle(answer);
   }
