@@ -32,6 +32,10 @@ export function dialler({ url, tls }: Pick<UpstreamOptions, 'url' | 'tls'>): Dia
     socket.on('session', (latest: Buffer) => {
       session = latest;
     });
+    // It may be what the other side chokes on.
+    socket.on('error', () => {
+      session = undefined;
+    });
     return prepared(socket);
   };
 }
