@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openUpstream } from '../../src/send/open-upstream.ts';
 import type { Upstream, UpstreamOptions } from '../../src/send/upstream.ts';
+import { trySelfSigned } from '../support/certificates.ts';
 import { answer, closedPort, listening, startTcpServer, startUpstream } from '../support/loopback.ts';
 
 const HEADERS = ['host', 'aps.example', 'content-type', 'application/x-protobuf', 'authorization', 'AWS4 x'];
@@ -272,28 +269,7 @@ test('a proxy that does not let through is a failure', async () => {
   expect(await client.post(HEADERS, Buffer.from('x'))).toMatchObject({ kind: 'failed' });
 });
 
-interface Certificate {
-  readonly key: string;
-  readonly cert: string;
-}
-
-const certificate = trySelfSigned();
-
-/** For localhost and 127.0.0.1; undefined where openssl is missing. */
-function trySelfSigned(): Certificate | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'amp-write-proxy-tls-'));
-  try {
-    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,DNS:aps.example'];
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-    execFileSync('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
-    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
-  } catch {
-    return undefined;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+const certificate = trySelfSigned('DNS:localhost,DNS:aps.example');
 
 async function startTls(): Promise<AsyncDisposable & { url: URL }> {
   const server = createHttpsServer({ ...certificate }, (request, response) => {

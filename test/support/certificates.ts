@@ -1,5 +1,8 @@
 /** Certificates made by the system's openssl, so that their dates and names can be wrong on purpose. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { run, temporaryDirectory } from './processes.ts';
 import { findProgram } from './program.ts';
@@ -112,4 +115,22 @@ export async function makeAuthority(): Promise<Authority> {
     '2',
   );
   return authority;
+}
+
+/** Its own authority; undefined where openssl is missing. */
+export function trySelfSigned(subjectAltName: string): Certificate | undefined {
+  const folder = mkdtempSync(path.join(tmpdir(), 'amp-write-proxy-tls-'));
+  try {
+    const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
+    const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${subjectAltName}`];
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+    execFileSync(OPENSSL ?? 'openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...subject], {
+      stdio: 'ignore',
+    });
+    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  } catch {
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

@@ -90,7 +90,7 @@ export async function listening(server: Server, host = '127.0.0.1'): Promise<Loo
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: new URL(`http://${host}:${port}/workspaces/ws-1/api/v1/remote_write`),
+    url: new URL(`http://${host.includes(':') ? `[${host}]` : host}:${port}/workspaces/ws-1/api/v1/remote_write`),
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');
       server.close();

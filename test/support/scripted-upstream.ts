@@ -1,0 +1,96 @@
+/** An upstream that reads each request whole and leaves it to a script what bytes go back, and when. */
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { listening, type LoopbackServer } from './loopback.ts';
+
+export interface Asked {
+  readonly socket: Socket;
+  readonly head: string;
+  readonly body: Buffer;
+}
+
+export interface ScriptedUpstream extends LoopbackServer {
+  /** Every connection that there ever was. */
+  readonly sockets: Socket[];
+  /** In the order in which they came to their end. */
+  readonly requests: Asked[];
+  /** The most connections that were open at a time. */
+  mostOpen: number;
+  /** Until no connection is open. */
+  idle(): Promise<void>;
+}
+
+export interface ScriptedOptions {
+  readonly tls?: TlsOptions;
+  readonly host?: string;
+  /** Called for each connection, before anything has come. */
+  readonly connected?: (socket: Socket) => void;
+}
+
+const HEAD_END = '\r\n\r\n';
+
+export async function startScriptedUpstream(
+  react: (asked: Asked, index: number) => void,
+  { tls, host, connected }: ScriptedOptions = {},
+): Promise<ScriptedUpstream> {
+  const open = new Set<Socket>();
+  const sockets: Socket[] = [];
+  const requests: Asked[] = [];
+  const accept = (socket: Socket): void => {
+    sockets.push(socket);
+    open.add(socket);
+    upstream.mostOpen = Math.max(upstream.mostOpen, open.size);
+    socket.setNoDelay(true);
+    socket.on('error', () => {});
+    socket.on('close', () => open.delete(socket));
+    connected?.(socket);
+    let held: Buffer[] = [];
+    let heldBytes = 0;
+    let neededBytes = 0;
+    socket.on('data', (bytes: Buffer) => {
+      held.push(bytes);
+      heldBytes += bytes.length;
+      if (heldBytes < neededBytes) return;
+      let rest = Buffer.concat(held);
+      neededBytes = bytesOfFirst(rest);
+      while (rest.length >= neededBytes) {
+        const asked = readRequest(socket, rest.subarray(0, neededBytes));
+        rest = rest.subarray(neededBytes);
+        neededBytes = bytesOfFirst(rest);
+        requests.push(asked);
+        react(asked, requests.length - 1);
+      }
+      held = [rest];
+      heldBytes = rest.length;
+    });
+  };
+  const server = tls === undefined ? createServer(accept) : createTlsServer(tls, accept);
+  const started = await listening(server, host);
+  const upstream: ScriptedUpstream = {
+    ...started,
+    sockets,
+    requests,
+    mostOpen: 0,
+    async idle() {
+      for (const socket of open) await once(socket, 'close');
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy();
+      await started[Symbol.asyncDispose]();
+    },
+  };
+  return upstream;
+}
+
+/** Of the first request, as far as that can be told: at least one more than there are. */
+function bytesOfFirst(bytes: Buffer): number {
+  const end = bytes.indexOf(HEAD_END);
+  if (end === -1) return bytes.length + 1;
+  return end + HEAD_END.length + Number(/^content-length: (\d+)$/im.exec(bytes.toString('latin1', 0, end))?.[1]);
+}
+
+function readRequest(socket: Socket, bytes: Buffer): Asked {
+  const end = bytes.indexOf(HEAD_END);
+  return { socket, head: bytes.toString('latin1', 0, end), body: bytes.subarray(end + HEAD_END.length) };
+}
