@@ -1,5 +1,4 @@
 /** An upstream that reads each request whole and leaves it to a script what bytes go back, and when. */
-import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { listening, type LoopbackServer } from './loopback.ts';
@@ -73,7 +72,8 @@ export async function startScriptedUpstream(
     requests,
     mostOpen: 0,
     async idle() {
-      for (const socket of open) await once(socket, 'close');
+      // Not by `once`, which an error on the way to the end would reject.
+      await Promise.all([...open].map(async (socket) => new Promise((resolve) => void socket.once('close', resolve))));
     },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();
