@@ -99,6 +99,7 @@ describe('no answer at all', () => {
     ['an extension in an open quotation', '1;a="b\r\na\r\n0\r\n\r\n'],
     ['more bytes than its size', '1\r\nab\r\n0\r\n\r\n'],
     ['fewer bytes than its size', '3\r\na\r\n0\r\n\r\n'],
+    ['two other bytes after it', '1\r\naXX0\r\n\r\n'],
     ['a bare LF after it', '1\r\na\n0\r\n\r\n'],
     ['a bare CR after it', '1\r\na\r0\r\n\r\n'],
     ['a trailer that is no header', '0\r\nHTTP/1.1 200 OK\r\n\r\n'],

@@ -49,7 +49,20 @@ describe('an idle connection', () => {
     expect(server.requests.slice(3).filter(({ socket }) => socket === third)).toHaveLength(1);
   });
 
+  test('that was used last is used first', async () => {
+    const server = await startScript((asked) => {
+      if (server.requests.length === 2) for (const each of server.requests) echo(each);
+      if (server.requests.length > 2) echo(asked);
+    });
+    const client = openDirect(server.url, { connections: 2 });
+    await Promise.all([client.post(HEADERS, Buffer.from('1')), client.post(HEADERS, Buffer.from('2'))]);
+    for (const name of ['3', '4', '5']) await client.post(HEADERS, Buffer.from(name));
+    expect(new Set(server.requests.slice(2).map(({ socket }) => socket)).size).toBe(1);
+  });
+
   test.each([0, 1, 2])('is not kept where the other side keeps it for %i s', async (seconds) => {
+    // Nor until the next look at idle ones.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const server = await startScript(({ socket }) =>
       socket.write(`HTTP/1.1 200 OK\r\nKeep-Alive: timeout=${seconds}\r\nContent-Length: 0\r\n\r\n`),
     );
@@ -151,6 +164,7 @@ test('destroy settles all that is in flight or waits, and leaves no connection a
   expect(activeTimers()).toBe(before);
   expect((await results).map((result) => result.kind === 'failed' && result.reason)).toEqual(Array(8).fill('reset'));
   await server.idle();
+  expect(await client.post(HEADERS, Buffer.from('6'))).toMatchObject({ kind: 'failed', reason: 'reset' });
   expect(server.requests).toHaveLength(5);
   expect(server.sockets).toHaveLength(3);
 });
