@@ -59,6 +59,7 @@ export class UpstreamConnection {
     socket.uncork();
   }
 
+  /** All of it is sent; a 2xx may have waited for that. */
   readonly #onSent = (error?: Error | null): void => {
     if (!error && this.#attempt !== undefined && this.#reader.whole) this.#answered();
   };

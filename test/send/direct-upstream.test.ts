@@ -19,7 +19,8 @@ describe('an idle connection', () => {
     const server = await startScript(({ socket }) =>
       socket.write(`HTTP/1.1 200 OK\r\n${line}Content-Length: 0\r\n\r\n`),
     );
-    const client = openDirect(server.url);
+    // There is room for a second, on which it could go out once more.
+    const client = openDirect(server.url, { connections: 2 });
     await client.post(HEADERS, Buffer.from('1'));
     vi.advanceTimersByTime(keptMs - 1);
     await client.post(HEADERS, Buffer.from('2'));
