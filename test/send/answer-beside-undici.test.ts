@@ -94,9 +94,9 @@ function first(value: string | string[] | undefined): string | undefined {
   return (Array.isArray(value) ? value[0] : value)?.trim();
 }
 
-/** What undici takes offence at: interim answers that RFC 9110 (section 15.2) has ignored, a tab after a length (5.5). */
+/** What undici takes offence at: interim answers that RFC 9110 (section 15.2) has ignored, blanks after a length (5.5). */
 function isRefusedInVain(wire: string): boolean {
-  return /HTTP\/1\.(?:0 1\d\d|1 100|1 1\d\d[^]*?connection:[^\r\n]*close[^]*?\r\n\r\nHTTP)|content-length:[\t ]*\d+ *\t/i.test(
+  return /HTTP\/1\.(?:0 1\d\d|1 100|1 1\d\d[^]*?connection:[^\r\n]*close[^]*?\r\n\r\nHTTP)|content-length:[\t ]*\d+[\t ]/i.test(
     wire,
   );
 }
