@@ -1,4 +1,5 @@
 /** Rules within one entry of remote_write: its queue, its signing, its TLS, and where its URL leads. */
+import { isIP } from 'node:net';
 import { formatDuration } from './durations.ts';
 import { formatListenAddress } from './listen-address.ts';
 import type { Findings, KeyPath } from './problem.ts';
@@ -73,6 +74,10 @@ function urlRules(
       },
     );
   }
+  const { server_name: name = '' } = entry.tls_config;
+  refuseWhere(isIP(name) !== 0, [[...entryPath, 'tls_config', 'server_name']], context, findings.problems, () => {
+    return `${name} is an address, and TLS asks for names only; give the name in the certificate, or leave it out`;
+  });
   if (entry.tls_config.insecure_skip_verify && upstream.href.startsWith('https:')) {
     findings.warnings.push({
       path: [...entryPath, 'tls_config', 'insecure_skip_verify'],

@@ -124,6 +124,13 @@ describe('contradictory settings', () => {
   });
 });
 
+test.each(['127.0.0.1', '"::1"'])('server_name is a name, and %s is none', (address) => {
+  expect(problemsOf(fileWith(`    tls_config: {server_name: ${address}}`))).toEqual([
+    `remote_write[0].tls_config.server_name ${address.replaceAll('"', '')} is an address, and TLS asks for names only; give ` +
+      'the name in the certificate, or leave it out',
+  ]);
+});
+
 function shares(workers: string, limits: string): string[] {
   return problemsOf(fileWith('', `server: {workers: ${workers}}\nlimits: {${limits}}`));
 }
