@@ -5,6 +5,8 @@
  * to be certain of what it takes: one POST in HTTP/1.1, of one declared length, on a connection that stays open.
  * https://www.rfc-editor.org/rfc/rfc9112
  */
+import { fieldValue, TEXT, TOKEN } from '../header-field.ts';
+
 export interface RequestHead {
   readonly path: string;
   readonly contentLength: number;
@@ -14,7 +16,7 @@ export interface RequestHead {
 }
 
 /** Request line, then header lines without folding, white space before the colon, bare CR, LF or other controls. */
-const FORM = /^POST (\/[\x21-\x7e]*) HTTP\/1\.1(?:\r\n[!#$%&'*+.^_`|~\dA-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)+$/;
+const FORM = new RegExp(String.raw`^POST (/[\x21-\x7e]*) HTTP/1\.1(?:\r\n${TOKEN}:${TEXT})+$`);
 const LENGTH = /^\d{1,10}$/;
 /** Node's HTTP server forgets what comes after a thousand. */
 const MAX_LINES = 100;
@@ -42,22 +44,22 @@ export function tryParseHead(text: string): RequestHead | undefined {
         break;
       case 'content-length':
         if (contentLength !== undefined) return undefined;
-        contentLength = valueOf(text, colon + 1, end);
+        contentLength = fieldValue(text, colon + 1, end);
         break;
       case 'content-type':
         if (contentType !== undefined) return undefined;
-        contentType = valueOf(text, colon + 1, end);
+        contentType = fieldValue(text, colon + 1, end);
         break;
       case 'content-encoding':
         if (contentEncoding !== undefined) return undefined;
-        contentEncoding = valueOf(text, colon + 1, end);
+        contentEncoding = fieldValue(text, colon + 1, end);
         break;
       case 'authorization':
         if (authorization !== undefined) return undefined;
-        authorization = valueOf(text, colon + 1, end);
+        authorization = fieldValue(text, colon + 1, end);
         break;
       case 'connection':
-        if (valueOf(text, colon + 1, end).toLowerCase() !== 'keep-alive') return undefined;
+        if (fieldValue(text, colon + 1, end).toLowerCase() !== 'keep-alive') return undefined;
         break;
       case 'proxy-connection':
       case 'transfer-encoding':
@@ -71,17 +73,4 @@ export function tryParseHead(text: string): RequestHead | undefined {
   }
   if (hosts !== 1 || contentLength === undefined || !LENGTH.test(contentLength)) return undefined;
   return { path, contentLength: Number(contentLength), contentType, contentEncoding, authorization };
-}
-
-/** Without the white space around it. */
-function valueOf(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

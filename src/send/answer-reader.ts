@@ -4,6 +4,7 @@
  * never an answer: a 2xx tells senders to forget what they hold.
  * https://www.rfc-editor.org/rfc/rfc9112
  */
+import { fieldValue, TEXT, TOKEN } from '../header-field.ts';
 
 /** What comes is no answer of HTTP/1.1. */
 export class AnswerFault extends Error {}
@@ -19,9 +20,6 @@ const NOTHING = Buffer.alloc(0);
 const HEAD_END = '\r\n\r\n';
 /** What every answer begins with. */
 const BEGINNING = 'HTTP/1.';
-const TOKEN = String.raw`[!#$%&'*+.^_\x60|~\dA-Za-z-]+`;
-/** Without CR, LF or other controls. */
-const TEXT = String.raw`[\t\x20-\x7e\x80-\xff]*`;
 const QUOTED = String.raw`"(?:[\t\x20!#-\[\]-~\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"`;
 /** Status line, then header lines without folding or white space before the colon. */
 const FORM = new RegExp(String.raw`^HTTP/1\.([01]) ([1-9]\d\d)(?: ${TEXT})?(?:\r\n${TOKEN}:${TEXT})*$`);
@@ -61,15 +59,15 @@ export class AnswerReader {
 
   /** The beginning of the body. Empty before the answer is whole. */
   get message(): Buffer {
-    return this.#kept.length === 0 ? NOTHING : Buffer.concat(this.#kept).subarray(0, MESSAGE_BYTES);
+    return Buffer.concat(this.#kept);
   }
 
   /** True when the answer is whole; its bytes may be used again then. Throws AnswerFault. */
   push(bytes: Buffer): boolean {
     const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
-    let at: number | undefined = 0;
+    let at = 0;
     while (this.#state !== 'whole') {
-      const next: number | undefined = this.#step(all, at);
+      const next = this.#step(all, at);
       if (next === undefined) {
         if (all.length - at > MAX_HEAD_BYTES) throw new AnswerFault(`${this.#state} of over ${MAX_HEAD_BYTES} bytes`);
         this.#held = Buffer.from(all.subarray(at)); // copies
@@ -140,7 +138,7 @@ export class AnswerReader {
     for (let at = text.indexOf('\r\n'); at !== -1;) {
       const next = text.indexOf('\r\n', at + 2);
       const colon = text.indexOf(':', at);
-      const value = valueIn(text, colon + 1, next === -1 ? text.length : next);
+      const value = fieldValue(text, colon + 1, next === -1 ? text.length : next);
       switch (text.slice(at + 2, colon).toLowerCase()) {
         case 'content-length':
           if (length !== undefined || !LENGTH.test(value)) {
@@ -227,17 +225,6 @@ export class AnswerReader {
     else if (!TRAILER.test(bytes.toString('latin1', at, end))) throw new AnswerFault('a trailer that is no header');
     return end + 2;
   }
-}
-
-/** Without the blanks around it; no other white space is any (RFC 9110, section 5.5), which String.trim does not know. */
-function valueIn(text: string, from: number, to: number): string {
-  while (from < to && isBlank(text.codePointAt(from))) from += 1;
-  while (from < to && isBlank(text.codePointAt(to - 1))) to -= 1;
-  return text.slice(from, to);
-}
-
-function isBlank(code: number | undefined): boolean {
-  return code === 0x20 || code === 0x09;
 }
 
 function notHttp(bytes: Buffer, at: number): AnswerFault {

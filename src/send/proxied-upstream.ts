@@ -50,10 +50,6 @@ export class ProxiedUpstream implements Upstream {
     });
   }
 
-  async close(): Promise<void> {
-    await this.#dispatcher.close();
-  }
-
   async destroy(): Promise<void> {
     await this.#dispatcher.destroy();
   }
