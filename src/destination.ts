@@ -175,7 +175,8 @@ export class DestinationRooms implements RoutedDestination {
   #rejected(parcel: Parcel, { status, message }: Extract<Outcome, { kind: 'rejected' }>, nowMs: number): void {
     const { sender, weight } = parcel;
     this.#rejections.warn(
-      `${status} ${sender}`,
+      // Not by sender: as many lines as there are senders would fill the log.
+      String(status),
       { sender, status, samples: weight, answer: message },
       'the upstream rejected a request for good; its sender was told, and drops it',
     );
