@@ -1,15 +1,14 @@
 // npm run bench:compare -- REV: this checkout beside another revision, interleaved, as the ratio of samples per CPU
 // second in the core rows. Exit status 1 where a row's median is below 0.9.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import os from 'node:os';
+import { symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepareBodies } from './bodies.ts';
 import { writeBodyFile } from './body-file.ts';
-import { stopAll } from './children.ts';
 import { measureRun, type Run } from './measure.ts';
 import { proxyUnderTest } from './proxy-under-test.ts';
+import { runInDirectory } from './run-in-directory.ts';
 import { selectRows, type Row } from './rows.ts';
 import { median } from './summary.ts';
 
@@ -66,19 +65,12 @@ if (values.help || revision === undefined || !(seconds > 0) || !(pairs >= 1)) {
   process.exit(values.help ? 0 : 2);
 }
 
-const directory = mkdtempSync(path.join(os.tmpdir(), 'amp-write-proxy-compare-'));
-try {
+await runInDirectory('compare', async (directory) => {
   const other = checkOut(revision, directory);
   for (const row of selectRows(true, values.rows)) {
     const ratio = await compareRow(row, other, pairs, seconds, directory);
     console.log(`${row.name.padEnd(8)} median ratio ${ratio.toFixed(2)}${ratio < LEAST_RATIO ? ' BELOW 0.9' : ''}`);
     if (ratio < LEAST_RATIO) process.exitCode = 1;
   }
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-} finally {
-  await stopAll();
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-  execFileSync('git', ['worktree', 'prune'], { cwd: root, stdio: 'pipe' });
-}
+});
+execFileSync('git', ['worktree', 'prune'], { cwd: root, stdio: 'pipe' });

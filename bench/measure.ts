@@ -60,6 +60,8 @@ type Rig = {
   readonly tool: RunningTool | undefined;
 };
 
+/** By then V8 has compiled what it will compile; what runs for weeks is not to be charged for it. */
+export const WARM_UP_MS = 7_000;
 const DELIVERED_WITHIN_MS = 30_000;
 const POLL_MS = 200;
 

@@ -8,7 +8,7 @@ import { writeBodyFile } from './body-file.ts';
 import { isEnding } from './children.ts';
 import { commandLine, positive } from './flags.ts';
 import { describeMachine, makeCertificate } from './machine.ts';
-import { measureRun, type Certificate, type Run, type Timing } from './measure.ts';
+import { measureRun, WARM_UP_MS, type Certificate, type Run, type Timing } from './measure.ts';
 import { findPeers } from './peers.ts';
 import { OURS, proxyUnderTest } from './proxy-under-test.ts';
 import { renderResults, type Results } from './report.ts';
@@ -40,9 +40,6 @@ type Settings = {
 
 const failures = new Set<string>();
 const root = path.resolve(import.meta.dirname, '..');
-
-/** By then V8 has compiled what it will compile; what runs for weeks is not to be charged for it. */
-const WARM_UP_MS = 7_000;
 
 /** Ahead of now, because a Prometheus agent forwards nothing older than its own start; it takes up to 10 minutes. */
 const TIMESTAMP_AHEAD_MS = 5 * 60_000;

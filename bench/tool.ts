@@ -1,10 +1,10 @@
 // What the bench measures: a program that takes remote write on a port and sends it on to the sink.
-import { accessSync, constants } from 'node:fs';
 import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Program } from './children.ts';
+import { isExecutable } from './executable.ts';
 import type { Row } from './rows.ts';
 
 export const UPSTREAM_PATH = '/workspaces/ws-bench/api/v1/remote_write';
@@ -92,13 +92,4 @@ export function sumMetric(exposition: string, name: string): number | undefined 
 export async function scrape(url: string): Promise<string> {
   const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
   return response.text();
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

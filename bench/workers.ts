@@ -7,7 +7,7 @@ import { writeBodyFile } from './body-file.ts';
 import { CpuQuota } from './cpu-quota.ts';
 import { positive } from './flags.ts';
 import { describeMachine } from './machine.ts';
-import { measureRun, type Run } from './measure.ts';
+import { measureRun, WARM_UP_MS, type Run } from './measure.ts';
 import { descendants } from './proc-stat.ts';
 import { proxyUnderTest } from './proxy-under-test.ts';
 import { ROWS } from './rows.ts';
@@ -24,7 +24,6 @@ const USAGE = `npm run bench:workers -- [flags]
 
 /** Enough that a worker has work whenever it may run. */
 const CONNECTIONS = 64;
-const WARM_UP_MS = 6_000;
 const root = path.resolve(import.meta.dirname, '..');
 
 /** The proxy with each process that has a pipeline limited; the primary, which has none, is not. */
