@@ -3,17 +3,17 @@
  * received = delivered + rejected + refused + pending, in samples (histograms included).
  *
  * It also keeps the promise that a sender is answered inside `delivery_timeout`: `sweep` refuses what is due.
- * The set it walks is as large as the number of open requests, which the server bounds.
+ * What it walks is as long as the number of open requests, which the server bounds.
  */
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome } from '../send/outcome.ts';
+import { OpenParcels } from './open-parcels.ts';
 import type { Parcel, ParcelLedger } from './parcel.ts';
 
 export class Ledger implements ParcelLedger {
-  readonly #pending = new Set<Parcel>();
+  readonly #pending = new OpenParcels();
   readonly #metrics: DestinationMetrics;
   readonly #nowMs: () => number;
-  #idle: (() => void)[] = [];
 
   constructor(metrics: DestinationMetrics, nowMs: () => number) {
     this.#metrics = metrics;
@@ -37,7 +37,7 @@ export class Ledger implements ParcelLedger {
   }
 
   close(parcel: Parcel, outcome: Outcome): void {
-    this.#pending.delete(parcel);
+    this.#pending.remove(parcel);
     const metrics = this.#metrics;
     metrics.pending -= parcel.weight;
     metrics.pendingSamples -= parcel.samples;
@@ -58,13 +58,11 @@ export class Ledger implements ParcelLedger {
         break;
     }
     metrics.observeDelivery(outcome.kind, this.#nowMs() - parcel.arrivedAtMs);
-    if (this.#pending.size === 0) this.#tellIdle();
   }
 
   /** Refuses every parcel whose deadline is not after `untilMs` (monotonic clock). */
   sweep(untilMs: number): void {
-    for (const parcel of this.#pending) {
-      if (parcel.deadlineAtMs > untilMs) continue;
+    for (const parcel of this.#pending.filter(({ deadlineAtMs }) => deadlineAtMs <= untilMs)) {
       parcel.trySettle({
         kind: 'refused',
         reason: 'delivery_timeout',
@@ -76,24 +74,11 @@ export class Ledger implements ParcelLedger {
   /** Refuses all that is pending, but for `keep` parcels of those that are in flight already. */
   refuseAll(outcome: Extract<Outcome, { kind: 'refused' }>, keep = 0): void {
     let kept = 0;
-    for (const parcel of this.#pending) {
-      if (parcel.waitingIn === undefined && kept < keep) kept += 1;
-      else parcel.trySettle(outcome);
-    }
-  }
-
-  /** Resolves when nothing is pending. */
-  async idle(): Promise<void> {
-    if (this.#pending.size === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#idle.push(resolve);
+    const refused = this.#pending.filter(({ waitingIn }) => {
+      if (waitingIn !== undefined || kept >= keep) return true;
+      kept += 1;
+      return false;
     });
-  }
-
-  #tellIdle(): void {
-    const waiting = this.#idle;
-    if (waiting.length === 0) return;
-    this.#idle = [];
-    for (const resolve of waiting) resolve();
+    for (const parcel of refused) parcel.trySettle(outcome);
   }
 }

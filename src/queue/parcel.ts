@@ -68,6 +68,9 @@ export class Parcel implements JoinPart {
   readonly visitor: Visitor;
   /** When it was checked and ready to queue. */
   readonly queuedAtMs: number;
+  /** Its neighbours in the list that it is in (open-parcels.ts). */
+  older: Parcel | undefined = undefined;
+  newer: Parcel | undefined = undefined;
   readonly #ledger: ParcelLedger;
   #lease: Lease | undefined;
   #outcome: Outcome | undefined;

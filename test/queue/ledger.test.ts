@@ -95,20 +95,14 @@ test('knows the newest timestamp received and the newest delivered, whatever the
   expect([metrics.highestTimestampMs, metrics.highestSentTimestampMs]).toEqual([900, 700]);
 });
 
-test('is idle at once when nothing is pending, and else when the last parcel is settled', async () => {
-  const { ledger } = makeLedger();
-  await ledger.idle();
-  const [first, last] = [makeParcel({}, ledger), makeParcel({}, ledger)];
-  let idle = false;
-  const wait = async (): Promise<void> => {
-    await ledger.idle();
-    idle = true;
-  };
-  const told = wait();
-  first.trySettle(DELIVERED);
-  await Promise.resolve();
-  expect(idle).toBe(false);
-  last.trySettle(DELIVERED);
-  await told;
-  expect(idle).toBe(true);
+test('counts once what is settled by another that is refused in the same sweep', () => {
+  const { ledger, metrics } = makeLedger();
+  const parcels = [1, 10, 100].map((samples) => makeParcel({ samples, deadlineAtMs: 5 }, ledger));
+  const [first, second] = parcels;
+  if (first === undefined || second === undefined) throw new Error('no parcels');
+  first.onSettled = () => void second.trySettle(DELIVERED);
+  ledger.sweep(5);
+  expect(metrics.delivered).toBe(10);
+  expect(metrics.refused).toEqual(new Map([['delivery_timeout', 101]]));
+  expect(ledger.parcels).toBe(0);
 });
