@@ -1,24 +1,28 @@
-// npm run bench:compare -- REV: this checkout beside another revision, interleaved, as the ratio of samples per CPU
-// second in the core rows. Exit status 1 where a row's median is below 0.9.
+// npm run bench:compare -- REV: this checkout beside another revision, in turns, as the ratio of samples per CPU second
+// in the core rows. Exit status 1 where a row's ratio is below 0.9.
 import { execFileSync } from 'node:child_process';
-import { symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepareBodies } from './bodies.ts';
 import { writeBodyFile } from './body-file.ts';
-import { measureRun, type Run } from './measure.ts';
+import { positive } from './flags.ts';
 import { proxyUnderTest } from './proxy-under-test.ts';
 import { runInDirectory } from './run-in-directory.ts';
 import { selectRows, type Row } from './rows.ts';
-import { median } from './summary.ts';
+import { mean } from './summary.ts';
+import { measureInTurns, type TurnFigures, type Turns } from './turns.ts';
 
 const USAGE = `npm run bench:compare -- REV [flags]
-  --rows FILTER   only core rows whose name contains FILTER
-  --seconds N     measure each run for N seconds (3)
-  --reps N        pairs of runs, of which the median counts (5)
+  --rows FILTER    only core rows whose name contains FILTER
+  --processes N    of each revision, all there at the same time (4)
+  --turns N        of each process (20)
+  --seconds N      of load for a turn (0.4)
 `;
 
 const LEAST_RATIO = 0.9;
+/** Less than elsewhere: what V8 compiles after it, it does in the turns of both. */
+const WARM_UP_MS = 4_000;
 const root = path.resolve(import.meta.dirname, '..');
 
 /** The other revision in a folder of its own, with this checkout's packages and its own kernel. */
@@ -30,46 +34,55 @@ function checkOut(revision: string, directory: string): string {
   return other;
 }
 
-const perCpuSecond = (run: Run): number => run.tool?.samplesPerCpuSecond ?? Number.NaN;
-
-async function compareRow(row: Row, other: string, pairs: number, seconds: number, directory: string): Promise<number> {
+/** How many times the other revision's CPU a request costs, as the means over the processes of each. */
+async function compareRow(row: Row, other: string, settings: Turns, directory: string): Promise<number> {
+  mkdirSync(directory);
   const bodyFile = path.join(directory, 'bodies');
   writeBodyFile(bodyFile, prepareBodies(row, Date.now()));
-  const timing = { warmUpMs: 2000, measureMs: seconds * 1000 };
-  const ratios: number[] = [];
-  for (let pair = 0; pair < pairs; pair += 1) {
-    const ours = await measureRun(row, proxyUnderTest(root, 'this'), bodyFile, undefined, timing, directory);
-    const theirs = await measureRun(row, proxyUnderTest(other, 'other'), bodyFile, undefined, timing, directory);
-    const ratio = perCpuSecond(ours) / perCpuSecond(theirs);
-    ratios.push(ratio);
-    const [here, there] = [ours, theirs].map((run) => `${(perCpuSecond(run) / 1e6).toFixed(2)}M`);
-    console.log(`${row.name.padEnd(8)} ${here} beside ${there} samples/CPU s: ${ratio.toFixed(2)}`);
-  }
-  return median(ratios);
+  const tools = [proxyUnderTest(root, 'this'), proxyUnderTest(other, 'other')];
+  const [ours = [], theirs = []] = await measureInTurns(row, tools, settings, bodyFile, directory);
+  const ratio = mean(theirs) / mean(ours);
+  const verdict = `${ratio.toFixed(3)}${ratio < LEAST_RATIO ? ', BELOW 0.9' : ''}`;
+  console.log(`${row.name.padEnd(8)} ${describe(ours)}, other ${describe(theirs)}: ${verdict}`);
+  return ratio;
+}
+
+function describe(seconds: TurnFigures): string {
+  const [all, ...each] = [mean(seconds), ...seconds].map((one) => (one * 1e6).toFixed(1));
+  return `${all} us a request (${each.join(' ')})`;
 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rows: { type: 'string' },
-    seconds: { type: 'string', default: '3' },
-    reps: { type: 'string', default: '5' },
+    processes: { type: 'string' },
+    turns: { type: 'string' },
+    seconds: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 const [revision] = positionals;
-const seconds = Number(values.seconds);
-const pairs = Number(values.reps);
-if (values.help || revision === undefined || !(seconds > 0) || !(pairs >= 1)) {
+if (values.help || revision === undefined) {
   console.log(USAGE);
   process.exit(values.help ? 0 : 2);
 }
 
 await runInDirectory('compare', async (directory) => {
+  const settings = {
+    processes: Math.ceil(positive('--processes', values.processes, 4)),
+    turns: Math.ceil(positive('--turns', values.turns, 20)),
+    turnMs: positive('--seconds', values.seconds, 0.4) * 1000,
+    warmUpMs: WARM_UP_MS,
+  };
   const other = checkOut(revision, directory);
-  for (const row of selectRows(true, values.rows)) {
-    const ratio = await compareRow(row, other, pairs, seconds, directory);
-    console.log(`${row.name.padEnd(8)} median ratio ${ratio.toFixed(2)}${ratio < LEAST_RATIO ? ' BELOW 0.9' : ''}`);
+  const rows = selectRows(true, values.rows);
+  const turnSeconds = settings.warmUpMs / 1000 + settings.turns * (settings.turnMs / 1000);
+  console.log(
+    `about ${Math.ceil((rows.length * 2 * settings.processes * turnSeconds) / 60)} min; each process in parentheses`,
+  );
+  for (const row of rows) {
+    const ratio = await compareRow(row, other, settings, path.join(directory, `row-${row.name}`));
     if (ratio < LEAST_RATIO) process.exitCode = 1;
   }
 });

@@ -3,25 +3,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BenchProcess } from './children.ts';
-import {
-  loadResult,
-  loadStarted,
-  sinkSnapshot,
-  sinkStarted,
-  type LoadCommand,
-  type LoadOptions,
-  type LoadResult,
-  type SinkCommand,
-  type SinkOptions,
-  type SinkSnapshot,
-} from './messages.ts';
+import type { LoadResult } from './messages.ts';
 import { cpuSeconds, machineCpuSeconds, peakMemoryMb, resetPeakMemory } from './proc-stat.ts';
+import { startRig, type Certificate, type Rig } from './rig.ts';
 import type { Row } from './rows.ts';
-import { UPSTREAM_PATH, type RunningTool, type Tool } from './tool.ts';
+import type { RunningTool, Tool } from './tool.ts';
 
 export type Timing = { readonly warmUpMs: number; readonly measureMs: number };
-export type Certificate = { readonly keyFile: string; readonly certFile: string };
 
 export type Run = {
   readonly requests: number;
@@ -54,12 +42,6 @@ export type ToolCost = {
   readonly eventLoopP99Ms: number | undefined;
 };
 
-type Rig = {
-  readonly sink: BenchProcess<SinkCommand, SinkSnapshot>;
-  readonly load: BenchProcess<LoadCommand, LoadResult>;
-  readonly tool: RunningTool | undefined;
-};
-
 /** By then V8 has compiled what it will compile; what runs for weeks is not to be charged for it. */
 export const WARM_UP_MS = 7_000;
 const DELIVERED_WITHIN_MS = 30_000;
@@ -83,42 +65,6 @@ export async function measureRun(
     for (const stop of stops.toReversed()) await stop();
     rmSync(runDirectory, { recursive: true, force: true, maxRetries: 5 });
   }
-}
-
-async function startRig(
-  row: Row,
-  tool: Tool | undefined,
-  bodyFile: string,
-  certificate: Certificate | undefined,
-  directory: string,
-  stops: (() => Promise<void>)[],
-): Promise<Rig> {
-  const sinkOptions: SinkOptions = {
-    requireSignature: tool?.signs ?? false,
-    ...(row.upstreamTls && certificate !== undefined ? { tls: certificate } : {}),
-  };
-  const { process: sink, first } = await BenchProcess.start<SinkCommand, SinkSnapshot, { port: number }>(
-    path.join(import.meta.dirname, 'sink.ts'),
-    sinkOptions,
-    { first: sinkStarted, answer: sinkSnapshot },
-  );
-  stops.push(() => sink.stop());
-  const caFile = row.upstreamTls ? certificate?.certFile : undefined;
-  const running = await tool?.start({ port: first.port, caFile, directory });
-  if (running !== undefined) stops.push(() => running.program.stop());
-  const loadOptions: LoadOptions = {
-    port: running?.port ?? first.port,
-    path: running?.path ?? UPSTREAM_PATH,
-    tls: running === undefined && row.upstreamTls,
-    bodyFile,
-  };
-  const { process: load } = await BenchProcess.start<LoadCommand, LoadResult, unknown>(
-    path.join(import.meta.dirname, 'load.ts'),
-    loadOptions,
-    { first: loadStarted, answer: loadResult },
-  );
-  stops.push(() => load.stop());
-  return { sink, load, tool: running };
 }
 
 async function measure(rig: Rig, row: Row, timing: Timing): Promise<Run> {

@@ -12,6 +12,18 @@ export function cpuSeconds(pid: number): number {
   return ticks / TICKS_PER_SECOND;
 }
 
+/**
+ * CPU seconds of the threads that the process has now, to the nanosecond: for times too short for `cpuSeconds`, in which
+ * no thread ends. NaN where the kernel keeps no such statistics.
+ */
+export function threadSeconds(pid: number): number {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    nanoseconds += Number(readOrEmpty(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0] || Number.NaN);
+  }
+  return nanoseconds / 1e9;
+}
+
 /** Peak resident memory (VmHWM) since `resetPeakMemory`, summed over the process and its descendants, in MB (10^6). */
 export function peakMemoryMb(pid: number): number {
   let kib = 0;

@@ -69,6 +69,11 @@ function figures(tool: string, runs: readonly Run[]): Figures {
   };
 }
 
+/** NaN of none. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** NaN when any value is; the mean of the middle two for an even count. */
 export function median(values: readonly number[]): number {
   if (values.some((value) => Number.isNaN(value))) return Number.NaN;
