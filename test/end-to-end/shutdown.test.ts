@@ -77,6 +77,26 @@ it('exits 0 inside shutdown_timeout when the upstream hangs, and tells its sende
   expect(acknowledged).toBe(0);
 });
 
+it('drains on when the same signal is passed on to it, and ends at once when it is asked again', async () => {
+  const { sandbox, proxy } = await startPair();
+  await sandbox.client.addFaults({ action: { kind: 'hang' } });
+  const [sender] = makeSenders(proxy);
+  const answer = sender?.send(sender.makeSeries(SERIES));
+  await until('the request is in', async () => (await ledgerOf(proxy)).pending === SERIES);
+
+  proxy.child.trySignal('SIGTERM');
+  await until('it drains', () => /"draining"/.test(proxy.child.stdout));
+  proxy.child.trySignal('SIGTERM');
+  proxy.child.trySignal('SIGINT');
+  await sleep(1_200);
+  expect((await proxy.readiness()).text, 'twice within a second').toMatch(/shutting down/);
+  proxy.child.trySignal('SIGINT');
+  const { status, stdout } = await proxy.child.ended();
+  expect(status).toBe(130);
+  expect(stdout).toMatch(/"level":"warn".*"signal":"SIGINT".*asked again to end/);
+  expect(await answer).toMatchObject({ status: 0 });
+});
+
 function makeSenders(proxy: ProxyProcess): LedgerSender[] {
   return Array.from({ length: SENDERS }, (_, index) => new LedgerSender(proxy.writeUrl, { name: `sender-${index}` }));
 }
