@@ -119,7 +119,14 @@ export class LaneConnection implements Exchange {
   }
 
   readBody(intake: Intake): void {
-    this.#lease = takeDeclared(this.#remaining, intake);
+    const lease = takeDeclared(this.#remaining, intake);
+    if (this.#consuming && this.#end - this.#at >= this.#remaining) {
+      // All of it came with the head, as nearly always.
+      this.#copyTo(lease);
+      this.#hold(lease);
+      return;
+    }
+    this.#lease = lease;
     const comes = this.#end - this.#at < this.#remaining;
     this.#become('reading', comes ? this.#timeouts.request : Infinity);
     if (this.#consuming) this.#fill();
@@ -241,14 +248,24 @@ export class LaneConnection implements Exchange {
   #fill(): void {
     const lease = this.#lease;
     if (lease === undefined) throw new Error('a body is read without memory for it');
-    const bytes = Math.min(this.#remaining, this.#end - this.#at);
-    this.#chunk.copy(lease.buffer, lease.buffer.length - this.#remaining, this.#at, this.#at + bytes); // copies
-    this.#at += bytes;
-    this.#remaining -= bytes;
+    this.#copyTo(lease);
     if (this.#remaining > 0) return;
     this.#lease = undefined;
+    this.#hold(lease);
+  }
+
+  /** As much of the body as was read. */
+  #copyTo({ buffer }: Lease): void {
+    const bytes = Math.min(this.#remaining, this.#end - this.#at);
+    this.#chunk.copy(buffer, buffer.length - this.#remaining, this.#at, this.#at + bytes); // copies
+    this.#at += bytes;
+    this.#remaining -= bytes;
+  }
+
+  /** The body is whole. */
+  #hold(body: Lease): void {
     this.#become('waiting', Infinity);
-    this.listener?.bodyRead(lease);
+    this.listener?.bodyRead(body);
   }
 
   /** Answered before its body was read: a sender may read the answer only when it has written all of it. */

@@ -36,7 +36,8 @@ export class SigningKey {
       this.#inner = Buffer.concat([this.#inner.subarray(0, BLOCK), Buffer.alloc(text.length)]);
     }
     this.#inner.write(text, BLOCK, 'latin1');
-    this.#outer.set(hash('sha256', this.#inner, 'buffer'), BLOCK);
+    // As text: a Buffer would be made and given its prototype for it.
+    this.#outer.write(hash('sha256', this.#inner, 'latin1'), BLOCK, 'latin1');
     return hash('sha256', this.#outer);
   }
 }

@@ -47,6 +47,8 @@ export class RemoteWriteSigner {
   /** The canonical request up to the hash of the body among the headers. */
   readonly #canonicalStart: string;
   #day: DayOfIdentity | undefined;
+  #second = Number.NaN;
+  #time = '';
 
   /** @param region of the workspace, for the credential scope */
   constructor(url: URL, region: string) {
@@ -69,7 +71,7 @@ export class RemoteWriteSigner {
    * @returns the request's headers as a flat list of names and values, `host` first
    */
   sign(body: Uint8Array, identity: AwsIdentity, now: Date): string[] {
-    const time = amzDate(now);
+    const time = this.#timeOf(now);
     const { key, scope, token, canonicalEnd, authorization } = this.#dayOf(identity, time.slice(0, 8));
     const bodyHash = hash('sha256', body);
     const canonical = `${this.#canonicalStart}${bodyHash}\nx-amz-date:${time}${canonicalEnd}${bodyHash}`;
@@ -91,6 +93,16 @@ export class RemoteWriteSigner {
     if (token !== undefined) headers.push('x-amz-security-token', token);
     headers.push('authorization', authorization + key.sign(stringToSign));
     return headers;
+  }
+
+  /** Made anew when the second changes. */
+  #timeOf(now: Date): string {
+    const second = Math.floor(now.getTime() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#time = amzDate(now);
+    }
+    return this.#time;
   }
 
   #dayOf(identity: AwsIdentity, day: string): DayOfIdentity {
