@@ -9,6 +9,7 @@ import { ShardLimit } from '../src/send/shard-limit.ts';
 import type { CostCoefficients } from './cost-fit.ts';
 import { EventQueue } from './event-queue.ts';
 import { seededRandom } from './seeded-random.ts';
+import { mean } from './summary.ts';
 
 /**
  * Who sends when. `even`: by the clock, on whichever connection is free, as the bench's load of a fixed rate does.
@@ -106,7 +107,6 @@ class Simulation {
     const { batches, parcels, busyMs, mostInFlight } = this.#figures;
     const sorted = Float64Array.from(this.#latencies).toSorted();
     const quantile = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
-    const mean = sorted.reduce((sum, value) => sum + value, 0) / sorted.length;
     const seconds = (durationMs - WARM_UP_MS) / 1000;
     return {
       requests: sorted.length,
@@ -116,7 +116,7 @@ class Simulation {
       samplesPerBatch: (parcels / batches) * samplesPerRequest,
       latencyMs: { p50: quantile(0.5), p99: quantile(0.99) },
       addedMs: {
-        mean: mean - upstreamLatencyMs,
+        mean: mean(this.#latencies) - upstreamLatencyMs,
         p50: quantile(0.5) - upstreamLatencyMs,
         p99: quantile(0.99) - upstreamLatencyMs,
       },

@@ -5,6 +5,7 @@ import { predictCpuSeconds, type CostCoefficients } from './cost-fit.ts';
 import { markdownTable } from './markdown-table.ts';
 import { DEPLOYMENT, PROMETHEUS_SAMPLES_PER_SEND } from './scaling-model.ts';
 import { workOf, type MeasuredRow } from './scaling-results.ts';
+import { mean } from './summary.ts';
 
 const SIMULATED_MS = 30_000;
 const MAX_SHARDS = 50;
@@ -130,5 +131,5 @@ function beside(measured: number, predicted: number, digits: number): string {
 function meanError(errors: readonly number[]): string {
   const known = errors.filter((error) => !Number.isNaN(error));
   if (known.length === 0) return '-';
-  return `${((100 * known.reduce((sum, error) => sum + Math.abs(error), 0)) / known.length).toFixed(0)}%`;
+  return `${(100 * mean(known.map(Math.abs))).toFixed(0)}%`;
 }

@@ -1,7 +1,7 @@
 // Tools beside each other in turns: several processes of each, all there at the same time, loaded one after the other
 // for a moment each. What the machine does to one of them it does to all; and since two processes of one and the same
 // program may differ by several percent, for as long as they live, one of each says little.
-import { mkdirSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import path from 'node:path';
 import { threadSeconds } from './proc-stat.ts';
 import { startRig, type Rig } from './rig.ts';
@@ -36,7 +36,7 @@ export async function measureInTurns(
     const places: Place[][] = tools.map(() => []);
     for (let process = 0; process < processes; process += 1) {
       for (const [index, tool] of tools.entries()) {
-        const place = await startPlace(row, tool, bodyFile, path.join(directory, `${process}-${index}`), stops);
+        const place = await startPlace(row, tool, bodyFile, directory, stops);
         await load(place, warmUpMs);
         places[index]?.push(place);
       }
@@ -60,8 +60,8 @@ async function startPlace(
   directory: string,
   stops: (() => Promise<void>)[],
 ): Promise<Place> {
-  mkdirSync(directory, { recursive: true });
-  const rig = await startRig(row, tool, bodyFile, undefined, directory, stops);
+  const own = mkdtempSync(path.join(directory, 'run-'));
+  const rig = await startRig(row, tool, bodyFile, undefined, own, stops);
   if (rig.tool === undefined) throw new Error(`${tool.name} did not start`);
   return { rig, tool: rig.tool, figures: [] };
 }
