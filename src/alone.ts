@@ -1,7 +1,7 @@
 /** The proxy in one process: pipeline -> listen -> drain on a signal. */
 import { AdminPort } from './admin-port.ts';
 import type { Config } from './config/schema.ts';
-import { ENDED_AT_ONCE, endSignal } from './end-signal.ts';
+import { endSignal } from './end-signal.ts';
 import type { Log } from './log.ts';
 import { exposeWorkers } from './metrics/process-metrics.ts';
 import { monotonicMs } from './monotonic.ts';
@@ -26,7 +26,7 @@ export async function serveAlone(config: Config, log: Log, version: string): Pro
     monotonicMs,
     log,
   });
-  const signal = endSignal((again) => log.warn({ signal: again }, ENDED_AT_ONCE));
+  const signal = endSignal(log);
   try {
     const listen = await pipeline.start();
     const adminListen = await admin.start(config.server.admin_listen);

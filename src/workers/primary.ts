@@ -6,7 +6,7 @@ import { Registry } from 'prom-client';
 import { AdminPort } from '../admin-port.ts';
 import type { Config } from '../config/schema.ts';
 import { workerShare } from '../config/worker-share.ts';
-import { ENDED_AT_ONCE, endSignal } from '../end-signal.ts';
+import { endSignal } from '../end-signal.ts';
 import { WorkerStartError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { exposeProcess, exposeWorkers } from '../metrics/process-metrics.ts';
@@ -77,7 +77,7 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
     log,
   });
 
-  const signal = endSignal((again) => log.warn({ signal: again }, ENDED_AT_ONCE));
+  const signal = endSignal(log);
   try {
     const adminListen = await admin.start(config.server.admin_listen);
     const listen = await Promise.race([fleet.start(), signal.then(() => undefined)]);
