@@ -127,8 +127,7 @@ export class LaneConnection implements Exchange {
       return;
     }
     this.#lease = lease;
-    const comes = this.#end - this.#at < this.#remaining;
-    this.#become('reading', comes ? this.#timeouts.request : Infinity);
+    this.#become('reading', this.#timeouts.request);
     if (this.#consuming) this.#fill();
     else this.#goOn();
   }
