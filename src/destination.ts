@@ -68,7 +68,7 @@ export class DestinationRooms implements RoutedDestination {
     this.workspaceId = /\/workspaces\/([^/]+)\//.exec(url.pathname)?.[1];
     this.deliveryTimeoutMs = queue.delivery_timeout;
     this.#metrics = metrics.addDestination(entry.name, entry.url);
-    this.#ledger = new Ledger(this.#metrics, monotonicMs);
+    this.#ledger = new Ledger(this.#metrics);
     this.#breaker = new Breaker(() => this.#refuseWhileDown());
     this.#limit = new ShardLimit(queue.min_shards, queue.max_shards);
 
@@ -166,6 +166,7 @@ export class DestinationRooms implements RoutedDestination {
       this.#ledger.close(parcel, outcome);
       this.#problems.closed(parcel.sender, outcome);
       const nowMs = monotonicMs();
+      this.#metrics.observeDelivery(outcome.kind, nowMs - parcel.arrivedAtMs);
       // A sender that is refused comes again after its Retry-After, or is gone.
       if (outcome.kind !== 'refused') this.#company.answered(parcel.visitor, nowMs);
       if (outcome.kind === 'rejected') this.#rejected(parcel, outcome, nowMs);

@@ -4,7 +4,6 @@
  *     node bench/micro/queue.ts [seconds for each figure]
  */
 import assert from 'node:assert/strict';
-import { performance } from 'node:perf_hooks';
 import { Registry } from 'prom-client';
 import { Batcher } from '../../src/batch/batcher.ts';
 import { BufferPool } from '../../src/codec/buffer-pool.ts';
@@ -28,7 +27,7 @@ type From = { readonly mergeKey: string; readonly sender: string };
 
 const pool = new BufferPool(256 << 20);
 const metrics = new DestinationMetrics('bench', 'http://upstream.invalid/', makeHistograms(new Registry()));
-const ledger = new Ledger(metrics, () => performance.now());
+const ledger = new Ledger(metrics);
 const NO_LEDGER: ParcelLedger = { open: () => {}, close: () => {} };
 
 function makeParcel({ mergeKey, sender }: From, keptBy: ParcelLedger): Parcel {

@@ -110,7 +110,7 @@ export class Kernel {
 
   /** What the memory takes now. */
   get memoryBytes(): number {
-    return this.#memory.buffer.byteLength;
+    return this.#bytes.length;
   }
 
   /** What the memory can never exceed. */

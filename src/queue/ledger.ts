@@ -13,11 +13,9 @@ import type { Parcel, ParcelLedger } from './parcel.ts';
 export class Ledger implements ParcelLedger {
   readonly #pending = new OpenParcels();
   readonly #metrics: DestinationMetrics;
-  readonly #nowMs: () => number;
 
-  constructor(metrics: DestinationMetrics, nowMs: () => number) {
+  constructor(metrics: DestinationMetrics) {
     this.#metrics = metrics;
-    this.#nowMs = nowMs;
   }
 
   /** Requests that wait for their outcome. */
@@ -57,7 +55,6 @@ export class Ledger implements ParcelLedger {
         metrics.countRefused(outcome.reason, parcel);
         break;
     }
-    metrics.observeDelivery(outcome.kind, this.#nowMs() - parcel.arrivedAtMs);
   }
 
   /** Refuses every parcel whose deadline is not after `untilMs` (monotonic clock). */

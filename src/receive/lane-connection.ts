@@ -30,10 +30,9 @@ export interface LaneHouse {
   letGo(bytes: number): void;
   /** No new request is to follow on this connection. */
   readonly closing: boolean;
-  readonly nowMs: () => number;
 }
 
-/** All in ms. */
+/** All in ms, and up to two sweeps more. */
 export interface LaneTimeouts {
   /** From the connection's beginning to its first request. */
   readonly firstRequest: number;
@@ -55,8 +54,10 @@ export class LaneConnection implements Exchange {
   readonly #stays: string;
   listener: ExchangeListener | undefined;
   #state: State = 'idle';
-  /** When the state it is in has lasted too long, ms of the monotonic clock. */
-  #timeoutAtMs: number;
+  /** How long the state that it is in may last, ms. */
+  #timeoutMs: number;
+  /** When that is over, ms of the monotonic clock: counted from the first sweep, which spares a request the clock. */
+  #timeoutAtMs: number | undefined;
   readonly #heads = new HeadReader();
   /** Of the request that is under way. */
   #head: RequestHead | undefined;
@@ -79,7 +80,7 @@ export class LaneConnection implements Exchange {
     this.#house = house;
     this.#timeouts = timeouts;
     this.#stays = connectionLines(timeouts.keepAlive);
-    this.#timeoutAtMs = house.nowMs() + timeouts.firstRequest;
+    this.#timeoutMs = timeouts.firstRequest;
     socket.on('error', ignore);
     socket.on('end', this.#onEnd);
     socket.on('close', this.#onClose);
@@ -145,6 +146,7 @@ export class LaneConnection implements Exchange {
 
   /** Ends what has lasted too long. */
   sweep(nowMs: number): void {
+    this.#timeoutAtMs ??= nowMs + this.#timeoutMs;
     if (nowMs < this.#timeoutAtMs) return;
     const asked = this.#state === 'reading' || (this.#state === 'idle' && this.socket.bytesWritten === 0);
     if (!asked) {
@@ -305,7 +307,8 @@ export class LaneConnection implements Exchange {
 
   #become(state: State, timeoutMs: number): void {
     this.#state = state;
-    this.#timeoutAtMs = timeoutMs === Infinity ? Infinity : this.#house.nowMs() + timeoutMs;
+    this.#timeoutMs = timeoutMs;
+    this.#timeoutAtMs = undefined;
   }
 
   /** The sender writes no more; as Node's HTTP server does, that is taken for its having gone. */
@@ -316,8 +319,7 @@ export class LaneConnection implements Exchange {
 
   readonly #onClose = (): void => {
     clearTimeout(this.#lingerTimer);
-    this.#state = 'ended';
-    this.#timeoutAtMs = Infinity;
+    this.#become('ended', Infinity);
     this.#lease?.release();
     this.#lease = undefined;
     this.#letGo();

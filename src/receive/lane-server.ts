@@ -28,7 +28,6 @@ const READ_BYTES = 256 * 1024;
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
 export class LaneServer extends Server implements LaneHouse {
-  readonly nowMs: () => number;
   readonly #lane: LaneOptions;
   readonly #connections = new Set<LaneConnection>();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -40,7 +39,6 @@ export class LaneServer extends Server implements LaneHouse {
   constructor(options: ServerOptions, listener: RequestListener, lane: LaneOptions) {
     super(options, listener);
     this.#lane = lane;
-    this.nowMs = lane.nowMs;
     this.#listeners = this.listeners('connection');
     this.removeAllListeners('connection');
     this.on('connection', (socket: Socket) => this.#take(socket));

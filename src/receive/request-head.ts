@@ -48,11 +48,11 @@ export function tryParseHead(text: string): RequestHead | undefined {
         break;
       case 'content-type':
         if (contentType !== undefined) return undefined;
-        contentType = fieldValue(text, colon + 1, end);
+        contentType = itself(fieldValue(text, colon + 1, end), 'application/x-protobuf');
         break;
       case 'content-encoding':
         if (contentEncoding !== undefined) return undefined;
-        contentEncoding = fieldValue(text, colon + 1, end);
+        contentEncoding = itself(fieldValue(text, colon + 1, end), 'snappy');
         break;
       case 'authorization':
         if (authorization !== undefined) return undefined;
@@ -73,4 +73,9 @@ export function tryParseHead(text: string): RequestHead | undefined {
   }
   if (hosts !== 1 || contentLength === undefined || !LENGTH.test(contentLength)) return undefined;
   return { path, contentLength: Number(contentLength), contentType, contentEncoding, authorization };
+}
+
+/** The constant where the value is the same: what is cut out of a text is compared with it byte by byte, each time. */
+function itself(value: string, constant: string): string {
+  return value === constant ? constant : value;
 }

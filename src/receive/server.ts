@@ -13,6 +13,7 @@ import fastify, {
   type FastifyRequest,
   type RouteShorthandOptions,
 } from 'fastify';
+import { monotonicMs } from '../monotonic.ts';
 import type { Exchange } from './exchange.ts';
 import { answerText } from './linger.ts';
 import { LaneServer, type LaneOptions } from './lane-server.ts';
@@ -41,7 +42,7 @@ export type LaneTiming = Omit<LaneOptions, 'tryHandle'>;
 const LANE: LaneTiming = {
   timeouts: { firstRequest: HEADERS_TIMEOUT_MS, request: REQUEST_TIMEOUT_MS, keepAlive: KEEP_ALIVE_TIMEOUT_MS },
   checkIntervalMs: CHECK_INTERVAL_MS,
-  nowMs: () => performance.now(),
+  nowMs: monotonicMs,
 };
 
 export function makeServer(

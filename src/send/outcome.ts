@@ -82,9 +82,9 @@ export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
     };
   }
   const { status } = answer;
+  if (status >= 200 && status < 300) return { kind: 'delivered', deduplicated: status === 202 };
   const code = String(status);
   const message = `the upstream answered ${status} ${STATUS_CODES[status] ?? ''}${remedy(status)}: ${answer.message}`;
-  if (status >= 200 && status < 300) return { kind: 'delivered', deduplicated: status === 202 };
   if (status === 401 || status === 403) {
     const explained = `the upstream answered ${status}${remedy(status)}: ${withoutSecrets(answer.message)}`;
     return { kind: 'unauthorized', code, message: explained };

@@ -64,7 +64,7 @@ test("has the names of Prometheus's own remote write, so that its mixin works un
 
 test('what the ledger counts is what is scraped, and the equation holds in it', async () => {
   const { metrics, destination } = makeMetrics();
-  const ledger = new Ledger(destination, () => 0);
+  const ledger = new Ledger(destination);
   makeParcel({ samples: 1000 }, ledger).trySettle(DELIVERED);
   makeParcel({ samples: 100 }, ledger).trySettle(DEDUPLICATED);
   makeParcel({ samples: 10 }, ledger).trySettle({ kind: 'rejected', status: 400, message: 'out of order sample' });

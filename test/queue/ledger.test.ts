@@ -8,7 +8,7 @@ import { makeDestinationMetrics, makeParcel } from '../support/parcels.ts';
 
 function makeLedger(): { ledger: Ledger; metrics: DestinationMetrics } {
   const metrics = makeDestinationMetrics();
-  return { ledger: new Ledger(metrics, () => 0), metrics };
+  return { ledger: new Ledger(metrics), metrics };
 }
 
 function sum(counts: ReadonlyMap<unknown, number>): number {

@@ -178,6 +178,7 @@ describe('connections that last too long', () => {
   ])('%s are closed when that time is over, and not before', async (_what, ms, statuses, bring) => {
     const sender = await connectSender(receiver.port);
     await bring?.(sender);
+    await wait();
     nowMs = ms - 1;
     await wait();
     expect(sender.socket.closed).toBe(false);
@@ -191,6 +192,7 @@ describe('connections that last too long', () => {
     const { socket, statuses } = await connectSender(receiver.port);
     socket.write(rawRequest(BODY, ['Content-Length: 50000']));
     await until(() => receiver.budget.usedBytes === 50_000, 'the head is read');
+    await wait();
     for (nowMs = 0; nowMs < 30_000; nowMs += 1_000) {
       socket.write('x');
       await new Promise((resolve) => {

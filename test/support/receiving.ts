@@ -71,7 +71,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   });
   const submitted: Receiver['submitted'] = [];
   const ledgerMetrics = makeDestinationMetrics();
-  const ledger = new Ledger(ledgerMetrics, () => performance.now());
+  const ledger = new Ledger(ledgerMetrics);
   const destination = (name: string, workspaceId: string | undefined): RoutedDestination => ({
     name,
     workspaceId,
