@@ -1,7 +1,7 @@
 /**
  * A parcel: one checked request of one sender on its way to the upstream. It owns the compressed body as it came
- * (never written to after this), its counts, and the promise of its outcome. The route awaits that promise; the rooms
- * hand the parcel forward and one of them settles it, once.
+ * (never written to after this), its counts, and who is to be told its outcome. The rooms hand the parcel forward, and
+ * one of them settles it, once.
  *
  * Settled is not finished with: an attempt may still be reading the body when the sender has had its answer. So the
  * memory is given back by the room that holds the parcel last: the queue, for one that was settled as it waited, or

@@ -1,7 +1,7 @@
 /**
  * A visit: one request from its admission to its answer.
  *
- * admit (head only) -> read the body -> decode into a parcel -> hand it to its destination -> await its outcome.
+ * admit (head only) -> read the body -> decode into a parcel -> hand it to its destination -> be told its outcome.
  * Exactly one answer is written; nothing is written to a sender that has gone.
  */
 import type { Visitor } from '../batch/company.ts';
