@@ -1,5 +1,6 @@
 /**
- * Cuts one request that is over a limit into pieces, at the borders of its TimeSeries, and encodes each anew.
+ * Cuts one request that is over a limit into pieces, at the borders of its TimeSeries. Around the cuts they are encoded
+ * anew; the elements between are the request's own.
  *
  * The pieces' decoded bytes, one after the other, are exactly the request's: order, metadata, unknown fields and every
  * byte of a TimeSeries are kept. The piece that is nothing less than the request is the original body itself.
@@ -20,7 +21,7 @@ export interface SplitLimits {
   maxBytes: number;
 }
 
-/** Pieces that are aimed at stay this far below maxBytes, since how well a part compresses is a guess. */
+/** Pieces that are aimed at stay this far below maxBytes, since how well a part is compressed is a guess. */
 const AIM = 0.95;
 
 /**

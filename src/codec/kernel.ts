@@ -53,6 +53,7 @@ const PAGE_BYTES = 65536;
 interface Exports {
   decodeElements: (from: number, fromEnd: number, to: number, toEnd: number) => number;
   encodeElements: (from: number, fromEnd: number, to: number, toEnd: number) => number;
+  findKept: (elementsEnd: number, from: number, end: number) => void;
   scanRequest: (from: number, end: number) => number;
   takePiece: (from: number, end: number, maxSamples: number, maxBytes: number) => number;
 }
@@ -68,11 +69,15 @@ export class Kernel {
   #bytes: Buffer;
   #slots: Uint32Array;
   #doubles: Float64Array;
-  /** Where the output area starts, and the room that the input area has before it. */
+  /** Where the output area starts. */
   #outputAt = 0;
-  #inputRoom = 0;
+  /** Where newly encoded elements go, and the room for them. */
+  #encodeAt = 0;
+  #encodeRoom = 0;
   /** Decoded bytes of the request that is open for cutting; -1 when none is. */
   #openBytes = -1;
+  /** Where its elements end. */
+  #elementsEnd = 0;
 
   readonly #scan: Scan = {
     rawBytes: 0,
@@ -91,11 +96,11 @@ export class Kernel {
 
   constructor(limits: KernelLimits) {
     this.#limits = { ...limits };
-    const mostInput = encodeRoom(limits.maxBodyBytes);
+    const mostInput = encodeStart(limits.maxBodyBytes) + encodeRoom(limits.maxBodyBytes);
     this.#maxPages = pagesFor(outputStart(mostInput) + limits.maxDecodedBytes + layout.SLACK_BYTES);
     // One page is left over, so that no address in the kernel can wrap around.
     if (this.#maxPages >= PAGE_BYTES) {
-      throw new RangeError('limits.max_body_bytes and limits.max_decoded_bytes together exceed 4 GiB; lower them');
+      throw new RangeError('limits.max_body_bytes, twice, and limits.max_decoded_bytes exceed 4 GiB; lower them');
     }
     this.#memory = new WebAssembly.Memory({ initial: 1, maximum: this.#maxPages });
     compiled ??= new WebAssembly.Module(readFileSync(new URL('../../build/kernel.wasm', import.meta.url)));
@@ -124,17 +129,17 @@ export class Kernel {
    * SERIES_WITHOUT_LABELS. Nothing is allocated, and the memory does not grow, before the declared size is plausible.
    */
   scan(body: Uint8Array): Scan {
-    return this.#decode(body, body.length);
+    return this.#decode(body, 0);
   }
 
   /**
-   * As `scan`, and keeps the decoded request for takePiece and encodePiece, until the next scan, open or encode. The
-   * input area gets room for newly encoded pieces.
+   * As `scan`, and keeps the decoded request for takePiece and encodePiece, until the next scan, open or encode.
    */
   openForCutting(body: Uint8Array): Scan {
     const most = Math.min(this.#limits.maxBodyBytes, worstCaseBytes(readVarint(body) ?? 0));
     const scan = this.#decode(body, encodeRoom(Math.max(most, body.length)));
     this.#openBytes = scan.rawBytes;
+    this.#elementsEnd = layout.INPUT_AT + body.length;
     return scan;
   }
 
@@ -155,16 +160,26 @@ export class Kernel {
 
   /**
    * Decoded bytes [from, end) of the open request as a snappy block, in what `allocate` gives; undefined where the room
-   * does not suffice.
+   * does not suffice. What it can keep of the request's own elements is not encoded anew.
    */
   encodePiece(from: number, end: number, allocate: Allocate = allocateUnsafe): Buffer | undefined {
     this.#assertOpen(from, end);
-    const to = layout.INPUT_AT;
     const start = this.#outputAt;
-    const elementsEnd = this.#kernel.encodeElements(start + from, start + end, to, to + this.#inputRoom) >>> 0;
-    if (elementsEnd === 0) return undefined;
-    const block = allocate(varintBytes(end - from) + elementsEnd - to);
-    this.#bytes.copy(block, writeVarint(block, 0, end - from), to, elementsEnd); // copies
+    this.#kernel.findKept(this.#elementsEnd, start + from, start + end);
+    const keptAt = this.#slot(layout.SLOT_KEPT_AT);
+    const keptBytes = this.#slot(layout.SLOT_KEPT_END_AT) - keptAt;
+    const headEnd = keptBytes === 0 ? end : this.#slot(layout.SLOT_KEPT_OUT) - start;
+    const tail = keptBytes === 0 ? end : this.#slot(layout.SLOT_KEPT_END_OUT) - start;
+    const at = this.#encodeAt;
+    const keptTo = this.#encodeElements(from, headEnd, at);
+    const elementsEnd = keptTo === 0 ? 0 : this.#encodeElements(tail, end, keptTo);
+    const elementBytes = elementsEnd - at + keptBytes;
+    if (elementsEnd === 0 || elementBytes > this.#encodeRoom) return undefined;
+    const block = allocate(varintBytes(end - from) + elementBytes);
+    let blockAt = writeVarint(block, 0, end - from);
+    blockAt += this.#bytes.copy(block, blockAt, at, keptTo); // copies
+    blockAt += this.#bytes.copy(block, blockAt, keptAt, keptAt + keptBytes); // copies
+    this.#bytes.copy(block, blockAt, keptTo, elementsEnd); // copies
     return block;
   }
 
@@ -176,23 +191,30 @@ export class Kernel {
     this.#openBytes = -1;
     const { maxBodyBytes, maxDecodedBytes } = this.#limits;
     if (raw.length > maxDecodedBytes) throw decodedTooLarge(raw.length, maxDecodedBytes);
-    this.#place(encodeRoom(Math.min(maxBodyBytes, worstCaseBytes(raw.length))), raw.length);
+    this.#place(0, encodeRoom(Math.min(maxBodyBytes, worstCaseBytes(raw.length))), raw.length);
     this.#bytes.set(raw, this.#outputAt); // copies
-    this.#openBytes = raw.length;
-    const block = this.encodePiece(0, raw.length);
-    this.#openBytes = -1;
-    if (block === undefined) throw bodyTooLarge(`${raw.length} bytes, encoded,`, maxBodyBytes);
+    const elementsEnd = this.#encodeElements(0, raw.length, this.#encodeAt);
+    if (elementsEnd === 0) throw bodyTooLarge(`${raw.length} bytes, encoded,`, maxBodyBytes);
+    const block = allocateUnsafe(varintBytes(raw.length) + elementsEnd - this.#encodeAt);
+    this.#bytes.copy(block, writeVarint(block, 0, raw.length), this.#encodeAt, elementsEnd); // copies
     return block;
   }
 
-  #decode(body: Uint8Array, inputRoom: number): Scan {
+  /** Encodes [from, end) of the output area to the address `to`, and returns where its elements end, or 0 for no room. */
+  #encodeElements(from: number, end: number, to: number): number {
+    const start = this.#outputAt;
+    const roomEnd = this.#encodeAt + this.#encodeRoom;
+    return this.#kernel.encodeElements(start + from, start + end, to, roomEnd) >>> 0;
+  }
+
+  #decode(body: Uint8Array, encodeBytes: number): Scan {
     this.#openBytes = -1;
     const { maxBodyBytes, maxDecodedBytes } = this.#limits;
     if (body.length > maxBodyBytes) throw bodyTooLarge(`body of ${body.length} bytes`, maxBodyBytes);
     const rawBytes = declaredBytes(body);
     if (rawBytes > maxDecodedBytes) throw decodedTooLarge(rawBytes, maxDecodedBytes);
     const elementsAt = varintEnd(body);
-    this.#place(inputRoom, rawBytes);
+    this.#place(body.length, encodeBytes, rawBytes);
     this.#bytes.set(body, layout.INPUT_AT); // copies
     const outputAt = this.#outputAt;
     const inputAt = layout.INPUT_AT;
@@ -208,9 +230,10 @@ export class Kernel {
   }
 
   /** Lays out the areas for a call, growing the memory to what it needs. */
-  #place(inputRoom: number, outputBytes: number): void {
-    this.#inputRoom = inputRoom;
-    this.#outputAt = outputStart(inputRoom);
+  #place(bodyBytes: number, encodeBytes: number, outputBytes: number): void {
+    this.#encodeAt = encodeStart(bodyBytes);
+    this.#encodeRoom = encodeBytes;
+    this.#outputAt = outputStart(this.#encodeAt + encodeBytes);
     const pages = pagesFor(this.#outputAt + outputBytes + layout.SLACK_BYTES);
     const missing = pages - this.memoryBytes / PAGE_BYTES;
     if (missing <= 0) return;
@@ -266,7 +289,7 @@ export class Kernel {
 }
 
 function isKernel(exports: Readonly<Record<string, unknown>>): exports is Readonly<Record<string, unknown>> & Exports {
-  return ['decodeElements', 'encodeElements', 'scanRequest', 'takePiece'].every(
+  return ['decodeElements', 'encodeElements', 'findKept', 'scanRequest', 'takePiece'].every(
     (name) => typeof exports[name] === 'function',
   );
 }
@@ -294,8 +317,13 @@ function encodeRoom(bytes: number): number {
   return bytes + layout.ENCODED_BLOCK_BYTES;
 }
 
-function outputStart(inputRoom: number): number {
-  return layout.INPUT_AT + Math.ceil((inputRoom + layout.SLACK_BYTES) / 64) * 64;
+/** Behind a body in the input area. */
+function encodeStart(bodyBytes: number): number {
+  return layout.INPUT_AT + bodyBytes + layout.SLACK_BYTES;
+}
+
+function outputStart(encodeEnd: number): number {
+  return Math.ceil((encodeEnd + layout.SLACK_BYTES) / 64) * 64;
 }
 
 function pagesFor(bytes: number): number {

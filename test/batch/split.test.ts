@@ -6,7 +6,7 @@ import { splitBody, type Piece } from '../../src/batch/split.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { joinBodies } from '../../src/codec/snappy-join.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
-import { noise } from '../support/arbitrary-snappy.ts';
+import { arbitraryBlockOf, noise, preamble } from '../support/arbitrary-snappy.ts';
 import { arbitraryWriteRequest, bytesField } from '../support/arbitrary-write-request.ts';
 import { requestErrorOf } from '../support/request-error-of.ts';
 import { tryReadStrictly } from '../support/strict-write-request.ts';
@@ -32,6 +32,24 @@ function literal(bytes: Buffer): Buffer {
   return Buffer.concat([head, bytes]);
 }
 
+/** Elements that copy `length` bytes from `back` bytes before. */
+function copies(length: number, back: number): Buffer[] {
+  return Array.from({ length: Math.ceil(length / 64) }, (_, i) => {
+    const copy = Buffer.from([((Math.min(64, length - i * 64) - 1) << 2) | 3, 0, 0, 0, 0]);
+    copy.writeUInt32LE(back, 1);
+    return copy;
+  });
+}
+
+/** A TimeSeries with a sample and a label of this value, in hex. */
+function seriesWith(value: string): Buffer {
+  return bytesField(1, Buffer.concat([bytesField(1, bytesField(2, Buffer.from(value, 'hex'))), SAMPLE]));
+}
+
+/** Without a label's name, which is allowed. */
+const SAMPLE = Buffer.from('12021001', 'hex');
+const SMALL = seriesWith('62');
+
 describe('cutting a request', () => {
   it(
     'keeps every byte in its order, within the limits, in pieces that are requests',
@@ -41,9 +59,14 @@ describe('cutting a request', () => {
         maxSamples: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.constant(1_000_000)),
         maxBytes: fc.oneof(fc.integer({ min: 1, max: 2000 }), fc.constant(1_000_000)),
       });
+      const arbitraryBody = arbitraryWriteRequest(25).chain((request) =>
+        fc
+          .oneof(fc.constant(compressSync(request.raw)), arbitraryBlockOf(request.raw))
+          .map((compressed) => ({ request, compressed })),
+      );
       fc.assert(
-        fc.property(arbitraryWriteRequest(25), limits, (request, limits) => {
-          const pieces = splitBody(kernel, compressSync(request.raw), limits);
+        fc.property(arbitraryBody, limits, ({ request, compressed }, limits) => {
+          const pieces = splitBody(kernel, compressed, limits);
           expect(rawOf(pieces).equals(request.raw)).toBe(true);
           expect(uncompressSync(joinBodies(pieces))).toEqual(request.raw);
           for (const { body, rawBytes, elementsAt, ...counts } of pieces) {
@@ -106,22 +129,105 @@ describe('cutting a request', () => {
     expect(pieces.map((piece) => piece.series)).toEqual([1, 1, 2]);
   });
 
-  it('refuses a TimeSeries whose encoding exceeds max_body_bytes, and says what to do', () => {
-    // It came smaller than it would be encoded: two equal parts more than 64 KiB apart, beyond the encoder's window.
-    const part = noise(120_000);
-    const label = bytesField(1, bytesField(2, Buffer.concat([part, part])));
-    const raw = Buffer.concat([bytesField(1, label), bytesField(1, bytesField(1, bytesField(2, Buffer.from('x'))))]);
-    const copies = Array.from({ length: 120_000 / 64 }, () => Buffer.from('ffc0d40100', 'hex'));
-    const headBytes = raw.indexOf(Buffer.from(part)) + part.length;
-    const head = raw.subarray(0, headBytes);
-    const tail = raw.subarray(headBytes + part.length);
-    const length = Buffer.from([(raw.length & 127) | 128, ((raw.length >> 7) & 127) | 128, raw.length >> 14]);
-    const body = Buffer.concat([length, literal(head), ...copies, literal(tail)]);
+  it('keeps what can be kept of the elements, however they were chosen', () => {
+    // Literals only, which the encoder would never leave as they are.
+    const raw = Buffer.concat(Array.from({ length: 3000 }, () => SMALL));
+    const literals = Array.from({ length: 3000 }, () => Buffer.concat([Buffer.from([(SMALL.length - 1) << 2]), SMALL]));
+    const pieces = splitBody(kernel, Buffer.concat([preamble(raw.length), ...literals]), {
+      maxSamples: 1000,
+      maxBytes: 1e6,
+    });
+    const third = Buffer.concat([preamble(raw.length / 3), ...literals.slice(0, 1000)]);
+    expect(pieces.map(({ body }) => body.equals(third))).toEqual([true, true, true]);
+  });
+
+  it('encodes anew what copies from before the piece, and from 64 KiB before it too', () => {
+    const part = noise(70_000);
+    const one = bytesField(1, Buffer.concat([bytesField(1, bytesField(2, Buffer.from(part))), SAMPLE]));
+    const raw = Buffer.concat([one, one, SMALL, one]);
+    // The second and the last TimeSeries are copies of the first.
+    const body = Buffer.concat([
+      preamble(raw.length),
+      literal(one),
+      ...copies(one.length, one.length),
+      literal(SMALL),
+      ...copies(one.length, one.length + SMALL.length),
+    ]);
+    expect(Buffer.from(uncompress(body)).equals(raw)).toBe(true);
+    for (const maxSamples of [1, 2, 3]) {
+      const pieces = splitBody(kernel, body, { maxSamples, maxBytes: 1e6 });
+      expect(pieces).toHaveLength(Math.ceil(4 / maxSamples));
+      expect(rawOf(pieces).equals(raw)).toBe(true);
+      expect(pieces.map((piece) => Buffer.from(uncompress(piece.body)).length)).toEqual(
+        pieces.map((piece) => piece.rawBytes),
+      );
+    }
+    // Two samples each: the second piece's copy reaches over its start, the first one's does not.
+    const [first, second] = splitBody(kernel, body, { maxSamples: 2, maxBytes: 1e6 });
+    expect(first?.body.length).toBeLessThan(80_000);
+    expect(second?.body.length).toBeGreaterThan(70_000);
+  });
+
+  it('encodes anew what copies from one byte before the piece', () => {
+    // A value that holds the last byte of one TimeSeries and the first three of the next.
+    const head = seriesWith('00000000').subarray(0, 3).toString('hex');
+    const one = seriesWith(`01${head}`);
+    const at = one.indexOf(Buffer.from(`01${head}`, 'hex'));
+    const copy = Buffer.from([(3 << 2) | 2, at + 1, 0]);
+    const body = Buffer.concat([
+      preamble(one.length * 2),
+      literal(one),
+      literal(one.subarray(0, at)),
+      copy,
+      literal(one.subarray(at + 4)),
+    ]);
+    const pieces = splitBody(kernel, body, { maxSamples: 1, maxBytes: 1e6 });
+    expect(pieces.map((piece) => Buffer.from(uncompress(piece.body)).equals(one))).toEqual([true, true]);
+  });
+
+  it('finds the cuts in a body of many MB', () => {
+    const large = new Kernel({ maxBodyBytes: 40 << 20, maxDecodedBytes: 64 << 20 });
+    const raw = Buffer.concat(
+      Array.from({ length: 12_000 }, (_, i) =>
+        bytesField(1, Buffer.concat([bytesField(1, bytesField(2, Buffer.from(noise(900 + i)).subarray(i))), SAMPLE])),
+      ),
+    );
+    const parts = [preamble(raw.length)];
+    for (let at = 0; at < raw.length; at += 60) {
+      const bytes = raw.subarray(at, at + 60);
+      parts.push(Buffer.from([(bytes.length - 1) << 2]), bytes);
+    }
+    const pieces = splitBody(large, Buffer.concat(parts), { maxSamples: 700, maxBytes: 1e6 });
+    expect(pieces).toHaveLength(18);
+    expect(rawOf(pieces).equals(raw)).toBe(true);
+  });
+
+  it.each([
+    ['all of it copies', 100_000, 3, 0, /300.* bytes/],
+    ['it copies, and has something of its own', 200_000, 2, 200_000, /600.* bytes/],
+  ])('refuses a TimeSeries whose encoding exceeds max_body_bytes: %s', (_what, bytes, times, ownBytes, message) => {
+    // It came as copies of the one before, again and again, which it cannot be without that one.
+    const part = noise(bytes);
+    const own = noise(ownBytes + 1);
+    const first = bytesField(1, bytesField(1, bytesField(2, Buffer.from(part))));
+    const value = Buffer.concat([...Array.from({ length: times }, () => part), own]);
+    const second = bytesField(1, bytesField(1, bytesField(2, value)));
+    const raw = Buffer.concat([first, second]);
+    const headBytes = raw.length - value.length;
+    const back = headBytes - (first.length - bytes);
+    const parts = Array.from({ length: times }, (_, round) => copies(bytes, back + round * bytes)).flat();
+    const body = Buffer.concat([
+      preamble(raw.length),
+      literal(raw.subarray(0, headBytes)),
+      ...parts,
+      literal(Buffer.from(own)),
+    ]);
     expect(Buffer.from(uncompress(body)).equals(raw)).toBe(true);
     const small = new Kernel({ maxBodyBytes: body.length, maxDecodedBytes: 1 << 20 });
     const error = requestErrorOf(() => splitBody(small, body, { maxSamples: 100, maxBytes: 1000 }));
     expect(error.code).toBe('BODY_TOO_LARGE');
-    expect(error.message).toMatch(/240.* bytes.*limits\.max_body_bytes.*cannot be cut.*raise it/);
+    expect(error.message).toMatch(message);
+    expect(error.message).toMatch(/limits\.max_body_bytes.*cannot be cut.*raise it/);
     expect(small.memoryBytes).toBeLessThanOrEqual(small.maxMemoryBytes);
   });
 });

@@ -42,6 +42,54 @@ export function arbitrarySnappyBlock(maxElements = 60): fc.Arbitrary<SnappyBlock
     });
 }
 
+interface Choice {
+  copies: boolean;
+  /** Of those places where the same bytes were before, the how-manieth from the end. */
+  occurrence: number;
+  /** At most. */
+  length: number;
+  wide: boolean;
+}
+
+/** Blocks of these very bytes in elements that no compressor would choose: short ones, in any form, from anywhere. */
+export function arbitraryBlockOf(raw: Buffer): fc.Arbitrary<Buffer> {
+  const choice: fc.Arbitrary<Choice> = fc.record({
+    copies: fc.boolean(),
+    occurrence: fc.nat(4),
+    length: fc.integer({ min: 1, max: 64 }),
+    wide: fc.boolean(),
+  });
+  return fc.array(choice, { minLength: 1, maxLength: 40 }).map((choices) => {
+    const written = { bytes: Buffer.alloc(1024), length: 0 };
+    const parts: Buffer[] = [];
+    for (let i = 0; written.length < raw.length; i += 1) {
+      parts.push(write(elementBy(choices[i % choices.length], raw, written.length), written));
+    }
+    return Buffer.concat([preamble(raw.length), ...parts]);
+  });
+}
+
+function elementBy(choice: Choice | undefined, raw: Buffer, at: number): Element {
+  const { copies, occurrence, length, wide } = choice ?? { copies: false, occurrence: 0, length: 60, wide: false };
+  let source = -1;
+  if (copies && raw.length - at >= 4) {
+    const next = raw.subarray(at, at + 4);
+    for (let i = 0, before = at - 1; i <= occurrence && before >= 0; i += 1) {
+      const found = raw.lastIndexOf(next, before);
+      if (found === -1) break;
+      source = found;
+      before = found - 1;
+    }
+  }
+  if (source === -1) return { kind: 'literal', bytes: raw.subarray(at, at + length), extraBytes: wide ? 2 : 0 };
+  let same = 4;
+  while (same < length && at + same < raw.length && raw[source + same] === raw[at + same]) same += 1;
+  const near = at - source;
+  if (wide || near > 65_535) return { kind: 'copy4', back: 0, near, length: same };
+  if (same > 11 || near > 2047) return { kind: 'copy2', back: 0, near, length: same };
+  return { kind: 'copy1', back: 0, near, length: same - 4 };
+}
+
 /** The varint in front of a block. */
 export function preamble(rawBytes: number): Buffer {
   const bytes: number[] = [];

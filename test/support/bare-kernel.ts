@@ -31,8 +31,9 @@ export class BareKernel {
       outputAt,
       outputEnd,
     ]);
-    // What lies from the results to the patterns may change, which is the only part of the head that may.
+    // What lies from the results to the patterns may change, and the marks: the only parts of the head that may.
     head.copy(bytes, layout.RESULTS_AT, layout.RESULTS_AT, layout.PATTERNS_AT);
+    head.copy(bytes, layout.MARKS_AT, layout.MARKS_AT, layout.MARKS_AT + layout.MOST_MARKS * 8);
     if (!head.equals(bytes.subarray(0, layout.INPUT_AT))) throw new Error('the head was written to');
     if (!bytes.subarray(layout.INPUT_AT, layout.INPUT_AT + elements.length).equals(elements)) {
       throw new Error('the input was written to');

@@ -17,12 +17,24 @@ import {
   LITERAL_PAST_OUTPUT,
   OUTPUT_SHORT,
 } from './faults';
-import { CONSTANTS_AT, ELEMENTS_AT, PATTERNS_AT, STEPS_AT, STEPS_BYTES } from './layout';
-import { fail } from './results';
+import {
+  CONSTANTS_AT,
+  ELEMENTS_AT,
+  MARKS_AT,
+  MOST_MARKS,
+  PATTERNS_AT,
+  SLOT_FARTHEST,
+  SLOT_MARKS,
+  STEPS_AT,
+  STEPS_BYTES,
+} from './layout';
+import { fail, getResult, setResult } from './results';
 
 /** The longest copy, and what is written for any element in the hot loop. */
 const COPIED_BYTES: u32 = 64;
 const WINDOW_BYTES: u32 = STEPS_BYTES;
+/** Of copies with 1- and 2-byte offsets. */
+const FARTHEST: u32 = 65535;
 
 /** Where the next element starts, and where its bytes go, after `element`. */
 let nextIn: u32 = 0;
@@ -30,13 +42,17 @@ let nextOut: u32 = 0;
 
 /**
  * Decodes the elements in [from, fromEnd) into exactly [to, toEnd). Writes at most 16 bytes beyond toEnd.
- * Returns whether all is well; else a fault is noted, at an address in the input.
+ * Returns whether all is well; else a fault is noted, at an address in the input. Leaves marks for findKept.
  */
 export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bool {
   let ip = from;
   let op = to;
   const to16 = to + 16;
   const lastOut = toEnd - COPIED_BYTES;
+  const markEvery = 1 + (fromEnd - from) / (WINDOW_BYTES * (MOST_MARKS - 2));
+  let untilMark = markEvery;
+  let mark = putMark(MARKS_AT, ip, op);
+  setResult(SLOT_FARTHEST, FARTHEST);
   // The hot loop counts from where a copy can first reach back 16 bytes.
   while (ip < fromEnd && op < to16) {
     if (!element(ip, fromEnd, op, to, toEnd)) return false;
@@ -44,6 +60,10 @@ export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bo
     op = nextOut;
   }
   while (ip < fromEnd) {
+    if (--untilMark == 0) {
+      mark = putMark(mark, ip, op);
+      untilMark = markEvery;
+    }
     // The window ends at WINDOW_BYTES, which is a constant, so that positions in it start late where the input is short.
     let position = WINDOW_BYTES - min<u32>(fromEnd - ip, WINDOW_BYTES);
     const window = ip - position;
@@ -84,7 +104,15 @@ export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bo
     fail(OUTPUT_SHORT, fromEnd);
     return false;
   }
+  setResult(SLOT_MARKS, (mark - MARKS_AT) >>> 3);
   return true;
+}
+
+/** Returns where the next one goes. */
+function putMark(mark: u32, ip: u32, op: u32): u32 {
+  store<u32>(mark, ip);
+  store<u32>(mark, op, 4);
+  return mark + 8;
 }
 
 /**
@@ -143,6 +171,7 @@ function element(ip: u32, fromEnd: u32, op: u32, to: u32, toEnd: u32): bool {
   } else {
     offset = load<u32>(ip, 1);
     next = ip + 5;
+    if (offset > getResult(SLOT_FARTHEST)) setResult(SLOT_FARTHEST, offset);
   }
   if (next > fromEnd) return fail(COPY_PAST_INPUT, ip) != 0;
   // An offset of 0 wraps to the largest number.
@@ -182,8 +211,9 @@ function repeatPattern(to: u32, offset: u32, length: u32): void {
  * Patterns: row N says which byte of a pattern of N bytes each of 16 bytes is; the otherwise unused row 0 holds at N
  * how many of the 16 bytes are whole repetitions.
  * Elements: for each tag byte, in 8 bytes: 0-1 which bits of the 2 bytes behind the tag belong to the offset, 2 the
- * length, 4-7 what is added to the offset, less 16. A literal gets an offset of 16, which always passes for one; the tags
- * that `element` must handle get one that never does.
+ * length, 3 the bytes that the element takes (0 for a literal of more than 60), 4-7 what is added to the offset, less 16.
+ * A literal gets an offset of 16, which always passes for one; the tags that `element` must handle get one that never
+ * does.
  * Constants: the bytes that writeSteps needs.
  */
 export function writeTables(): void {
@@ -197,6 +227,7 @@ export function writeTables(): void {
     let mask: u32 = 0;
     let length = six + 1;
     let added: u32 = 0;
+    let bytes: u32 = kind == 3 ? 5 : kind + 1;
     if (kind == 1) {
       mask = 0xff;
       length = (six & 7) + 4;
@@ -205,9 +236,11 @@ export function writeTables(): void {
       mask = 0xffff;
       added = <u32>-16;
     } else if (kind == 3 || six >= 60) added = 0xffffffff;
+    if (kind == 0) bytes = six < 60 ? 1 + length : 0;
     const row = ELEMENTS_AT + (tag << 3);
     store<u16>(row, mask);
     store<u8>(row, length, 2);
+    store<u8>(row, bytes, 3);
     store<u32>(row, added, 4);
   }
   store<u8>(CONSTANTS_AT, 1);

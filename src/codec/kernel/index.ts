@@ -9,4 +9,5 @@ writeTables();
 export { takePiece } from './cut';
 export { decodeElements } from './decode';
 export { encodeElements } from './encode';
+export { findKept } from './keep';
 export { scanRequest } from './scan';

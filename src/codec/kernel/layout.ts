@@ -2,11 +2,11 @@
  * Where everything lies in the kernel's one memory. Shared by the kernel (AssemblyScript) and its binding
  * (../kernel.ts), so it holds plain number constants only.
  *
- *     0        1 KiB     4 KiB   12 KiB     12.5 KiB      13 KiB     16 KiB       48 KiB   64 KiB
- *     | unused | results | steps | patterns | open groups | elements | hash table | unused | input | slack | output | slack |
+ *     0        1 KiB     4 KiB   12 KiB     12.5 KiB      13 KiB     16 KiB       48 KiB  64 KiB
+ *     | unused | results | steps | patterns | open groups | elements | hash table | marks | input | slack | output | slack |
  *
- * The input area holds the compressed body; while a request is cut, it takes the newly encoded pieces. The output
- * area holds the decoded message. Where the output area starts is chosen for each call by the binding.
+ * The input area holds the compressed body, and what is newly encoded behind it, with slack between. The output area
+ * holds the decoded message. Where the output area starts is chosen for each call by the binding.
  *
  * Bytes beyond an area's end belong to its slack: 16-byte copies may write up to 16 bytes of it, and hot loops may
  * read up to SLACK_BYTES of it before they find that they are past the end. What was read there never decides anything.
@@ -20,6 +20,9 @@ export const OPEN_GROUPS_AT = 12800;
 export const ELEMENTS_AT = 13312;
 export const HASH_TABLE_AT = 16384;
 export const HASH_TABLE_ENTRIES = 16384;
+/** Elements at which decoding has passed, in their order: the address, and where its bytes go, in 32 bits each. */
+export const MARKS_AT = 49152;
+export const MOST_MARKS = 2048;
 export const INPUT_AT = 65536;
 export const SLACK_BYTES = 512;
 
@@ -47,5 +50,12 @@ export const SLOT_REPLICA_BYTES = 11;
 // And two doubles, as indices of 8 bytes from RESULTS_AT.
 export const SLOT_MIN_TIMESTAMP = 8;
 export const SLOT_MAX_TIMESTAMP = 9;
+// And 32-bit slots again: what decodeElements leaves for findKept, and what that finds.
+export const SLOT_MARKS = 20; // how many
+export const SLOT_FARTHEST = 21; // no copy is from farther back
+export const SLOT_KEPT_AT = 22;
+export const SLOT_KEPT_OUT = 23;
+export const SLOT_KEPT_END_AT = 24;
+export const SLOT_KEPT_END_OUT = 25;
 /** How many 32-bit slots there are in all. */
-export const SLOTS = 20;
+export const SLOTS = 26;
