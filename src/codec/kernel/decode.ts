@@ -33,6 +33,8 @@ import { fail, getResult, setResult } from './results';
 /** The longest copy, and what is written for any element in the hot loop. */
 const COPIED_BYTES: u32 = 64;
 const WINDOW_BYTES: u32 = STEPS_BYTES;
+/** One mark a window for a body of less than this, one in two for less than twice this, and so on: half of MOST_MARKS. */
+const MARKED_BYTES: u32 = (WINDOW_BYTES * MOST_MARKS) >>> 1;
 /** Of copies with 1- and 2-byte offsets. */
 const FARTHEST: u32 = 65535;
 
@@ -49,7 +51,7 @@ export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bo
   let op = to;
   const to16 = to + 16;
   const lastOut = toEnd - COPIED_BYTES;
-  const markEvery = 1 + (fromEnd - from) / (WINDOW_BYTES * (MOST_MARKS - 2));
+  const markEvery = 1 + (fromEnd - from) / MARKED_BYTES;
   let untilMark = markEvery;
   let mark = putMark(MARKS_AT, ip, op);
   setResult(SLOT_FARTHEST, FARTHEST);
