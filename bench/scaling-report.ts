@@ -124,7 +124,7 @@ function cutText(rows: readonly MeasuredRow[], { costs }: Fits): string {
       return `${row.samplesPerRequest} samples a request cost ${(work.cpuSeconds / predictCpuSeconds(costs, work)).toFixed(1)} times that`;
     });
   if (cut.length === 0) return '';
-  return `\n\nA request above \`max_samples_per_send\` is cut and encoded anew: ${cut.join(', ')}.`;
+  return `\n\nA request above \`max_samples_per_send\` is cut, and encoded anew around the cut: ${cut.join(', ')}.`;
 }
 
 /** Of a request that is joined as far as 5000 samples allow. */

@@ -92,7 +92,7 @@ export function workOf(row: MeasuredRow): Work {
 }
 
 /**
- * Left out of the fits: the rows that check them, requests that are cut and so encoded anew, and where the upstream is
+ * Left out of the fits: the rows that check them, requests that are cut, which costs more, and where the upstream is
  * TLS the row without. Samples of another size go into the fit by bytes only.
  */
 export function fitAll(rows: readonly MeasuredRow[]): Fits {
