@@ -120,7 +120,7 @@ async function doMischief(stage: Stage, random: Random, isOver: () => boolean): 
     await sleep(random.between(100, 1_000));
   }
   await stage.client.clearFaults();
-  await stage.client.setClockOffset(0);
+  await stage.moveClock(0);
 }
 
 /** The faults have ended: fresh samples of every sender are taken, and the proxy's own ledger is balanced. */

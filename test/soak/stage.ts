@@ -72,6 +72,12 @@ export class Stage implements Victim {
     await rename(`${file}.new`, file);
   }
 
+  async moveClock(offsetMs: number): Promise<void> {
+    await this.client.setClockOffset(offsetMs);
+    // One from before the clock went back would not be valid yet, for as long as the soak lasts.
+    await this.rotateToken();
+  }
+
   async restart(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const old = this.#proxy;
     this.restarts += 1;
