@@ -12,6 +12,12 @@ import type { MetricValues } from './messages.ts';
 
 const PENDING = 'amp_write_proxy_samples_pending';
 const REFUSED = 'amp_write_proxy_samples_refused_total';
+/**
+ * Seconds are counted in steps of 2^-20, about 1 us. Sums of those are exact (to 2^33 s) in whatever order they are
+ * made; else a worker's end would move a sum by its last bit, and Prometheus takes a counter that is less than it was
+ * for one that began anew.
+ */
+const STEPS = 2 ** 20;
 
 export class Totals {
   #gone: readonly MetricValues[] = [];
@@ -23,8 +29,7 @@ export class Totals {
       .filter(({ value }) => value > 0)
       .map(({ labels, value }) => ({ labels: { ...labels, reason: WORKER_DIED }, value }));
     const lasting = metrics
-      // prom-client's type says numbers, and they are words.
-      .filter(({ type }) => String(type) !== 'gauge')
+      .filter((metric) => !isGauge(metric))
       .map((metric) => (metric.name === REFUSED ? { ...metric, values: [...metric.values, ...lost] } : metric));
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- prom-client's type leaves out the values that are there
     this.#gone = together([this.#gone, lasting]).getMetricsAsArray() as MetricValues[];
@@ -43,5 +48,15 @@ export class Totals {
 }
 
 function together(parts: readonly (readonly MetricValues[])[]): Registry {
-  return AggregatorRegistry.aggregate([...parts]);
+  return AggregatorRegistry.aggregate(parts.map((metrics) => metrics.map(inSteps)));
+}
+
+function inSteps(metric: MetricValues): MetricValues {
+  if (isGauge(metric) || metric.values.every(({ value }) => Number.isInteger(value))) return metric;
+  return { ...metric, values: metric.values.map((one) => ({ ...one, value: Math.round(one.value * STEPS) / STEPS })) };
+}
+
+function isGauge({ type }: MetricValues): boolean {
+  // prom-client's type says numbers, and they are words.
+  return String(type) === 'gauge';
 }
