@@ -8,6 +8,7 @@
  * `openForCutting`, whose decoded request lives until the next scan, open or encode.
  */
 import { readFileSync } from 'node:fs';
+import { encodeRoom, encodeStart, outputStart, PAGE_BYTES, pagesFor, worstCaseBytes } from './areas.ts';
 import * as layout from './kernel/layout.ts';
 import { bodyTooLarge, decodedTooLarge, messageFault, notSnappy, snappyFault } from './refusals.ts';
 import { allocateUnsafe, type Allocate } from './snappy-join.ts';
@@ -47,7 +48,6 @@ export interface Scan extends Counts {
 
 /** A snappy block cannot decode to more than 64/3 of its size: 64 bytes for each 3-byte copy. */
 const MAX_EXPANSION = 22;
-const PAGE_BYTES = 65536;
 
 /** kernel/index.ts, as it is seen from here: addresses are numbers, and a bool is 0 or 1. */
 interface Exports {
@@ -305,27 +305,4 @@ function declaredBytes(body: Uint8Array): number {
     );
   }
   return declared;
-}
-
-/** What incompressible bytes take at most when encoded, as in the reference encoder. */
-function worstCaseBytes(rawBytes: number): number {
-  return 32 + rawBytes + Math.ceil(rawBytes / 6);
-}
-
-/** Room for elements of `bytes`: the encoder begins a block only where the block's worst case fits. */
-function encodeRoom(bytes: number): number {
-  return bytes + layout.ENCODED_BLOCK_BYTES;
-}
-
-/** Behind a body in the input area. */
-function encodeStart(bodyBytes: number): number {
-  return layout.INPUT_AT + bodyBytes + layout.SLACK_BYTES;
-}
-
-function outputStart(encodeEnd: number): number {
-  return Math.ceil((encodeEnd + layout.SLACK_BYTES) / 64) * 64;
-}
-
-function pagesFor(bytes: number): number {
-  return Math.ceil(bytes / PAGE_BYTES);
 }

@@ -41,14 +41,14 @@ function copies(length: number, back: number): Buffer[] {
   });
 }
 
-/** A TimeSeries with a sample and a label of this value, in hex. */
-function seriesWith(value: string): Buffer {
-  return bytesField(1, Buffer.concat([bytesField(1, bytesField(2, Buffer.from(value, 'hex'))), SAMPLE]));
+/** A TimeSeries with a sample and a label of this value. */
+function seriesWith(value: Uint8Array): Buffer {
+  return bytesField(1, Buffer.concat([bytesField(1, bytesField(2, Buffer.from(value))), SAMPLE]));
 }
 
 /** Without a label's name, which is allowed. */
 const SAMPLE = Buffer.from('12021001', 'hex');
-const SMALL = seriesWith('62');
+const SMALL = seriesWith(Buffer.from('b'));
 
 describe('cutting a request', () => {
   it(
@@ -143,7 +143,7 @@ describe('cutting a request', () => {
 
   it('encodes anew what copies from before the piece, and from 64 KiB before it too', () => {
     const part = noise(70_000);
-    const one = bytesField(1, Buffer.concat([bytesField(1, bytesField(2, Buffer.from(part))), SAMPLE]));
+    const one = seriesWith(part);
     const raw = Buffer.concat([one, one, SMALL, one]);
     // The second and the last TimeSeries are copies of the first.
     const body = Buffer.concat([
@@ -170,9 +170,10 @@ describe('cutting a request', () => {
 
   it('encodes anew what copies from one byte before the piece', () => {
     // A value that holds the last byte of one TimeSeries and the first three of the next.
-    const head = seriesWith('00000000').subarray(0, 3).toString('hex');
-    const one = seriesWith(`01${head}`);
-    const at = one.indexOf(Buffer.from(`01${head}`, 'hex'));
+    const head = seriesWith(Buffer.alloc(4)).subarray(0, 3);
+    const value = Buffer.concat([Buffer.from([1]), head]);
+    const one = seriesWith(value);
+    const at = one.indexOf(value);
     const copy = Buffer.from([(3 << 2) | 2, at + 1, 0]);
     const body = Buffer.concat([
       preamble(one.length * 2),
@@ -187,11 +188,7 @@ describe('cutting a request', () => {
 
   it('finds the cuts in a body of many MB', () => {
     const large = new Kernel({ maxBodyBytes: 40 << 20, maxDecodedBytes: 64 << 20 });
-    const raw = Buffer.concat(
-      Array.from({ length: 12_000 }, (_, i) =>
-        bytesField(1, Buffer.concat([bytesField(1, bytesField(2, Buffer.from(noise(900 + i)).subarray(i))), SAMPLE])),
-      ),
-    );
+    const raw = Buffer.concat(Array.from({ length: 12_000 }, (_, i) => seriesWith(noise(900 + i).subarray(i))));
     const parts = [preamble(raw.length)];
     for (let at = 0; at < raw.length; at += 60) {
       const bytes = raw.subarray(at, at + 60);

@@ -21,21 +21,19 @@ import {
 } from './layout';
 import { getResult, setResult } from './results';
 
+/** Where an element starts, and where its bytes go, after `seek`. */
+let foundAt: u32 = 0;
+let foundOut: u32 = 0;
+
 /**
  * Of the block that was decoded last, whose elements end at `elementsEnd`, finds those that the piece [from, end) of
  * the output area can keep. In the results block are then the addresses where the run begins and ends, and where its
  * bytes do in the output area; where it is empty, the latter mean nothing.
  */
 export function findKept(elementsEnd: u32, from: u32, end: u32): void {
-  let mark = lastMark(from);
-  let at = load<u32>(mark);
-  let out = load<u32>(mark, 4);
-  while (at < elementsEnd) {
-    const next = out + decodedBytes(at);
-    if (next > from) break;
-    at += elementBytes(at);
-    out = next;
-  }
+  seek(elementsEnd, from);
+  let at = foundAt;
+  let out = foundOut;
   let keptAt = at;
   let keptOut = out;
   // No element behind this copies from before the piece.
@@ -50,19 +48,26 @@ export function findKept(elementsEnd: u32, from: u32, end: u32): void {
     keptAt = at;
     keptOut = out;
   }
-  mark = lastMark(end);
-  at = load<u32>(mark);
-  out = load<u32>(mark, 4);
+  seek(elementsEnd, end);
+  setResult(SLOT_KEPT_AT, keptAt);
+  setResult(SLOT_KEPT_OUT, keptOut);
+  setResult(SLOT_KEPT_END_AT, foundAt);
+  setResult(SLOT_KEPT_END_OUT, foundOut);
+}
+
+/** Finds the element in which `border` of the output area lies, or with which it begins; elementsEnd where none is. */
+function seek(elementsEnd: u32, border: u32): void {
+  const mark = lastMark(border);
+  let at = load<u32>(mark);
+  let out = load<u32>(mark, 4);
   while (at < elementsEnd) {
     const next = out + decodedBytes(at);
-    if (next > end) break;
+    if (next > border) break;
     at += elementBytes(at);
     out = next;
   }
-  setResult(SLOT_KEPT_AT, keptAt);
-  setResult(SLOT_KEPT_OUT, keptOut);
-  setResult(SLOT_KEPT_END_AT, at);
-  setResult(SLOT_KEPT_END_OUT, out);
+  foundAt = at;
+  foundOut = out;
 }
 
 /** The last mark at or before `out` of the output area. */
