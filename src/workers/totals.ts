@@ -52,7 +52,7 @@ function together(parts: readonly (readonly MetricValues[])[]): Registry {
 }
 
 function inSteps(metric: MetricValues): MetricValues {
-  if (isGauge(metric) || metric.values.every(({ value }) => Number.isInteger(value))) return metric;
+  if (isGauge(metric)) return metric;
   return { ...metric, values: metric.values.map((one) => ({ ...one, value: Math.round(one.value * STEPS) / STEPS })) };
 }
 
