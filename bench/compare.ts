@@ -82,8 +82,8 @@ await runInDirectory('compare', async (directory) => {
     turnMs: positive('--seconds', values.seconds, 0.4) * 1000,
     warmUpMs: WARM_UP_MS,
   };
-  const other = checkOut(revision, directory);
   const rows = selectRows(true, values.rows);
+  const other = checkOut(revision, directory);
   const turnSeconds = settings.warmUpMs / 1000 + settings.turns * (settings.turnMs / 1000);
   console.log(
     `about ${Math.ceil((rows.length * 2 * settings.processes * turnSeconds) / 60)} min; each process in parentheses`,

@@ -44,9 +44,13 @@ export const ROWS: readonly Row[] = [
   { ...BASE, name: '500 at 1000/s', ratePerSecond: 1000, connections: 200, bodiesPerConnection: 1 },
 ];
 
-/** The core rows where `quick`, and of those the ones whose name holds `filter`. */
+/** The core rows where `quick`, and of those the ones whose name holds `filter`. Throws where there is none. */
 export function selectRows(quick: boolean, filter: string | undefined): Row[] {
-  return ROWS.filter((row) => (!quick || row.core) && (filter === undefined || row.name.includes(filter)));
+  const rows = ROWS.filter((row) => !quick || row.core);
+  const selected = filter === undefined ? rows : rows.filter((row) => row.name.includes(filter));
+  if (selected.length > 0) return selected;
+  const names = rows.map(({ name }) => JSON.stringify(name)).join(', ');
+  throw new Error(`--rows ${JSON.stringify(filter)} is in the name of no row; give a part of one of ${names}`);
 }
 
 /** A row in words, for the results. */

@@ -63,7 +63,6 @@ function readSettings(): Settings {
     process.exit(0);
   }
   const rows = selectRows(values.quick, values.rows);
-  if (rows.length === 0) throw new Error(`no row's name contains ${JSON.stringify(values.rows)}\n${USAGE}`);
   const workers = Number(values.workers);
   if (!(Number.isInteger(workers) && workers >= 1))
     throw new Error(`--workers ${values.workers}: give a whole number from 1`);

@@ -117,6 +117,7 @@ test('the plot is whole SVG with bars for each tool and size and without NaN', (
 test('--quick takes the core rows and --rows filters by name', () => {
   expect(CORE.map(({ samplesPerRequest }) => samplesPerRequest)).toEqual([100, 500, 2000]);
   expect(selectRows(false, 'TLS').every(({ upstreamTls }) => upstreamTls)).toBe(true);
+  expect(() => selectRows(true, 'TLS')).toThrow('--rows "TLS" is in the name of no row; give a part of one of "100"');
   expect(new Set(ROWS.map(({ name }) => name)).size).toBe(ROWS.length);
 });
 
