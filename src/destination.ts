@@ -22,7 +22,7 @@ import type { Parcel, ParcelLedger } from './queue/parcel.ts';
 import type { RoutedDestination } from './receive/server.ts';
 import { Breaker, PROBES } from './send/breaker.ts';
 import { openUpstream } from './send/open-upstream.ts';
-import type { Outcome, Verdict } from './send/outcome.ts';
+import type { Outcome, Verdict } from './outcome/outcome.ts';
 import { Sender } from './send/sender.ts';
 import { ShardLimit } from './send/shard-limit.ts';
 import { Shards } from './send/shards.ts';
@@ -246,7 +246,7 @@ export class DestinationRooms implements RoutedDestination {
     const nowMs = monotonicMs();
     if (verdict.kind === 'delivered') this.#limit.delivered(this.#batcher.hasReady(nowMs));
     if (verdict.kind !== 'retry') return;
-    if (verdict.throttled) this.#limit.throttled(nowMs);
+    if (verdict.throttle !== undefined) this.#limit.throttled(nowMs);
     // Retry-After holds for every batch, for no longer than a sender would wait; probes go on (send/breaker.ts).
     if (verdict.retryAfterMs !== undefined && !this.#breaker.isOpen) {
       this.#shards.rest(nowMs + Math.min(verdict.retryAfterMs, this.deliveryTimeoutMs));

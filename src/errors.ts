@@ -1,7 +1,7 @@
 /**
  * Every error class of the proxy in one table: class, stable code, HTTP status.
  *
- * Expected results of an upstream are values (see send/outcome.ts); these are for input that cannot be accepted
+ * Expected results of an upstream are values (see outcome/outcome.ts); these are for input that cannot be accepted
  * and for configuration that cannot be used. Codes never change, so that a log search or an alert can rely on them.
  */
 

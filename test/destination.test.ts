@@ -11,7 +11,7 @@ import { monotonicMs } from '../src/monotonic.ts';
 import { Metrics } from '../src/metrics/metrics.ts';
 import { Parcel } from '../src/queue/parcel.ts';
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts';
-import type { Outcome } from '../src/send/outcome.ts';
+import type { Outcome } from '../src/outcome/outcome.ts';
 import { Exposition } from './support/exposition.ts';
 import { until } from './support/loopback.ts';
 import { outcomeOf } from './support/parcels.ts';

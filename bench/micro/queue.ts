@@ -13,7 +13,7 @@ import { Fifo } from '../../src/queue/fifo.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
 import { Parcel, type ParcelLedger } from '../../src/queue/parcel.ts';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { compare } from './measure.ts';
 
 /** A batch is 10 parcels of 500 samples and 30 KB, and full with them. */

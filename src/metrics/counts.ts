@@ -3,8 +3,8 @@
  * is scraped (metrics.ts). Samples include histograms where the name says nothing else.
  */
 import type { Parcel } from '../queue/parcel.ts';
-import type { Outcome } from '../send/outcome.ts';
-import { rejectionReason } from '../send/rejection-reason.ts';
+import type { Outcome } from '../outcome/outcome.ts';
+import type { RejectionReason } from '../outcome/rejection-reason.ts';
 import { histogramsOf, type DestinationHistograms, type Histograms } from './histograms.ts';
 
 /** The counts of one destination. */
@@ -54,8 +54,8 @@ export class DestinationMetrics {
     this.highestSentTimestampMs = -Infinity;
   }
 
-  countRejected(status: number, message: string, parcel: Parcel): void {
-    const key = `${status} ${rejectionReason(status, message)}`;
+  countRejected(status: number, reason: RejectionReason, parcel: Parcel): void {
+    const key = `${status} ${reason}`;
     this.rejected.set(status, (this.rejected.get(status) ?? 0) + parcel.weight);
     this.rejectedByReason.set(key, (this.rejectedByReason.get(key) ?? 0) + parcel.weight);
     this.failedSamples += parcel.samples;

@@ -1,6 +1,6 @@
 /** The histograms, of each destination. */
 import type { Registry } from 'prom-client';
-import type { Outcome } from '../send/outcome.ts';
+import type { Outcome } from '../outcome/outcome.ts';
 import { CountedHistogram, type Observations } from './counted-histogram.ts';
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 30];

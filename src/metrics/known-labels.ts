@@ -3,7 +3,7 @@
  * rejection, the first 403 and the first refusal after a start would be in no graph and set off no alert.
  */
 import { REQUEST_ERROR_STATUS } from '../errors.ts';
-import { REJECTION_REASONS } from '../send/rejection-reason.ts';
+import { REJECTION_REASONS } from '../outcome/rejection-reason.ts';
 
 export function withZeros(counts: ReadonlyMap<string, number>, known: readonly string[]): Map<string, number> {
   return new Map([...known.map((key) => [key, 0] as const), ...counts]);

@@ -13,7 +13,7 @@ import { makeHistograms, type Histograms } from './histograms.ts';
 import { REJECTIONS, RESPONSES, TURNED_AWAY, WORKER_DIED, withZeros } from './known-labels.ts';
 import { exposeProcess } from './process-metrics.ts';
 import type { DestinationReadings, DestinationSettings } from './readings.ts';
-import { REFUSAL_REASONS } from '../send/outcome.ts';
+import { REFUSAL_REASONS } from '../outcome/outcome.ts';
 
 interface Destination {
   readonly metrics: DestinationMetrics;

@@ -6,7 +6,7 @@
  * What it walks is as long as the number of open requests, which the server bounds.
  */
 import type { DestinationMetrics } from '../metrics/counts.ts';
-import type { Outcome } from '../send/outcome.ts';
+import type { Outcome } from '../outcome/outcome.ts';
 import { OpenParcels } from './open-parcels.ts';
 import type { Parcel, ParcelLedger } from './parcel.ts';
 
@@ -49,7 +49,7 @@ export class Ledger implements ParcelLedger {
         }
         break;
       case 'rejected':
-        metrics.countRejected(outcome.status, outcome.message, parcel);
+        metrics.countRejected(outcome.status, outcome.reason, parcel);
         break;
       case 'refused':
         metrics.countRefused(outcome.reason, parcel);

@@ -10,7 +10,7 @@
 import type { Visitor } from '../batch/company.ts';
 import type { Lease } from '../codec/buffer-pool.ts';
 import type { JoinPart } from '../codec/snappy-join.ts';
-import type { Outcome } from '../send/outcome.ts';
+import type { Outcome } from '../outcome/outcome.ts';
 
 export interface ParcelContents {
   /** The compressed body as received, in memory that is lent. */

@@ -5,7 +5,7 @@
 import { TEXT } from '../header-field.ts';
 import { dialler, type Dial } from './dial.ts';
 import { failed, failedBy, timedOut } from './failure.ts';
-import type { UpstreamAnswer } from './outcome.ts';
+import type { UpstreamAnswer } from '../outcome/outcome.ts';
 import { UpstreamConnection, type Attempt, type ConnectionOwner } from './upstream-connection.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
 

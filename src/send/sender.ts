@@ -21,7 +21,8 @@ import type { RemoteWriteSigner } from '../sign/sigv4.ts';
 import { RecurringLog } from '../recurring-log.ts';
 import { backoffMs, type BackoffLimits } from './backoff.ts';
 import { PROBE_INTERVAL_MS } from './breaker.ts';
-import { classify, DEDUPLICATED, DELIVERED, type Outcome, type UpstreamAnswer, type Verdict } from './outcome.ts';
+import { classify } from '../outcome/classify.ts';
+import { DEDUPLICATED, DELIVERED, type Outcome, type UpstreamAnswer, type Verdict } from '../outcome/outcome.ts';
 import { Pauses } from './pauses.ts';
 import { countRetried, countSent, weightOf, type Shipment } from './shipment.ts';
 
@@ -271,8 +272,9 @@ export class Sender {
         verdict: {
           kind: 'retry',
           code: 'no_credentials',
-          throttled: false,
+          throttle: undefined,
           down: true,
+          mayLieInData: false,
           retryAfterMs: undefined,
           message,
         },
@@ -304,5 +306,5 @@ const DRAINED: Outcome = { kind: 'refused', reason: 'draining', message: 'the pr
 
 function tooLarge(cause: string, bytes: number): Outcome {
   const message = `a single series of ${bytes} compressed bytes is too large for the upstream and cannot be cut: ${cause}`;
-  return { kind: 'rejected', status: 413, message };
+  return { kind: 'rejected', status: 413, reason: 'too_large', message };
 }

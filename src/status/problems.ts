@@ -2,10 +2,10 @@
  * Problems: what went wrong lately on the way to one destination, one entry a kind, in the order of their last time.
  * It is told of failures only; a delivery costs it a comparison.
  */
-import type { Outcome, Verdict } from '../send/outcome.ts';
+import type { Outcome, Verdict } from '../outcome/outcome.ts';
 import { Kinds } from './kinds.ts';
 import type { ProblemStatus } from './snapshot.ts';
-import { explain, presentable } from './words.ts';
+import { explain, presentable } from '../outcome/explain.ts';
 
 interface Problem {
   readonly code: string;
@@ -80,5 +80,5 @@ export class Problems {
 /** The others are told by what the upstream answers, or are nobody's problem. */
 const TOLD: ReadonlySet<string> = new Set(['queue_full', 'delivery_timeout', 'internal']);
 
-/** What send/outcome.ts says before the upstream's own words. */
+/** What outcome/classify.ts says before the upstream's own words. */
 const PREAMBLE = /^the upstream (?:did not answer|answered \d+[^(:]*(?:\([^)]*\))?): /;

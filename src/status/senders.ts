@@ -4,7 +4,7 @@
  */
 import type { SendersStatus, SenderRow } from './snapshot.ts';
 import type { SenderSource } from './source.ts';
-import { presentable } from './words.ts';
+import { presentable } from '../outcome/explain.ts';
 
 export const MAX_ROWS = 25;
 /** Addresses remembered. */

@@ -1,6 +1,6 @@
 /** The one sentence of state: what a person looks at first. The worst that is true of any destination is said. */
 import type { Level, State, WorkersStatus } from './snapshot.ts';
-import { explain, presentable } from './words.ts';
+import { explain, presentable } from '../outcome/explain.ts';
 
 /** What the sentence about one destination is made of. Rates are a second's. */
 export interface DestinationFacts {

@@ -19,7 +19,7 @@ import type {
 } from './snapshot.ts';
 import type { DestinationSource, SenderSource } from './source.ts';
 import { Stream } from './stream.ts';
-import { presentable, shortWords } from './words.ts';
+import { presentable, shortWords } from '../outcome/explain.ts';
 
 const EVERY_MS = 1_000;
 /** Problems shown, of all destinations together. */

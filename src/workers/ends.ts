@@ -1,7 +1,7 @@
 /** Workers that ended though nobody had asked them to, as problems of the status page: one entry for each way to end. */
 import { Kinds } from '../status/kinds.ts';
 import type { ProblemStatus } from '../status/snapshot.ts';
-import { presentable } from '../status/words.ts';
+import { presentable } from '../outcome/explain.ts';
 
 /** What each way to end mostly means. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [

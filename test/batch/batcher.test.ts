@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Batcher, type Batch } from '../../src/batch/batcher.ts';
 import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel } from '../support/parcels.ts';
 
 const WAIT_MS = 50;

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
-import { DEDUPLICATED, DELIVERED } from '../../src/send/outcome.ts';
+import { DEDUPLICATED, DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel } from '../support/parcels.ts';
 
 const LABELS = '{remote_name="default",url="http://aps.example/w"}';
@@ -67,7 +67,12 @@ test('what the ledger counts is what is scraped, and the equation holds in it', 
   const ledger = new Ledger(destination);
   makeParcel({ samples: 1000 }, ledger).trySettle(DELIVERED);
   makeParcel({ samples: 100 }, ledger).trySettle(DEDUPLICATED);
-  makeParcel({ samples: 10 }, ledger).trySettle({ kind: 'rejected', status: 400, message: 'out of order sample' });
+  makeParcel({ samples: 10 }, ledger).trySettle({
+    kind: 'rejected',
+    status: 400,
+    reason: 'out_of_order',
+    message: 'out of order sample',
+  });
   makeParcel({ samples: 5 }, ledger).trySettle({ kind: 'refused', reason: 'queue_full', message: '' });
   makeParcel({ samples: 2, maxTimestampMs: 1_700_000_000_500 }, ledger);
   const text = await lines(metrics);

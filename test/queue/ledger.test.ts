@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
-import { DEDUPLICATED, DELIVERED, type Outcome } from '../../src/send/outcome.ts';
+import { DEDUPLICATED, DELIVERED, type Outcome } from '../../src/outcome/outcome.ts';
 import { makeDestinationMetrics, makeParcel } from '../support/parcels.ts';
 
 function makeLedger(): { ledger: Ledger; metrics: DestinationMetrics } {
@@ -18,8 +18,8 @@ function sum(counts: ReadonlyMap<unknown, number>): number {
 const OUTCOMES: readonly Outcome[] = [
   DELIVERED,
   DEDUPLICATED,
-  { kind: 'rejected', status: 400, message: '' },
-  { kind: 'rejected', status: 413, message: '' },
+  { kind: 'rejected', status: 400, reason: 'other', message: '' },
+  { kind: 'rejected', status: 413, reason: 'too_large', message: '' },
   { kind: 'refused', reason: 'queue_full', message: '' },
   { kind: 'refused', reason: 'sender_gone', message: '' },
 ];
@@ -69,7 +69,12 @@ test('each outcome has its own count', () => {
 
 test('what was rejected has failed as Prometheus counts it; what was refused has not', () => {
   const { ledger, metrics } = makeLedger();
-  makeParcel({ samples: 3, histograms: 2 }, ledger).trySettle({ kind: 'rejected', status: 400, message: '' });
+  makeParcel({ samples: 3, histograms: 2 }, ledger).trySettle({
+    kind: 'rejected',
+    status: 400,
+    reason: 'other',
+    message: '',
+  });
   makeParcel({ samples: 7 }, ledger).trySettle({ kind: 'refused', reason: 'queue_full', message: '' });
   expect([metrics.failedSamples, metrics.failedHistograms]).toEqual([3, 2]);
 });
@@ -91,7 +96,12 @@ test('knows the newest timestamp received and the newest delivered, whatever the
   makeParcel({ maxTimestampMs: 700 }, ledger).trySettle(DELIVERED);
   makeParcel({ maxTimestampMs: 600 }, ledger).trySettle(DELIVERED);
   makeParcel({ maxTimestampMs: Number.NaN }, ledger).trySettle(DELIVERED);
-  makeParcel({ maxTimestampMs: 800 }, ledger).trySettle({ kind: 'rejected', status: 400, message: '' });
+  makeParcel({ maxTimestampMs: 800 }, ledger).trySettle({
+    kind: 'rejected',
+    status: 400,
+    reason: 'other',
+    message: '',
+  });
   expect([metrics.highestTimestampMs, metrics.highestSentTimestampMs]).toEqual([900, 700]);
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel } from '../support/parcels.ts';
 
 test('counts what it holds, over all keys', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel, OpenBook } from '../support/parcels.ts';
 
 test('is entered into the ledger when it is made', () => {
@@ -16,10 +16,10 @@ test('the first outcome stands and is accounted for once', async () => {
   const book = new OpenBook();
   const parcel = makeParcel({}, book);
   expect(parcel.settled).toBe(false);
-  expect(parcel.trySettle({ kind: 'rejected', status: 400, message: 'first' })).toBe(true);
+  expect(parcel.trySettle({ kind: 'rejected', status: 400, reason: 'other', message: 'first' })).toBe(true);
   expect(parcel.trySettle(DELIVERED)).toBe(false);
   expect(parcel.settled).toBe(true);
-  const first = { kind: 'rejected', status: 400, message: 'first' };
+  const first = { kind: 'rejected', status: 400, reason: 'other', message: 'first' };
   expect(parcel.outcome).toEqual(first);
   expect([...book.outcomes.values()]).toEqual([first]);
 });

@@ -109,7 +109,7 @@ describe('what is refused in the lane', () => {
         parcel.trySettle(
           parcel.series > 1
             ? { kind: 'refused', reason: 'queue_full', message: 'voll: größer geht’s nicht', retryAfterMs: 7_000 }
-            : { kind: 'rejected', status: 422, message: 'one\r\nX-Injected: two\r\n\r\nthree' },
+            : { kind: 'rejected', status: 422, reason: 'other', message: 'one\r\nX-Injected: two\r\n\r\nthree' },
         ),
     });
     const beside = await connectSender(await startPlain(receiver));

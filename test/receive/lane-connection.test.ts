@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Parcel } from '../../src/queue/parcel.ts';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { bodyOf, connectSender } from '../support/lane-sender.ts';
 import { readUntilClose, until } from '../support/loopback.ts';
 import { MAX_BODY_BYTES, rawRequest, startReceiver, type Receiver } from '../support/receiving.ts';
@@ -139,7 +139,7 @@ describe('what comes while the answer is awaited', () => {
     sender.socket.write(rawRequest(bodyOf('two')));
     await until(() => receiver.lane.keptBytes > 0, 'the second is kept');
     await overwriteBuffer(receiver);
-    held[0]?.trySettle({ kind: 'rejected', status: 400, message: 'first' });
+    held[0]?.trySettle({ kind: 'rejected', status: 400, reason: 'other', message: 'first' });
     await until(() => held.length === 2, 'the second is submitted');
     expect(receiver.lane.keptBytes).toBe(0);
     held[1]?.trySettle(DELIVERED);

@@ -1,7 +1,7 @@
 /** How connections of the lane end, by whomever and in whatever state, and that nothing is left of any. */
 import { once } from 'node:events';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { bodyOf, connectSender, type LaneSender } from '../support/lane-sender.ts';
 import { until } from '../support/loopback.ts';
 import { sleep } from '../support/processes.ts';
@@ -138,7 +138,7 @@ test('one whose next request is kept already is forgotten with its answer at the
 
 test('a sender that never reads its answers is cut off', async () => {
   const message = 'x'.repeat(50_000);
-  await start({ submit: (parcel) => parcel.trySettle({ kind: 'rejected', status: 400, message }) });
+  await start({ submit: (parcel) => parcel.trySettle({ kind: 'rejected', status: 400, reason: 'other', message }) });
   const { socket } = await connectSender(receiver.port);
   socket.pause();
   // What the operating system holds for both sides is a few MB.

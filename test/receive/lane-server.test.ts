@@ -4,7 +4,7 @@ import { duplexPair } from 'node:stream';
 import { once } from 'node:events';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Parcel } from '../../src/queue/parcel.ts';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { bodyOf, chunkedRequest, connectSender } from '../support/lane-sender.ts';
 import { until } from '../support/loopback.ts';
 import { rawRequest, startReceiver } from '../support/receiving.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Parcel } from '../../src/queue/parcel.ts';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { Exposition } from '../support/exposition.ts';
 import { rawConnection, readAnswer, readUntilClose, until } from '../support/loopback.ts';
 import { encodeBody } from '../support/parcels.ts';
@@ -218,7 +218,8 @@ describe('answers', () => {
 
   test('a rejection is told with the message of the upstream', async () => {
     const receiver = await startReceiver({
-      submit: (parcel) => parcel.trySettle({ kind: 'rejected', status: 400, message: 'out of order' }),
+      submit: (parcel) =>
+        parcel.trySettle({ kind: 'rejected', status: 400, reason: 'out_of_order', message: 'out of order' }),
     });
     const answer = await send(receiver.port, '/api/v1/write', BODY);
     expect([answer.status, answer.body]).toEqual([400, 'out of order\n']);
@@ -285,7 +286,7 @@ describe('answers', () => {
     const text = readUntilClose(socket);
     socket.write(Buffer.concat([request, last]));
     await until(() => held.length === 2, 'both are submitted');
-    held[1]?.trySettle({ kind: 'rejected', status: 400, message: 'second' });
+    held[1]?.trySettle({ kind: 'rejected', status: 400, reason: 'other', message: 'second' });
     held[0]?.trySettle(DELIVERED);
     expect((await text).match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 204', 'HTTP/1.1 400']);
     await until(() => receiver.budget.usedBytes === 0, 'the reservations are given back');

@@ -13,7 +13,7 @@ import { ByteBudget } from '../../src/receive/admission.ts';
 import { makeServer } from '../../src/receive/server.ts';
 import { ServerTls, type TlsConfig } from '../../src/receive/tls.ts';
 import { WriteRoute } from '../../src/receive/write-route.ts';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { encodeBody, OpenBook } from '../support/parcels.ts';
 import { HEADERS, SERIES } from '../support/receiving.ts';
 

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { Pool } from 'undici';
 import { AnswerReader } from '../../src/send/answer-reader.ts';
 import { DirectUpstream } from '../../src/send/direct-upstream.ts';
-import type { UpstreamAnswer } from '../../src/send/outcome.ts';
+import type { UpstreamAnswer } from '../../src/outcome/outcome.ts';
 import { cutAt, cuts } from '../support/answer-reading.ts';
 import { mutated, mutation, wellFormed } from '../support/arbitrary-answer.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';

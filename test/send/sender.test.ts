@@ -133,13 +133,19 @@ test('202 is delivered and counted as deduplicated', async () => {
 test('400 on a batch: each parcel goes alone, and only the culprit is told', async () => {
   const rig = await makeRig(judge((names) => (names.includes('bad') ? [400, 'bad is out of order'] : 200)));
   const outcomes = await deliver(rig, [parcelOf(['a']), parcelOf(['bad']), parcelOf(['c'])]);
-  expect(outcomes).toEqual([delivered, { kind: 'rejected', status: 400, message: 'bad is out of order' }, delivered]);
+  expect(outcomes).toEqual([
+    delivered,
+    { kind: 'rejected', status: 400, reason: 'out_of_order', message: 'bad is out of order' },
+    delivered,
+  ]);
   expect(sent(rig)).toEqual([['a', 'bad', 'c'], ['a'], ['bad'], ['c']]);
 });
 
 test('400 on a single parcel is its own and is not sent again', async () => {
   const rig = await makeRig(judge(() => [400, 'no']));
-  expect(await deliver(rig, [parcelOf(['a'])])).toEqual([{ kind: 'rejected', status: 400, message: 'no' }]);
+  expect(await deliver(rig, [parcelOf(['a'])])).toEqual([
+    { kind: 'rejected', status: 400, reason: 'other', message: 'no' },
+  ]);
   expect(rig.upstream.requests).toHaveLength(1);
 });
 
@@ -243,7 +249,7 @@ test('one rejected piece rejects the parcel, and the others are sent all the sam
     { limits: { maxSamples: 1, maxBytes: 100_000 } },
   );
   const outcomes = await deliver(rig, [parcelOf(['a', 'bad', 'c'])], true);
-  expect(outcomes).toEqual([{ kind: 'rejected', status: 400, message: 'bad' }]);
+  expect(outcomes).toEqual([{ kind: 'rejected', status: 400, reason: 'other', message: 'bad' }]);
   expect(sent(rig)).toEqual([['a'], ['bad'], ['c']]);
 });
 

@@ -3,7 +3,7 @@ import { Socket, type OnReadOpts } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { dialler, type Dial } from '../../src/send/dial.ts';
-import type { UpstreamAnswer } from '../../src/send/outcome.ts';
+import type { UpstreamAnswer } from '../../src/outcome/outcome.ts';
 import { UpstreamConnection } from '../../src/send/upstream-connection.ts';
 import { bodiesOf, echo, FORGED, HEADERS, OK, openDirect, startScript } from '../support/direct-upstream.ts';
 import { until } from '../support/loopback.ts';

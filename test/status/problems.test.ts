@@ -3,7 +3,15 @@ import { MAX_KINDS } from '../../src/status/kinds.ts';
 import { Problems } from '../../src/status/problems.ts';
 
 const retry = (code: string, message: string) =>
-  ({ kind: 'retry', code, throttled: false, down: true, retryAfterMs: undefined, message }) as const;
+  ({
+    kind: 'retry',
+    code,
+    throttle: undefined,
+    mayLieInData: false,
+    down: true,
+    retryAfterMs: undefined,
+    message,
+  }) as const;
 
 test('a problem that recurs is one entry with its count, its last words and its remedy', () => {
   let nowMs = 1000;
@@ -37,7 +45,7 @@ test('the remedy that the log has in brackets is not said twice', () => {
 
 test('a rejection names its sender; what is refused for an outage is not told again', () => {
   const problems = new Problems(() => 0);
-  problems.closed('10.0.0.7', { kind: 'rejected', status: 400, message: 'out of order' });
+  problems.closed('10.0.0.7', { kind: 'rejected', status: 400, reason: 'out_of_order', message: 'out of order' });
   problems.closed('10.0.0.8', { kind: 'refused', reason: 'upstream_down', message: 'down' });
   problems.closed('10.0.0.8', { kind: 'delivered', deduplicated: false });
   expect(problems.list('default')).toMatchObject([{ sender: '10.0.0.7', said: 'out of order' }]);
@@ -46,7 +54,7 @@ test('a rejection names its sender; what is refused for an outage is not told ag
 test('however many kinds there are, the latest are kept', () => {
   const problems = new Problems(() => 0);
   for (let sender = 0; sender < 1000; sender += 1) {
-    problems.closed(`10.0.0.${sender}`, { kind: 'rejected', status: 400, message: 'no' });
+    problems.closed(`10.0.0.${sender}`, { kind: 'rejected', status: 400, reason: 'other', message: 'no' });
   }
   const list = problems.list('default');
   expect([list.length, list[0]?.sender]).toEqual([MAX_KINDS, '10.0.0.999']);

@@ -10,7 +10,7 @@ import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
 import { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { makeHistograms } from '../../src/metrics/histograms.ts';
 import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/queue/parcel.ts';
-import type { Outcome } from '../../src/send/outcome.ts';
+import type { Outcome } from '../../src/outcome/outcome.ts';
 
 /** A ledger that keeps no account; it remembers what each parcel was settled with. */
 export class OpenBook implements ParcelLedger {

@@ -13,7 +13,7 @@ import type { Authenticator } from '../../src/receive/auth.ts';
 import { LaneServer } from '../../src/receive/lane-server.ts';
 import { makeServer, type LaneTiming, type RoutedDestination } from '../../src/receive/server.ts';
 import { WriteRoute } from '../../src/receive/write-route.ts';
-import { DELIVERED } from '../../src/send/outcome.ts';
+import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeDestinationMetrics, type TestSeries } from './parcels.ts';
 
 export const SERIES: readonly TestSeries[] = [{ name: 'up', timestamps: [1000, 2000] }];

@@ -1,12 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import {
-  classify,
-  DEDUPLICATED,
-  DELIVERED,
-  httpAnswer,
-  parseRetryAfter,
-  type UpstreamAnswer,
-} from '../../src/send/outcome.ts';
+import { classify, parseRetryAfter } from '../../src/outcome/classify.ts';
+import { httpAnswer } from '../../src/outcome/http-answer.ts';
+import { DEDUPLICATED, DELIVERED, type UpstreamAnswer } from '../../src/outcome/outcome.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -24,7 +19,12 @@ describe('classify', () => {
   });
 
   test.each([400, 409, 422, 499])('%i is rejected with the message of the upstream', (status) => {
-    expect(classify(answered(status), NOW_MS)).toEqual({ kind: 'rejected', status, message: 'said so' });
+    expect(classify(answered(status), NOW_MS)).toEqual({
+      kind: 'rejected',
+      status,
+      reason: 'other',
+      message: 'said so',
+    });
   });
 
   test.each([401, 403])('%i asks for fresh credentials and never reaches a sender', (status) => {
@@ -38,13 +38,13 @@ describe('classify', () => {
   test.each([408, 429, 503])('%i is throttled and honours Retry-After', (status) => {
     expect(classify(answered(status, '7'), NOW_MS)).toMatchObject({
       kind: 'retry',
-      throttled: true,
+      throttle: 'unknown',
       retryAfterMs: 7000,
     });
   });
 
   test.each([101, 301, 302, 304, 307, 308, 404, 500, 502, 504, 599])('%i is tried again', (status) => {
-    expect(classify(answered(status), NOW_MS)).toMatchObject({ kind: 'retry', throttled: false });
+    expect(classify(answered(status), NOW_MS)).toMatchObject({ kind: 'retry', throttle: undefined });
   });
 
   test.each(['timeout', 'connect', 'dns', 'tls', 'reset', 'garbage', 'credentials'] as const)(
@@ -54,8 +54,9 @@ describe('classify', () => {
       expect(verdict).toEqual({
         kind: 'retry',
         code: reason,
-        throttled: false,
+        throttle: undefined,
         down: true,
+        mayLieInData: ['timeout', 'reset', 'garbage'].includes(reason),
         retryAfterMs: undefined,
         message: 'the upstream did not answer: why',
       });
@@ -95,7 +96,7 @@ describe('httpAnswer', () => {
   });
 
   test('rejected is what the upstream said', () => {
-    const answer = httpAnswer({ kind: 'rejected', status: 400, message: 'out of order' });
+    const answer = httpAnswer({ kind: 'rejected', status: 400, reason: 'out_of_order', message: 'out of order' });
     expect(answer).toEqual({ status: 400, body: 'out of order', retryAfter: undefined });
   });
 

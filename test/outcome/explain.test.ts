@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { explain, presentable } from '../../src/status/words.ts';
+import { explain, presentable } from '../../src/outcome/explain.ts';
 
 test('nothing that could be a secret is shown', () => {
   const secrets = [

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rejectionReason } from '../../src/send/rejection-reason.ts';
+import { rejectionReason } from '../../src/outcome/rejection-reason.ts';
 
 const SERIES = 'series={__name__="up", note="exemplar label too old duplicate"}';
 
