@@ -2,9 +2,10 @@
 // proxy does, sends, and hears the upstream's answers. Events are discrete and time is a number, so that a minute of
 // traffic takes a moment and comes out the same each time.
 //
-// Of the proxy itself it uses the guess of who may still come (batch/company.ts) and the growth of the shards; the joining
+// Of the proxy itself it uses the guess of who may still come (batch/expected-arrivals.ts) and the growth of the shards; the joining
 // is written anew, in the few lines that matter here. What a request, a sample and a batch cost is measured.
-import { Company, type Visitor } from '../src/batch/company.ts';
+import { ExpectedArrivals } from '../src/batch/expected-arrivals.ts';
+import { NEW_CONNECTION, type ConnectionActivity } from '../src/queue/connection-activity.ts';
 import { ShardLimit } from '../src/send/shard-limit.ts';
 import type { CostCoefficients } from './cost-fit.ts';
 import { EventQueue } from './event-queue.ts';
@@ -48,7 +49,7 @@ export type Simulated = {
   readonly mostInFlight: number;
 };
 
-type Connection = { readonly key: number; readonly visitor: Visitor; readonly periodMs: number };
+type Connection = { readonly key: number; readonly activity: ConnectionActivity; readonly periodMs: number };
 type Parcel = { readonly connection: Connection; readonly dueAtMs: number; readonly queuedAtMs: number };
 type KeyQueue = { readonly parcels: Parcel[]; state: 'empty' | 'waiting' | 'ready'; sinceMs: number };
 type Event =
@@ -68,7 +69,7 @@ class Simulation {
   readonly #traffic: Traffic;
   readonly #random: () => number;
   readonly #events = new EventQueue<Event>();
-  readonly #company = new Company();
+  readonly #expected = new ExpectedArrivals();
   readonly #shards: ShardLimit;
   readonly #keys: readonly KeyQueue[];
   readonly #waiting = new Set<KeyQueue>();
@@ -90,7 +91,7 @@ class Simulation {
     const periodMs = (1000 * traffic.connections) / traffic.requestsPerSecond;
     this.#idle = Array.from({ length: traffic.connections }, (_, index) => ({
       key: index % traffic.mergeKeys,
-      visitor: { expectedBy: undefined, window: 0 },
+      activity: { ...NEW_CONNECTION, sender: { address: '', isolatedAtMs: -Infinity } },
       periodMs,
     }));
     this.#begin();
@@ -162,7 +163,7 @@ class Simulation {
   #read(connection: Connection, dueAtMs: number): void {
     const { costs, samplesPerRequest, maxSamplesPerSend } = this.#traffic;
     this.#spend(costs.secondsPerRequest + costs.secondsPerSample * samplesPerRequest);
-    this.#company.arrived(connection.visitor);
+    this.#expected.arrived(connection.activity);
     const queue = this.#keys[connection.key];
     if (queue === undefined) throw new Error(`no merge key ${connection.key}`);
     queue.parcels.push({ connection, dueAtMs, queuedAtMs: this.#nowMs });
@@ -176,7 +177,7 @@ class Simulation {
 
   #pump(): void {
     const { batchSendDeadlineMs, costs, upstreamLatencyMs } = this.#traffic;
-    const release = this.#company.expected(this.#nowMs) === 0;
+    const release = this.#expected.expected(this.#nowMs) === 0;
     let oldestMs = Infinity;
     for (const queue of this.#waiting) {
       if (release || queue.sinceMs + batchSendDeadlineMs <= this.#nowMs) this.#makeReady(queue);
@@ -187,7 +188,7 @@ class Simulation {
       if (queue === undefined) break;
       const batch = this.#take(queue);
       // What a full batch left behind.
-      if (queue.state === 'waiting' && this.#company.expected(this.#nowMs) === 0) this.#makeReady(queue);
+      if (queue.state === 'waiting' && this.#expected.expected(this.#nowMs) === 0) this.#makeReady(queue);
       this.#inFlight += 1;
       this.#spend(costs.secondsPerBatch);
       this.#events.add(this.#nowMs + upstreamLatencyMs, { kind: 'answer', batch });
@@ -219,7 +220,7 @@ class Simulation {
     this.#shards.delivered(this.#ready.length > 0);
     for (const { connection, dueAtMs } of batch) {
       if (this.#nowMs >= WARM_UP_MS) this.#latencies.push(this.#nowMs - dueAtMs);
-      this.#company.answered(connection.visitor, this.#nowMs);
+      this.#expected.answered(connection.activity, this.#nowMs);
       this.#goOn(connection, dueAtMs);
     }
   }

@@ -160,7 +160,7 @@ function join(
     // Cut instead of joined.
     return { parcelsPerBatch: room, batchesPerSecond: requestsPerSecond * Math.ceil(1 / room), waitSeconds: 0 };
   }
-  // As if somebody were always expected (src/batch/company.ts). Where requests are so rare that nobody is, nobody comes.
+  // As if somebody were always expected (src/batch/expected-arrivals.ts). Where requests are so rare that nobody is, nobody comes.
   const mayWaitSeconds = deployment.batchSendDeadlineSeconds;
   const wouldCome = 1 + perKey * mayWaitSeconds;
   const parcelsPerBatch = Math.min(room, wouldCome);

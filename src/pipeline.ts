@@ -137,13 +137,13 @@ export class Pipeline {
     clearInterval(this.#sweep);
     this.#auth?.stop();
     this.#tls?.stop();
-    await Promise.all(this.#destinations.map(async (destination) => destination.close()));
+    await Promise.all(this.#destinations.map(async (destination) => destination.stop()));
     await this.server.close();
   }
 
   #refuseRest(): void {
     this.#log.warn({ pending: this.#pending() }, 'shutdown_timeout is nearly over; what is left is refused');
-    for (const destination of this.#destinations) void destination.close();
+    for (const destination of this.#destinations) void destination.stop();
     setTimeout(() => this.server.server.closeAllConnections(), ANSWER_MS / 2).unref();
   }
 

@@ -1,7 +1,6 @@
 /** Queue to outcome in one piece, against the sandbox. Time is the monotonic clock's, which a test can move on. */
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Visitor } from '../src/batch/company.ts';
 import { BufferPool } from '../src/codec/buffer-pool.ts';
 import { Kernel } from '../src/codec/kernel.ts';
 import { parseConfig } from '../src/config/load.ts';
@@ -9,12 +8,13 @@ import { decodeWriteRequest } from '../src/decode/write-request.ts';
 import { DestinationRooms } from '../src/destination.ts';
 import { monotonicMs } from '../src/monotonic.ts';
 import { Metrics } from '../src/metrics/metrics.ts';
-import { Parcel } from '../src/queue/parcel.ts';
+import type { ConnectionActivity } from '../src/queue/connection-activity.ts';
+import type { Parcel } from '../src/queue/parcel.ts';
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts';
 import type { Outcome } from '../src/outcome/outcome.ts';
 import { Exposition } from './support/exposition.ts';
 import { until } from './support/loopback.ts';
-import { outcomeOf } from './support/parcels.ts';
+import { makeConnection, outcomeOf } from './support/parcels.ts';
 import { encodeBody, type SeriesInput } from './support/sandbox-request.ts';
 
 const QUICK = { min_backoff: '1ms', max_backoff: '5ms', batch_send_deadline: '1ms' };
@@ -28,7 +28,7 @@ interface Rig {
   readonly sandbox: Sandbox;
   readonly rooms: DestinationRooms;
   /** Hands in a request, of a connection of its own unless one is given. */
-  readonly send: (sender: string, labels?: Readonly<Record<string, string>>, visitor?: Visitor) => Parcel;
+  readonly send: (sender: string, labels?: Readonly<Record<string, string>>, connection?: ConnectionActivity) => Parcel;
   readonly scrape: () => Promise<Exposition>;
   /** The senders in each request that the sandbox has seen. */
   readonly seen: () => string[][];
@@ -46,7 +46,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const { rooms, sandbox } of rigs) {
-    await rooms.close();
+    await rooms.stop();
     await sandbox.close();
   }
   rigs = [];
@@ -65,7 +65,7 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   const log = pino({ level: 'warn' }, { write: (line) => logged.push(line) });
   const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, log);
   await rooms.credentials.refresh();
-  const send: Rig['send'] = (sender, labels = {}, visitor = makeVisitor()) => {
+  const send: Rig['send'] = (sender, labels = {}, connection = makeConnection(sender)) => {
     made += 1;
     const series: SeriesInput = {
       labels: { __name__: 'm', made: `${made}`, sender, ...labels },
@@ -75,11 +75,7 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
     const lease = pool.take(body.length);
     lease.buffer.set(body);
     const contents = decodeWriteRequest(kernel, lease);
-    const nowMs = monotonicMs();
-    contents.mergeKey = rooms.mergeKeyFor(sender, contents.mergeKey, nowMs);
-    const times = { arrivedAtMs: nowMs, queuedAtMs: nowMs, deadlineAtMs: nowMs + rooms.deliveryTimeoutMs };
-    const parcel = new Parcel(contents, times, rooms.ledger, sender, visitor);
-    rooms.submit(parcel, nowMs);
+    const parcel = rooms.accept(contents, connection, monotonicMs(), () => {});
     return parcel;
   };
   const rig: Rig = {
@@ -96,8 +92,6 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   rigs.push(rig);
   return rig;
 }
-
-const makeVisitor = (): Visitor => ({ expectedBy: undefined, window: 0 });
 
 const outcomesOf = async (parcels: readonly Parcel[]): Promise<unknown[]> => Promise.all(parcels.map(outcomeOf));
 
@@ -130,12 +124,14 @@ describe('a sender that earns a 400', () => {
       outcomesOf([rig.send('good'), rig.send('bad', BAD), rig.send('fair')]);
     const rejected = expect.objectContaining({ kind: 'rejected', status: 400 });
     expect(await round()).toEqual([DELIVERED, rejected, DELIVERED]);
-    expect(rig.seen()).toEqual([['good', 'bad', 'fair'], ['good'], ['bad'], ['fair']]);
+    const [joined, ...alone] = rig.seen();
+    expect(joined).toEqual(['good', 'bad', 'fair']);
+    expect(alone.toSorted(byFirst)).toEqual([['bad'], ['fair'], ['good']]);
 
     rig.sandbox.ledger.reset();
     expect(await round()).toEqual([DELIVERED, rejected, DELIVERED]);
     expect(rig.seen().toSorted(byFirst)).toEqual([['bad'], ['good', 'fair']]);
-    expect((await rig.scrape()).sum('amp_write_proxy_senders_apart')).toBe(1);
+    expect((await rig.scrape()).sum('amp_write_proxy_senders_isolated')).toBe(1);
     await expectBalanced(rig, 6);
   });
 
@@ -180,12 +176,12 @@ describe('company', () => {
 
   test('is waited for while somebody who was answered lately has not sent again', async () => {
     const rig = await start(PATIENT);
-    const visitor = makeVisitor();
-    await outcomeOf(rig.send('first', {}, visitor));
+    const connection = makeConnection('first');
+    await outcomeOf(rig.send('first', {}, connection));
     const other = rig.send('other');
     await sleep(30);
     expect(other.settled).toBe(false);
-    expect(await outcomesOf([other, rig.send('second', {}, visitor)])).toEqual([DELIVERED, DELIVERED]);
+    expect(await outcomesOf([other, rig.send('second', {}, connection)])).toEqual([DELIVERED, DELIVERED]);
     expect(rig.seen()).toEqual([['first'], ['other', 'second']]);
   });
 
@@ -228,13 +224,13 @@ describe('company', () => {
 
   test('is expected of a sender that was told 400', async () => {
     const rig = await start(PATIENT);
-    const visitor = makeVisitor();
+    const connection = makeConnection('bad');
     const bad = { 'not-a-name': 'x' };
-    expect(await outcomeOf(rig.send('bad', bad, visitor))).toMatchObject({ kind: 'rejected', status: 400 });
+    expect(await outcomeOf(rig.send('bad', bad, connection))).toMatchObject({ kind: 'rejected', status: 400 });
     const other = rig.send('other');
     await sleep(30);
     expect(other.settled).toBe(false);
-    rig.send('bad', bad, visitor);
+    rig.send('bad', bad, connection);
     expect(await outcomeOf(other)).toEqual(DELIVERED);
   });
 });
@@ -259,11 +255,14 @@ describe('an upstream that is down', () => {
     const refused = waiting.filter(({ settled }) => settled);
     expect(refused).toHaveLength(6);
     for (const outcome of await outcomesOf(refused)) expect(outcome).toMatchObject(DOWN);
-    const late = rig.send('late');
-    expect(late.settled).toBe(true);
-    expect(await outcomeOf(late)).toMatchObject({ ...DOWN, message: expect.stringContaining('500') });
+    const all = [...waiting, rig.send('late'), rig.send('later')];
+    const refusedNow = all.filter(({ settled }) => settled);
+    expect(refusedNow).toHaveLength(8);
+    for (const outcome of await outcomesOf(refusedNow)) {
+      expect(outcome).toMatchObject({ ...DOWN, message: expect.stringContaining('500') });
+    }
     expect((await rig.scrape()).sum('amp_write_proxy_upstream_down')).toBe(1);
-    await expectBalanced(rig, 11);
+    await expectBalanced(rig, 12);
   });
 
   test('the first success opens the way for everybody, and the probes are delivered', async () => {
@@ -277,16 +276,22 @@ describe('an upstream that is down', () => {
     await expectBalanced(rig, 30);
   });
 
-  test('what waits in the queue when it opens is refused as well', async () => {
+  test('what waits in the queue and between two attempts when it opens is refused as well', async () => {
     const rig = await start({ min_shards: 1, max_shards: 1 });
     rig.sandbox.faults.add(FAILS);
-    const first = rig.send('first');
+    const all = [rig.send('first')];
     await until(() => rig.sandbox.ledger.stats().requests >= 1, 'an attempt');
-    const queued = Array.from({ length: 5 }, (_, index) => rig.send(`queued ${index}`));
+    for (let index = 0; index < 7; index += 1) all.push(rig.send(`queued ${index}`));
     await until(() => rig.sandbox.ledger.stats().requests >= 4, 'three more');
     vi.advanceTimersByTime(5_001);
-    for (const outcome of await outcomesOf(queued)) expect(outcome).toMatchObject(DOWN);
-    expect(first.settled).toBe(false);
+    await until(() => all.filter(({ settled }) => settled).length === 4, 'all but four are refused');
+    for (const outcome of await outcomesOf(all.filter(({ settled }) => settled))) expect(outcome).toMatchObject(DOWN);
+    const metrics = await rig.scrape();
+    const waiting = metrics.sum('amp_write_proxy_queued_samples');
+    expect(waiting).toBeLessThanOrEqual(4);
+    expect(metrics.sum('amp_write_proxy_retry_samples')).toBe(waiting);
+    rig.sandbox.faults.clear();
+    expect(await outcomesOf(all.filter(({ outcome }) => outcome?.kind !== 'refused'))).toHaveLength(4);
     expect((await rig.scrape()).sum('amp_write_proxy_queued_samples')).toBe(0);
   });
 
@@ -299,7 +304,8 @@ describe('an upstream that is down', () => {
     await until(() => rig.sandbox.ledger.stats().requests >= 18, 'three attempts of each');
     await sleep(200); // All wait for their fourth.
     vi.advanceTimersByTime(5_001);
-    await outcomeOf(rig.send('opens'));
+    rig.send('opens');
+    await until(() => rig.rooms.status.isDown(), 'the upstream is down');
     rig.sandbox.faults.clear();
     const after: Promise<Outcome>[] = [];
     for (let count = 0; count < 20; count += 1) {

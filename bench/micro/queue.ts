@@ -12,6 +12,8 @@ import { makeHistograms } from '../../src/metrics/histograms.ts';
 import { Fifo } from '../../src/queue/fifo.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import { NEW_CONNECTION } from '../../src/queue/connection-activity.ts';
+import { sharedKey } from '../../src/queue/merge-key.ts';
 import { Parcel, type ParcelLedger } from '../../src/queue/parcel.ts';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { compare } from './measure.ts';
@@ -28,7 +30,7 @@ type From = { readonly mergeKey: string; readonly sender: string };
 const pool = new BufferPool(256 << 20);
 const metrics = new DestinationMetrics('bench', 'http://upstream.invalid/', makeHistograms(new Registry()));
 const ledger = new Ledger(metrics);
-const NO_LEDGER: ParcelLedger = { open: () => {}, close: () => {} };
+const NO_LEDGER: ParcelLedger = { close: () => {} };
 
 function makeParcel({ mergeKey, sender }: From, keptBy: ParcelLedger): Parcel {
   const contents = {
@@ -40,10 +42,16 @@ function makeParcel({ mergeKey, sender }: From, keptBy: ParcelLedger): Parcel {
     histograms: 0,
     exemplars: 0,
     metadata: 0,
+    minTimestampMs: 1_732_300_000_000,
     maxTimestampMs: 1_732_300_000_000,
-    mergeKey,
+    unknownFields: 0,
+    dedupKey: mergeKey,
   };
-  return new Parcel(contents, { arrivedAtMs: 0, deadlineAtMs: 25_000, queuedAtMs: 0 }, keptBy, sender);
+  const connection = { ...NEW_CONNECTION, sender: { address: sender, isolatedAtMs: -Infinity } };
+  const times = { arrivedAtMs: 0, deadlineAtMs: 25_000, queuedAtMs: 0 };
+  const parcel = new Parcel(contents, times, sharedKey(mergeKey), connection, keptBy);
+  if (keptBy === ledger) ledger.open(parcel);
+  return parcel;
 }
 
 async function measure(keys: number, senders: number): Promise<void> {
@@ -61,7 +69,7 @@ async function measure(keys: number, senders: number): Promise<void> {
   const takeAll = (taken: (parcel: Parcel) => void): number => {
     let batches = 0;
     for (; ; batches += 1) {
-      const batch = batcher.tryTake(WAIT_MS);
+      const batch = batcher.tryTake('shared', WAIT_MS);
       if (batch === undefined) return batches;
       for (const parcel of batch.parcels) taken(parcel);
     }

@@ -1,13 +1,14 @@
 /**
  * batch: takes parcels of one merge key from the queue and joins them, in their order, up to `maxSamples` and `maxBytes`.
  *
- * A key is `ready` when its parcels fill a batch, when its oldest parcel has waited `waitMs`, or when nobody else is
- * expected (`release`); ready keys take turns, one batch each, so that a sender that floods cannot starve the others.
- * A parcel over a limit is a batch of its own and is cut by the sender (batch/split.ts).
- * Time comes in as an argument, in ms of the monotonic clock.
+ * A key is `ready` when its parcels fill a batch, when its oldest parcel has waited `waitMs`, when nobody else is
+ * expected (`release`), or at once when no other parcel may join it. Each lane has its own ready keys, which take turns,
+ * one batch each, so that a sender that floods cannot starve the others. A parcel over a limit is a batch of its own and
+ * is cut as it is sent (batch/split.ts). Time comes in as an argument, in ms of the monotonic clock.
  */
 import { Fifo } from '../queue/fifo.ts';
 import type { KeyQueue, ParcelQueue } from '../queue/parcel-queue.ts';
+import type { MergeKey } from '../queue/merge-key.ts';
 import type { Parcel } from '../queue/parcel.ts';
 
 export interface BatchLimits {
@@ -17,19 +18,39 @@ export interface BatchLimits {
   readonly maxBytes: number;
 }
 
+/**
+ * Batches of different lanes do not wait for each other.
+ *
+ *     shared    requests of which nothing bad is known
+ *     suspect   batches whose failure may lie in their data, and connections that have to show that they are good
+ *     isolated  connections whose requests keep failing
+ */
+export type Lane = 'shared' | 'suspect' | 'isolated';
+
 export interface Batch {
   readonly parcels: Parcel[];
-  /** The only parcel is over a limit and has to be cut. */
-  readonly oversized: boolean;
+  readonly lane: Lane;
 }
 
+const LANE_OF: Readonly<Record<MergeKey['kind'], Lane>> = {
+  shared: 'shared',
+  unmergeable: 'shared',
+  unproven: 'suspect',
+  isolated: 'isolated',
+};
+
 export class Batcher {
-  readonly limits: BatchLimits;
+  /** They may change between batches. */
+  limits: BatchLimits;
   readonly #queue: ParcelQueue;
   readonly #waitMs: number;
   /** Keys in the order in which their wait began. */
   readonly #waiting = new Map<KeyQueue, number>();
-  readonly #ready: Fifo<KeyQueue> = new Fifo();
+  readonly #ready: Readonly<Record<Lane, Fifo<KeyQueue>>> = {
+    shared: new Fifo(),
+    suspect: new Fifo(),
+    isolated: new Fifo(),
+  };
 
   constructor(queue: ParcelQueue, limits: BatchLimits, waitMs: number) {
     this.#queue = queue;
@@ -37,9 +58,9 @@ export class Batcher {
     this.#waitMs = waitMs;
   }
 
-  /** A batch could be taken now, even if nobody has looked since its wait ended. */
+  /** A batch of the shared lane could be taken now, even if nobody has looked since its wait ended. */
   hasReady(nowMs: number): boolean {
-    return this.#ready.length > 0 || (this.nextDueAtMs() ?? Infinity) <= nowMs;
+    return (this.nextDueAtMs('shared') ?? Infinity) <= nowMs;
   }
 
   /** False when the queue is at its capacity. */
@@ -50,9 +71,13 @@ export class Batcher {
     return true;
   }
 
-  /** When the next key becomes ready by its wait, or undefined. A rest that a full batch left may be up to `waitMs` late. */
-  nextDueAtMs(): number | undefined {
-    for (const since of this.#waiting.values()) return since + this.#waitMs;
+  /**
+   * When the lane has a batch: -Infinity when it has one already; undefined when nothing waits. What a full batch left
+   * behind may be up to `waitMs` late.
+   */
+  nextDueAtMs(lane: Lane): number | undefined {
+    if (this.#ready[lane].length > 0) return -Infinity;
+    if (lane === 'shared') for (const since of this.#waiting.values()) return since + this.#waitMs;
     return undefined;
   }
 
@@ -61,14 +86,14 @@ export class Batcher {
     for (const queue of this.#waiting.keys()) this.#makeReady(queue);
   }
 
-  /** The next batch, or undefined when no key is ready. */
-  tryTake(nowMs: number): Batch | undefined {
+  /** The next batch of a lane, or undefined when none of its keys is ready. */
+  tryTake(lane: Lane, nowMs: number): Batch | undefined {
     for (const [queue, since] of this.#waiting) {
       if (since + this.#waitMs > nowMs) break;
       this.#makeReady(queue);
     }
     for (;;) {
-      const queue = this.#ready.shift();
+      const queue = this.#ready[lane].shift();
       if (queue === undefined) return undefined;
       queue.state = 'empty';
       const batch = this.#take(queue);
@@ -86,7 +111,7 @@ export class Batcher {
     let weight = first.weight;
     let bytes = first.bodyBytes;
     this.#queue.shift(queue);
-    if (weight > maxSamples || bytes > maxBytes) return { parcels, oversized: true };
+    const lane = LANE_OF[queue.key.kind];
     for (;;) {
       const next = this.#queue.peek(queue);
       if (next === undefined) break;
@@ -96,12 +121,12 @@ export class Batcher {
       parcels.push(next);
       this.#queue.shift(queue);
     }
-    return { parcels, oversized: false };
+    return { parcels, lane };
   }
 
   #arrange(queue: KeyQueue, sinceMs: number, nowMs: number): void {
     const full = queue.weight >= this.limits.maxSamples || queue.bytes >= this.limits.maxBytes;
-    if (full || sinceMs + this.#waitMs <= nowMs) {
+    if (queue.key.kind !== 'shared' || full || sinceMs + this.#waitMs <= nowMs) {
       this.#makeReady(queue);
     } else if (queue.state === 'empty') {
       queue.state = 'waiting';
@@ -112,6 +137,6 @@ export class Batcher {
   #makeReady(queue: KeyQueue): void {
     this.#waiting.delete(queue);
     queue.state = 'ready';
-    this.#ready.push(queue);
+    this.#ready[LANE_OF[queue.key.kind]].push(queue);
   }
 }

@@ -144,6 +144,13 @@ const queueSchema = z.strictObject(
         'adds to their latency; 100 senders with a request every 5 s give one parcel in 50 ms.',
       0,
     ),
+    out_of_order_window: duration(
+      '60s',
+      'The out-of-order window of the workspace: AMP takes samples that are no older than this more than once. ' +
+        'Requests with older samples, or with exemplars, are joined with no other request, since sending one of them ' +
+        "again would be rejected. 60s is AMP's default; it can be set from 0s to 600s.",
+      0,
+    ),
     min_backoff: duration('30ms', 'First wait after a failed attempt; doubles up to max_backoff, with full jitter.'),
     max_backoff: duration(
       '5s',

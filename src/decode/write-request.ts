@@ -29,8 +29,10 @@ export function decodeWriteRequest(kernel: Kernel, lease: Lease): ParcelContents
     histograms: scan.histograms,
     exemplars: scan.exemplars,
     metadata: scan.metadata,
+    minTimestampMs: scan.minTimestampMs,
     maxTimestampMs: scan.maxTimestampMs,
-    mergeKey: scan.unknownFields > 0 ? aloneKey() : mergeKey(scan.cluster, scan.replica),
+    unknownFields: scan.unknownFields,
+    dedupKey: dedupKeyOf(scan.cluster, scan.replica),
   };
 }
 
@@ -39,7 +41,7 @@ export function decodeWriteRequest(kernel: Kernel, lease: Lease): ParcelContents
  * (https://docs.aws.amazon.com/prometheus/latest/userguide/AMP-ingest-dedupe.html; Cortex's distributor). So requests
  * with both are joined only with requests that agree in both; all others may be joined with each other.
  */
-function mergeKey(cluster: string, replica: string): string {
+function dedupKeyOf(cluster: string, replica: string): string {
   if (cluster === '' || replica === '') return '';
   const key = `${cluster.length}:${cluster}${replica}`;
   return key.length <= LONGEST_KEY ? key : `${key.length}#${hash('sha256', Buffer.from(key, 'latin1'))}`;
@@ -47,14 +49,3 @@ function mergeKey(cluster: string, replica: string): string {
 
 /** Label values have no bound of their own, and keys are kept. */
 const LONGEST_KEY = 300;
-
-/** How the key of a parcel that is joined with nobody begins. */
-export const ALONE = 'alone ';
-
-let alone = 0;
-
-/** A field that remote write 1.0 does not know may be one that holds for the whole request: it is joined with nobody. */
-function aloneKey(): string {
-  alone += 1;
-  return `${ALONE}${alone}`;
-}

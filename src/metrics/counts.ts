@@ -38,11 +38,10 @@ export class DestinationMetrics {
   /** Requests that found the queue full. */
   enqueueRetries = 0;
   cutParcels = 0;
+  batchesTakenApart = 0;
   batches = 0;
   batchedParcels = 0;
   readonly responses: Map<string, number> = new Map();
-  /** The last thing that went wrong upstream, in words. */
-  lastFailure = 'the upstream has not answered';
   readonly credentials: CredentialsMetrics = new CredentialsMetrics();
   readonly #histograms: DestinationHistograms;
 

@@ -210,10 +210,23 @@ export class Metrics {
       (d) => d.readings.upstreamDown(),
       'max',
     );
-    own('gauge', 'senders_apart', 'Senders that lately earned a rejection and are joined with nobody.', (d) =>
-      d.readings.sendersApart(),
+    own('gauge', 'retry_batches', 'Batches that wait for another attempt.', (d) => d.readings.retryBatches());
+    own('gauge', 'retry_samples', 'Samples in batches that wait for another attempt.', (d) =>
+      d.readings.retrySamples(),
+    );
+    own(
+      'gauge',
+      'senders_isolated',
+      'Senders whose requests lately failed while others were delivered, and are batched separately.',
+      (d) => d.readings.sendersIsolated(),
     );
     own('gauge', 'merge_keys', 'Merge keys with parcels that wait.', (d) => d.readings.queuedKeys());
+    own(
+      'counter',
+      'batches_taken_apart_total',
+      'Batches that went on in smaller ones after a failure.',
+      (d) => d.metrics.batchesTakenApart,
+    );
     own('counter', 'parcels_cut_total', 'Requests over a limit that were cut.', (d) => d.metrics.cutParcels);
     own(
       'gauge',

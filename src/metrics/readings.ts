@@ -6,8 +6,11 @@ export interface DestinationReadings {
   readonly shardsDesired: () => number;
   /** 1 while the breaker is open. */
   readonly upstreamDown: () => number;
-  readonly sendersApart: () => number;
+  readonly sendersIsolated: () => number;
   readonly queuedSamples: () => number;
+  /** Batches, and samples in them, that wait for another attempt. */
+  readonly retryBatches: () => number;
+  readonly retrySamples: () => number;
   readonly queuedKeys: () => number;
   readonly queueCapacity: () => number;
   readonly clockSkewMs: () => number;

@@ -1,5 +1,5 @@
 /**
- * Ledger: every parcel from its making to its outcome, so that at any moment
+ * Ledger: every parcel from its acceptance to its outcome, so that at any moment
  * received = delivered + rejected + refused + pending, in samples (histograms included).
  *
  * It also keeps the promise that a sender is answered inside `delivery_timeout`: `sweep` refuses what is due.
@@ -8,9 +8,9 @@
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome } from '../outcome/outcome.ts';
 import { OpenParcels } from './open-parcels.ts';
-import type { Parcel, ParcelLedger } from './parcel.ts';
+import type { Parcel } from './parcel.ts';
 
-export class Ledger implements ParcelLedger {
+export class Ledger {
   readonly #pending = new OpenParcels();
   readonly #metrics: DestinationMetrics;
 
@@ -57,25 +57,24 @@ export class Ledger implements ParcelLedger {
     }
   }
 
-  /** Refuses every parcel whose deadline is not after `untilMs` (monotonic clock). */
-  sweep(untilMs: number): void {
+  /** Refuses every parcel whose deadline is not after `untilMs` (monotonic clock). @param why for its sender */
+  sweep(untilMs: number, why: string): void {
     for (const parcel of this.#pending.filter(({ deadlineAtMs }) => deadlineAtMs <= untilMs)) {
       parcel.trySettle({
         kind: 'refused',
         reason: 'delivery_timeout',
-        message: `not delivered within delivery_timeout; ${this.#metrics.lastFailure}`,
+        message: `not delivered within delivery_timeout; ${why}`,
       });
     }
   }
 
-  /** Refuses all that is pending, but for `keep` parcels of those that are in flight already. */
-  refuseAll(outcome: Extract<Outcome, { kind: 'refused' }>, keep = 0): void {
-    let kept = 0;
-    const refused = this.#pending.filter(({ waitingIn }) => {
-      if (waitingIn !== undefined || kept >= keep) return true;
-      kept += 1;
-      return false;
-    });
-    for (const parcel of refused) parcel.trySettle(outcome);
+  /** The parcels that wait for their outcome, the oldest first. */
+  pending(): readonly Parcel[] {
+    return this.#pending.filter(() => true);
+  }
+
+  /** Refuses all that is pending. */
+  refuseAll(outcome: Extract<Outcome, { kind: 'refused' }>): void {
+    for (const parcel of this.pending()) parcel.trySettle(outcome);
   }
 }

@@ -5,11 +5,12 @@
  * waited (its sender went away, its time was up). Weight is samples plus histograms.
  */
 import { Fifo } from './fifo.ts';
+import type { MergeKey } from './merge-key.ts';
 import type { Parcel } from './parcel.ts';
 
 /** The parcels of one merge key. `waiting` hopes for company, `ready` goes with the next free shard. */
 export class KeyQueue {
-  readonly key: string;
+  readonly key: MergeKey;
   readonly parcels: Fifo<Parcel> = new Fifo();
   state: 'empty' | 'waiting' | 'ready' = 'empty';
   weight = 0;
@@ -18,7 +19,7 @@ export class KeyQueue {
   /** Compressed bytes. */
   bytes = 0;
 
-  constructor(key: string) {
+  constructor(key: MergeKey) {
     this.key = key;
   }
 }
@@ -57,16 +58,18 @@ export class ParcelQueue {
    * capacity, so that one that floods cannot keep the others out, and those who invent keys cannot do without end.
    */
   tryAdd(parcel: Parcel): KeyQueue | undefined {
-    let queue = this.#keys.get(parcel.mergeKey);
+    const { mergeKey } = parcel;
+    let queue = this.#keys.get(mergeKey.id);
     const held = this.#senders.get(parcel.sender) ?? 0;
     const free = this.capacity - this.#weight - parcel.room;
-    const isFirst = queue === undefined || (held === 0 && parcel.sender !== '');
+    // A key that no other parcel has says nothing about who else has a place.
+    const isFirst = (queue === undefined && mergeKey.kind === 'shared') || (held === 0 && parcel.sender !== '');
     const fits = isFirst ? free >= -this.capacity : free >= 0;
     if (this.#weight > 0 && !fits) return undefined;
     if (!isFirst && parcel.sender !== '' && held + parcel.room > SHARE_OF_FREE * free) return undefined;
     if (queue === undefined) {
-      queue = new KeyQueue(parcel.mergeKey);
-      this.#keys.set(parcel.mergeKey, queue);
+      queue = new KeyQueue(mergeKey);
+      this.#keys.set(mergeKey.id, queue);
     }
     queue.parcels.push(parcel);
     parcel.waitingIn = this;
@@ -76,7 +79,7 @@ export class ParcelQueue {
 
   /** A parcel was settled while it waits: its room and its memory are free at once. Called by the parcel. */
   forget(parcel: Parcel): void {
-    const queue = this.#keys.get(parcel.mergeKey);
+    const queue = this.#keys.get(parcel.mergeKey.id);
     parcel.waitingIn = undefined;
     parcel.releaseBody();
     if (queue === undefined) return;
@@ -85,7 +88,7 @@ export class ParcelQueue {
     if (queue.husks < 64 || queue.husks * 2 < queue.parcels.length) return;
     queue.parcels.retain((waiting) => !waiting.settled);
     queue.husks = 0;
-    if (queue.parcels.length === 0) this.#keys.delete(queue.key);
+    if (queue.parcels.length === 0) this.#keys.delete(queue.key.id);
   }
 
   /** The oldest parcel of the key that still waits for an outcome; settled ones before it are let go. */
@@ -106,18 +109,31 @@ export class ParcelQueue {
       this.#count(queue, parcel, -1);
     }
     // A key without parcels is forgotten, so that a sender that invents labels leaves nothing behind.
-    if (queue.parcels.length === 0) this.#keys.delete(queue.key);
+    if (queue.parcels.length === 0) this.#keys.delete(queue.key.id);
+  }
+
+  /** A parcel that waits for another attempt takes its place of the capacity again, even where none is left. */
+  hold(parcel: Parcel): void {
+    this.#take(parcel, 1);
+  }
+
+  /** It does not wait any more. */
+  unhold(parcel: Parcel): void {
+    this.#take(parcel, -1);
   }
 
   #count(queue: KeyQueue, parcel: Parcel, sign: 1 | -1): void {
     queue.weight += sign * parcel.weight;
     queue.bytes += sign * parcel.bodyBytes;
+    this.#take(parcel, sign);
+  }
+
+  #take(parcel: Parcel, sign: 1 | -1): void {
     this.#weight += sign * parcel.room;
-    if (parcel.sender !== '') {
-      const held = (this.#senders.get(parcel.sender) ?? 0) + sign * parcel.room;
-      if (held > 0) this.#senders.set(parcel.sender, held);
-      else this.#senders.delete(parcel.sender);
-    }
     this.#parcels += sign;
+    if (parcel.sender === '') return;
+    const held = (this.#senders.get(parcel.sender) ?? 0) + sign * parcel.room;
+    if (held > 0) this.#senders.set(parcel.sender, held);
+    else this.#senders.delete(parcel.sender);
   }
 }

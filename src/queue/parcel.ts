@@ -7,10 +7,11 @@
  * memory is given back by the room that holds the parcel last: the queue, for one that was settled as it waited, or
  * the sender.
  */
-import type { Visitor } from '../batch/company.ts';
 import type { Lease } from '../codec/buffer-pool.ts';
 import type { JoinPart } from '../codec/snappy-join.ts';
 import type { Outcome } from '../outcome/outcome.ts';
+import type { ConnectionActivity } from './connection-activity.ts';
+import type { MergeKey } from './merge-key.ts';
 
 export interface ParcelContents {
   /** The compressed body as received, in memory that is lent. */
@@ -24,10 +25,13 @@ export interface ParcelContents {
   readonly histograms: number;
   readonly exemplars: number;
   readonly metadata: number;
-  /** Highest timestamp of samples and histograms, ms since the epoch; NaN without any. */
+  /** Lowest and highest timestamp of samples and histograms, ms since the epoch; NaN without any. */
+  readonly minTimestampMs: number;
   readonly maxTimestampMs: number;
-  /** Only parcels of one key may share a batch. */
-  mergeKey: string;
+  /** Fields of the request that remote write 1.0 does not define; each may hold for the whole request. */
+  readonly unknownFields: number;
+  /** The labels by which AMP deduplicates the whole request; '' when it does not. */
+  readonly dedupKey: string;
 }
 
 /** All in ms of the monotonic clock. */
@@ -37,9 +41,8 @@ export interface ParcelTimes {
   readonly queuedAtMs: number;
 }
 
-/** Keeps account of every parcel from its making to its outcome. */
+/** Told of every parcel's outcome, once. */
 export interface ParcelLedger {
-  open(parcel: Parcel): void;
   close(parcel: Parcel, outcome: Outcome): void;
 }
 
@@ -53,7 +56,8 @@ export class Parcel implements JoinPart {
   readonly exemplars: number;
   readonly metadata: number;
   readonly maxTimestampMs: number;
-  readonly mergeKey: string;
+  readonly dedupKey: string;
+  readonly mergeKey: MergeKey;
   /** Samples and histograms: what `max_samples_per_send` and `capacity` count. */
   readonly weight: number;
   /** What it counts against `capacity`: samples, histograms and metadata entries, and something even without any. */
@@ -62,10 +66,8 @@ export class Parcel implements JoinPart {
   readonly arrivedAtMs: number;
   /** The sender is answered by then. */
   readonly deadlineAtMs: number;
-  /** Address of who sent it. */
-  readonly sender: string;
   /** The connection that it came on. */
-  readonly visitor: Visitor;
+  readonly connection: ConnectionActivity;
   /** When it was checked and ready to queue. */
   readonly queuedAtMs: number;
   /** Its neighbours in the list that it is in (open-parcels.ts). */
@@ -76,18 +78,17 @@ export class Parcel implements JoinPart {
   #outcome: Outcome | undefined;
   /** Told the outcome, once, when it is settled. Must not throw. */
   onSettled: ((outcome: Outcome) => void) | undefined;
-  /** The queue that it waits in, which is told when it is settled there. */
+  /** The queue that it waits in, for a batch or for another attempt. It is told when the parcel is settled there. */
   waitingIn: { forget(parcel: Parcel): void } | undefined;
 
   constructor(
     contents: ParcelContents,
     times: ParcelTimes,
+    mergeKey: MergeKey,
+    connection: ConnectionActivity,
     ledger: ParcelLedger,
-    sender = '',
-    visitor: Visitor = { expectedBy: undefined, window: 0 },
   ) {
-    this.sender = sender;
-    this.visitor = visitor;
+    this.connection = connection;
     this.#lease = contents.lease;
     this.bodyBytes = contents.lease.buffer.length;
     this.rawBytes = contents.rawBytes;
@@ -98,14 +99,19 @@ export class Parcel implements JoinPart {
     this.exemplars = contents.exemplars;
     this.metadata = contents.metadata;
     this.maxTimestampMs = contents.maxTimestampMs;
-    this.mergeKey = contents.mergeKey;
+    this.dedupKey = contents.dedupKey;
+    this.mergeKey = mergeKey;
     this.weight = contents.samples + contents.histograms;
     this.room = Math.max(1, this.weight + contents.metadata);
     this.arrivedAtMs = times.arrivedAtMs;
     this.deadlineAtMs = times.deadlineAtMs;
     this.queuedAtMs = times.queuedAtMs;
     this.#ledger = ledger;
-    ledger.open(this);
+  }
+
+  /** Address of its sender. */
+  get sender(): string {
+    return this.connection.sender.address;
   }
 
   /** The compressed body. Throws once its memory was given back. */

@@ -1,10 +1,10 @@
 /** Senders: who has a connection, by address. */
 import type { Socket } from 'node:net';
+import type { SenderActivity } from '../queue/connection-activity.ts';
 import type { Holder } from './admission.ts';
 
 /** All connections of one address. */
-export interface SenderAddress extends Holder {
-  readonly address: string;
+export interface SenderAddress extends Holder, SenderActivity {
   connections: number;
   /** Since the first of its connections, for the status page. */
   requests: number;
@@ -14,8 +14,6 @@ export interface SenderAddress extends Holder {
   lastStatus: number;
   /** What the last answer that was not 2xx said. */
   lastRefusal: string;
-  /** When a request of it was last queued apart, ms of the monotonic clock. */
-  apartAtMs: number;
 }
 
 export class Senders {
@@ -46,5 +44,5 @@ const NEW_SENDER: Omit<SenderAddress, 'address'> = {
   samples: 0,
   lastStatus: 0,
   lastRefusal: '',
-  apartAtMs: -Infinity,
+  isolatedAtMs: -Infinity,
 };

@@ -4,28 +4,39 @@
  * admit (head only) -> read the body -> decode into a parcel -> hand it to its destination -> be told its outcome.
  * Exactly one answer is written; nothing is written to a sender that has gone.
  */
-import type { Visitor } from '../batch/company.ts';
 import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
 import type { Kernel } from '../codec/kernel.ts';
 import { decodeWriteRequest } from '../decode/write-request.ts';
 import { RequestError } from '../errors.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import { Parcel, type ParcelLedger } from '../queue/parcel.ts';
+import type { ConnectionActivity } from '../queue/connection-activity.ts';
+import type { ParcelContents } from '../queue/parcel.ts';
 import { httpAnswer, type HttpAnswer } from '../outcome/http-answer.ts';
 import type { Outcome } from '../outcome/outcome.ts';
 import { assertRemoteWrite1, type ByteBudget } from './admission.ts';
 import { Reservation, type Exchange, type ExchangeListener } from './exchange.ts';
 import type { SenderAddress } from './senders.ts';
 
-/** Where a parcel goes: the rooms behind one remote_write entry. */
+/** Where requests go: the stages behind one remote_write entry. */
 export interface Destination {
   readonly name: string;
-  readonly ledger: ParcelLedger;
-  readonly deliveryTimeoutMs: number;
-  /** What a sender's parcels with this merge key are queued under. */
-  mergeKeyFor(sender: string, mergeKey: string, nowMs: number): string;
-  /** Takes the parcel and its body; settles it at once when there is no room for it. */
-  submit(parcel: Parcel, nowMs: number): void;
+  /**
+   * Takes a request, body and all, until its outcome is told to `onSettled`, once: before this returns when there is no
+   * place for it.
+   *
+   * @param arrivedAtMs when its head was read, ms of the monotonic clock
+   */
+  accept(
+    contents: ParcelContents,
+    connection: ConnectionActivity,
+    arrivedAtMs: number,
+    onSettled: (outcome: Outcome) => void,
+  ): AcceptedRequest;
+}
+
+export interface AcceptedRequest {
+  /** Without effect when it has an outcome. */
+  trySettle(outcome: Outcome): boolean;
 }
 
 export interface VisitRooms {
@@ -49,7 +60,7 @@ export interface House {
 }
 
 /** What is remembered of a sender's connection. */
-export interface Connection extends Visitor {
+export interface Connection extends ConnectionActivity {
   readonly sender: SenderAddress;
   readonly closeAfterMs: number;
 }
@@ -62,7 +73,7 @@ export class Visit implements ExchangeListener {
   readonly #connection: Connection;
   readonly #arrivedAtMs: number;
   readonly #reservation: Reservation;
-  #parcel: Parcel | undefined;
+  #accepted: AcceptedRequest | undefined;
 
   /** @param arrivedAtMs of the monotonic clock */
   constructor(
@@ -114,21 +125,20 @@ export class Visit implements ExchangeListener {
   }
 
   bodyRead(body: Lease): void {
-    let parcel;
+    let contents;
     try {
-      parcel = this.#makeParcel(body);
+      contents = decodeWriteRequest(this.#rooms.kernel, body);
     } catch (error) {
       body.release();
       this.bodyFailed(error);
       return;
     }
-    this.#parcel = parcel;
-    parcel.onSettled = (outcome) => this.#settled(outcome);
+    const { sender } = this.#connection;
+    sender.samples += contents.samples + contents.histograms;
     try {
-      this.#destination.submit(parcel, parcel.queuedAtMs);
+      this.#accepted = this.#destination.accept(contents, this.#connection, this.#arrivedAtMs, this.#onSettled);
     } catch (error) {
-      this.#rooms.log.error({ error: messageOf(error) }, 'a request failed for a fault of the proxy');
-      parcel.trySettle(INTERNAL);
+      this.bodyFailed(error);
     }
   }
 
@@ -148,32 +158,17 @@ export class Visit implements ExchangeListener {
     this.#reservation.release();
     this.#house.open -= 1;
     // Without effect when it was answered.
-    this.#parcel?.trySettle(SENDER_GONE);
-  }
-
-  #makeParcel(body: Lease): Parcel {
-    const connection = this.#connection;
-    const { sender } = connection;
-    const contents = decodeWriteRequest(this.#rooms.kernel, body);
-    const queuedAtMs = this.#rooms.nowMs();
-    const mergeKey = this.#destination.mergeKeyFor(sender.address, contents.mergeKey, queuedAtMs);
-    if (mergeKey !== contents.mergeKey) sender.apartAtMs = queuedAtMs;
-    contents.mergeKey = mergeKey;
-    sender.samples += contents.samples + contents.histograms;
-    const arrivedAtMs = this.#arrivedAtMs;
-    const { ledger, deliveryTimeoutMs } = this.#destination;
-    const times = { arrivedAtMs, deadlineAtMs: arrivedAtMs + deliveryTimeoutMs, queuedAtMs };
-    return new Parcel(contents, times, ledger, sender.address, connection);
+    this.#accepted?.trySettle(SENDER_GONE);
   }
 
   /** In the middle of a batch's end: what goes wrong here must not reach the others. */
-  #settled(outcome: Outcome): void {
+  readonly #onSettled = (outcome: Outcome): void => {
     try {
       this.#answer(httpAnswer(outcome));
     } catch (error) {
       this.#rooms.log.error({ error: messageOf(error) }, 'a sender could not be answered');
     }
-  }
+  };
 
   #answer({ status, body, retryAfter }: HttpAnswer): void {
     this.#rooms.metrics.countRequest(this.#destination.name, status);

@@ -1,5 +1,6 @@
 /** receive: lets a request in, or turns its sender away, and remembers what is to be known of its connection. */
 import type { Socket } from 'node:net';
+import { NEW_CONNECTION } from '../queue/connection-activity.ts';
 import type { Authenticator, AuthResult } from './auth.ts';
 import type { Exchange } from './exchange.ts';
 import { Senders, type SenderAddress } from './senders.ts';
@@ -82,7 +83,7 @@ export class WriteRoute {
       // Up to a tenth earlier, so that connections made together do not end together.
       const ageMs = maxConnectionAgeMs === 0 ? Infinity : maxConnectionAgeMs * (1 - 0.1 * random());
       const sender = this.#senders.connected(socket);
-      connection = { expectedBy: undefined, window: 0, sender, closeAfterMs: nowMs + ageMs };
+      connection = { ...NEW_CONNECTION, sender, closeAfterMs: nowMs + ageMs };
       this.#connections.set(socket, connection);
     }
     return connection;

@@ -1,29 +1,34 @@
 /**
  * Breaker: holds little while the upstream answers nothing but failures.
  *
- *     closed --(failures only, for OPEN_AFTER_MS)--> open --(first success)--> closed
+ *     closed --(failures only, of different senders, for OPEN_AFTER_MS)--> open --(first success)--> closed
  *
  * closed  every parcel is taken
- * open    a few parcels probe; all others are refused at once, so that an outage costs no memory and no sender waits
- *         `delivery_timeout` for nothing
+ * open    a few parcels probe (probes.ts); all others are refused at once, so that an outage costs no memory and no
+ *         sender waits `delivery_timeout` for nothing
  *
- * A throttled upstream (429) is not down: it answers, and the shards go down instead. Time is of the monotonic clock.
+ * One sender's data may be what the upstream fails at. So a failure that may lie in the data counts together with others
+ * only when they are of as many senders as there are lately, up to three connections and two addresses. A throttled
+ * upstream (429) is not down: it answers, and the shards go down instead. Time is of the monotonic clock, in ms.
  */
+import type { ConnectionActivity } from '../queue/connection-activity.ts';
+import { ActiveSenders, ADDRESSES, addressesOf, CONNECTIONS } from './active-senders.ts';
 
 /** A restart of a load balancer is shorter; a sender's queue is longer. */
 const OPEN_AFTER_MS = 5_000;
 /** So that one slow attempt is not taken for an outage. */
 const OPEN_AFTER_FAILURES = 3;
-/** Parcels that may wait for the upstream while it is down. */
-export const PROBES = 4;
 /** Between the attempts of a probe at most: full flow within a second of the outage's end. */
 export const PROBE_INTERVAL_MS = 500;
-
 export class Breaker {
   readonly #opened: () => void;
   #state: 'closed' | 'open' = 'closed';
   #failingSinceMs: number | undefined;
   #failures = 0;
+  /** A failure that no data can cause. */
+  #failsForAll = false;
+  readonly #failing = new Set<ConnectionActivity>();
+  readonly #active = new ActiveSenders();
 
   /** @param opened called when it opens: what waits is to be refused */
   constructor(opened: () => void) {
@@ -34,28 +39,43 @@ export class Breaker {
     return this.#state === 'open';
   }
 
-  /** @param pending parcels that wait for the upstream already */
-  mayTake(pending: number): boolean {
-    return this.#state === 'closed' || pending < PROBES;
+  /** A request of this connection is taken. */
+  arrived(connection: ConnectionActivity, nowMs: number): void {
+    this.#active.arrived(connection, nowMs);
   }
 
   succeeded(): void {
     this.#failingSinceMs = undefined;
     this.#failures = 0;
-    if (this.#state === 'open') this.#setState('closed');
+    this.#failsForAll = false;
+    if (this.#failing.size > 0) this.#failing.clear();
+    if (this.#state === 'open') this.#become('closed');
   }
 
-  failed(nowMs: number): void {
+  /** An attempt with requests of these connections failed. */
+  failed(connections: readonly ConnectionActivity[], mayLieInData: boolean, nowMs: number): void {
     this.#failingSinceMs ??= nowMs;
     this.#failures += 1;
+    this.#failsForAll ||= !mayLieInData;
+    for (const connection of connections) if (this.#failing.size < 100) this.#failing.add(connection);
     if (this.#state === 'open' || this.#failures < OPEN_AFTER_FAILURES) return;
     if (nowMs - this.#failingSinceMs < OPEN_AFTER_MS) return;
-    this.#setState('open');
+    if (!this.#failsForAll && !this.#isOfDifferentSenders(nowMs)) return;
+    this.#become('open');
     this.#opened();
   }
 
-  #setState(state: 'closed' | 'open'): void {
-    if (state === this.#state) throw new Error(`the breaker is ${state} already`);
-    this.#state = state;
+  #isOfDifferentSenders(nowMs: number): boolean {
+    const active = this.#active.connections(nowMs);
+    const failing = [...this.#failing];
+    return (
+      failing.length >= Math.min(CONNECTIONS, active.length) &&
+      addressesOf(failing) >= Math.min(ADDRESSES, addressesOf(active))
+    );
+  }
+
+  #become(next: 'closed' | 'open'): void {
+    if (next === this.#state) throw new Error(`the breaker is ${next} already`);
+    this.#state = next;
   }
 }

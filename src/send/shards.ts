@@ -1,59 +1,82 @@
 /**
- * send: shards take ready batches and see each through to the end of its parcels. A shard is a request in flight
- * upstream (or the wait before its next attempt); `limit` bounds them.
+ * send: shards take batches, those that are due for another attempt before new ones. A shard is a request in flight
+ * upstream; a batch between attempts holds none.
+ *
+ * Each lane has shards of its own, so that neither those that fail nor those that hang keep the others waiting. The
+ * shared lane has `limits.shared`, less what the others use of `limits.total`, but at least one; each other lane too.
+ * A request that has had no answer for a while counts only half in the shared lane: another one may find out meanwhile
+ * whether the upstream hangs for all.
  *
  * Any shard may take any batch: a sender sends a series' next samples only after our answer, so order between
- * requests holds by causality (DESIGN, section 4).
+ * requests holds by causality.
  */
-import type { Batch } from '../batch/batcher.ts';
+import type { Lane } from '../batch/batcher.ts';
 
-/** Where batches come from. */
-export interface BatchSource {
-  tryTake(nowMs: number): Batch | undefined;
-  nextDueAtMs(): number | undefined;
+export interface Attempting<D> {
+  /** One attempt; gives back what goes on afterwards. Never rejects. */
+  attempt(): Promise<readonly D[]>;
 }
 
-export class Shards {
-  limit: number;
-  readonly #source: BatchSource;
-  readonly #deliver: (batch: Batch) => Promise<void>;
+/** Where batches come from. */
+export interface DeliverySource<D> {
+  /** The next batch of the lane that may be sent now. */
+  tryTake(lane: Lane, nowMs: number): D | undefined;
+  /** When the lane has one, in ms of the monotonic clock. */
+  nextDueAtMs(lane: Lane): number | undefined;
+  /** Takes what goes on after an attempt. */
+  putBack(delivery: D): void;
+}
+
+export interface ShardLimits {
+  shared: number;
+  suspect: number;
+  isolated: number;
+  total: number;
+}
+
+export interface RestTimes {
+  mayTake(nowMs: number): boolean;
+  took(nowMs: number): void;
+  readonly nextTakeAtMs: number;
+}
+
+const LANES: readonly Lane[] = ['shared', 'suspect', 'isolated'];
+/** A request without an answer for so long may hang. */
+const STALLED_MS = 1_000;
+/** Stalled requests beside which another may be sent, as a share of the shared lane's limit. */
+const STALLED_SHARE = 0.25;
+
+export class Shards<D extends Attempting<D>> {
+  readonly limits: ShardLimits;
+  readonly #source: DeliverySource<D>;
   readonly #beforeTake: () => void;
+  readonly #rest: RestTimes;
   readonly #nowMs: () => number;
-  #inFlight = 0;
-  #restUntilMs = -Infinity;
+  readonly #inFlight: Record<Lane, number> = { shared: 0, suspect: 0, isolated: 0 };
+  /** When each request of the shared lane was sent, in that order. */
+  readonly #sharedSince = new Set<{ readonly atMs: number }>();
   #pumpQueued = false;
   #timer: NodeJS.Timeout | undefined;
   #timerDueAtMs = Infinity;
 
-  /**
-   * @param deliver settles every parcel of the batch; never rejects
-   * @param beforeTake called before each look for a ready batch
-   */
+  /** @param beforeTake called before each look for a batch */
   constructor(
-    source: BatchSource,
-    limit: number,
-    deliver: (batch: Batch) => Promise<void>,
+    source: DeliverySource<D>,
+    limits: ShardLimits,
+    rest: RestTimes,
     beforeTake: () => void,
     nowMs: () => number,
   ) {
     this.#source = source;
-    this.limit = limit;
-    this.#deliver = deliver;
+    this.limits = limits;
+    this.#rest = rest;
     this.#beforeTake = beforeTake;
     this.#nowMs = nowMs;
   }
 
   get inFlight(): number {
-    return this.#inFlight;
-  }
-
-  /** Takes no batch before `untilMs` (monotonic clock). Those in flight go on. */
-  rest(untilMs: number): void {
-    this.#restUntilMs = untilMs;
-  }
-
-  get restUntilMs(): number {
-    return this.#restUntilMs;
+    const { shared, suspect, isolated } = this.#inFlight;
+    return shared + suspect + isolated;
   }
 
   /** Looks for work after the requests that are being read in this turn of the event loop are all in. */
@@ -67,30 +90,60 @@ export class Shards {
     this.#pumpQueued = false;
     this.#beforeTake();
     const nowMs = this.#nowMs();
-    while (this.#inFlight < this.limit && nowMs >= this.#restUntilMs) {
-      const batch = this.#source.tryTake(nowMs);
-      if (batch === undefined) break;
-      void this.#run(batch);
-      // What a full batch left behind may have nobody to wait for.
-      this.#beforeTake();
+    for (const lane of LANES) {
+      while (this.#hasShard(lane, nowMs) && this.#rest.mayTake(nowMs)) {
+        const delivery = this.#source.tryTake(lane, nowMs);
+        if (delivery === undefined) break;
+        this.#rest.took(nowMs);
+        void this.#run(delivery, lane, nowMs);
+        // Nobody may be expected to join the rest that a full batch left behind.
+        this.#beforeTake();
+      }
     }
     this.#arm(nowMs);
   };
 
-  async #run(batch: Batch): Promise<void> {
-    this.#inFlight += 1;
+  #hasShard(lane: Lane, nowMs: number): boolean {
+    const inFlight = this.#inFlight[lane];
+    const { limits } = this;
+    const isWithinTotal = this.inFlight < limits.total || inFlight === 0;
+    if (lane !== 'shared') return inFlight < limits[lane] && isWithinTotal;
+    return isWithinTotal && inFlight < limits.shared + this.#stalled(nowMs);
+  }
+
+  /** How many shards there are beside those that may hang. */
+  #stalled(nowMs: number): number {
+    const most = Math.max(1, Math.floor(this.limits.shared * STALLED_SHARE));
+    let stalled = 0;
+    for (const { atMs } of this.#sharedSince) {
+      if (stalled >= most || nowMs - atMs < STALLED_MS) break;
+      stalled += 1;
+    }
+    return Math.min(stalled, Math.max(0, this.limits.total - this.limits.shared));
+  }
+
+  async #run(delivery: D, lane: Lane, nowMs: number): Promise<void> {
+    this.#inFlight[lane] += 1;
+    const since = { atMs: nowMs };
+    if (lane === 'shared') this.#sharedSince.add(since);
     try {
-      await this.#deliver(batch);
+      for (const next of await delivery.attempt()) this.#source.putBack(next);
     } finally {
-      this.#inFlight -= 1;
+      this.#inFlight[lane] -= 1;
+      this.#sharedSince.delete(since);
       this.poke();
     }
   }
 
-  /** One timer, for the key whose wait ends first; with all shards busy the end of one of them pumps anyway. */
+  /** One timer, for whatever comes first; a lane whose shards are all busy is looked at when one of them ends. */
   #arm(nowMs: number): void {
-    const restsUntilMs = this.#restUntilMs > nowMs ? this.#restUntilMs : undefined;
-    const dueAtMs = this.#inFlight < this.limit ? (restsUntilMs ?? this.#source.nextDueAtMs() ?? Infinity) : Infinity;
+    let dueAtMs = Infinity;
+    for (const lane of LANES) {
+      const laneDueAtMs = this.#source.nextDueAtMs(lane);
+      if (laneDueAtMs === undefined) continue;
+      if (this.#hasShard(lane, nowMs)) dueAtMs = Math.min(dueAtMs, Math.max(laneDueAtMs, this.#rest.nextTakeAtMs));
+      else if (lane === 'shared') dueAtMs = Math.min(dueAtMs, this.#nextStalledAtMs(nowMs));
+    }
     if (dueAtMs === Infinity || dueAtMs >= this.#timerDueAtMs) return;
     clearTimeout(this.#timer);
     this.#timerDueAtMs = dueAtMs;
@@ -101,5 +154,11 @@ export class Shards {
       },
       Math.max(1, Math.ceil(dueAtMs - nowMs)),
     );
+  }
+
+  /** When one more request of the shared lane counts as stalled. */
+  #nextStalledAtMs(nowMs: number): number {
+    for (const { atMs } of this.#sharedSince) if (nowMs - atMs < STALLED_MS) return atMs + STALLED_MS;
+    return Infinity;
   }
 }

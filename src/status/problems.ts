@@ -29,8 +29,12 @@ export class Problems {
     return this.#failing;
   }
 
-  /** An attempt upstream. */
-  attempted(verdict: Verdict): void {
+  /** An attempt upstream. @param isolatedSender whose data alone it was; then it says nothing about the others' */
+  attempted(verdict: Verdict, isolatedSender?: string): void {
+    if (isolatedSender !== undefined) {
+      if (verdict.kind === 'retry') this.#add(verdict.code, isolatedSender, verdict.message);
+      return;
+    }
     switch (verdict.kind) {
       case 'retry':
       case 'unauthorized':

@@ -11,8 +11,8 @@ export const MAX_ROWS = 25;
 export const MAX_KNOWN = 1_000;
 /** Of these seconds a rate is the mean, by a decaying average; Prometheus sends in bursts. */
 const WINDOW_MS = 10_000;
-/** A sender is shown as held apart for as long after a request that was. */
-const APART_SHOWN_MS = 30_000;
+/** A sender is shown as isolated for as long after a request that was. */
+const ISOLATED_SHOWN_MS = 30_000;
 
 interface Known {
   /** Its counts start again when the address comes back after its last connection has ended. */
@@ -72,7 +72,7 @@ export class Senders {
     this.#untracked = this.#connected - seen.size;
   }
 
-  /** @param monotonicMs what `apartAtMs` is counted in */
+  /** @param monotonicMs what `isolatedAtMs` is counted in */
   status(monotonicMs: number): SendersStatus {
     const known = [...this.#known.values()].toSorted(
       (a, b) => b.samplesPerSecond - a.samplesPerSecond || b.lastRequestAtMs - a.lastRequestAtMs,
@@ -108,7 +108,7 @@ export class Senders {
 
 function rowOf(known: Known, monotonicMs: number): SenderRow {
   const { source, requestsPerSecond, samplesPerSecond, lastRequestAtMs } = known;
-  const { address, connections, lastStatus, lastRefusal, apartAtMs } = source;
+  const { address, connections, lastStatus, lastRefusal, isolatedAtMs } = source;
   return {
     address: presentable(address),
     connections,
@@ -117,7 +117,7 @@ function rowOf(known: Known, monotonicMs: number): SenderRow {
     samplesPerSecond: samplesPerSecond < 0.05 ? 0 : samplesPerSecond,
     lastStatus,
     lastRefusal: presentable(refusalOf(lastStatus, lastRefusal)),
-    apart: monotonicMs - apartAtMs < APART_SHOWN_MS,
+    isolated: monotonicMs - isolatedAtMs < ISOLATED_SHOWN_MS,
     lastRequestAtMs,
   };
 }

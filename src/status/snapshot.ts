@@ -58,7 +58,7 @@ export interface DestinationStatus {
   readonly maxShards: number;
   readonly queueCapacity: number;
   readonly isDown: boolean;
-  readonly sendersApart: number;
+  readonly sendersIsolated: number;
   readonly clockSkewMs: number;
   readonly credentials: {
     readonly valid: boolean;
@@ -106,7 +106,7 @@ export interface SenderRow {
   readonly lastStatus: number;
   /** What it was told last, when that was not 2xx. */
   readonly lastRefusal: string;
-  readonly apart: boolean;
+  readonly isolated: boolean;
   /** When its last request came in; 0 for never. */
   readonly lastRequestAtMs: number;
 }

@@ -31,7 +31,7 @@ export interface DestinationSource {
   readonly queuedSamples: () => number;
   /** The upstream answers nothing but failures, and senders are refused at once. */
   readonly isDown: () => boolean;
-  readonly sendersApart: () => number;
+  readonly sendersIsolated: () => number;
   readonly clockSkewMs: () => number;
 }
 
@@ -46,6 +46,6 @@ export interface SenderSource {
   readonly lastStatus: number;
   /** What the last answer that was not 2xx said. */
   readonly lastRefusal: string;
-  /** When a request of it was last queued apart from the others', ms of the monotonic clock; -Infinity for never. */
-  readonly apartAtMs: number;
+  /** When a request of it was last batched separately from the others', ms of the monotonic clock; -Infinity for never. */
+  readonly isolatedAtMs: number;
 }

@@ -182,7 +182,7 @@ function statusOf(source: DestinationSource, history: History): DestinationStatu
     maxShards: source.maxShards,
     queueCapacity: source.queueCapacity,
     isDown: source.isDown(),
-    sendersApart: source.sendersApart(),
+    sendersIsolated: source.sendersIsolated(),
     clockSkewMs: source.clockSkewMs(),
     credentials: {
       valid: credentials.tryCurrent() !== undefined,

@@ -28,7 +28,7 @@ export const NOTHING: DestinationReport = {
   shardsBusy: 0,
   queuedSamples: 0,
   isDown: false,
-  sendersApart: 0,
+  sendersIsolated: 0,
   clockSkewMs: 0,
 };
 
@@ -57,7 +57,7 @@ export function sumOf(reports: readonly DestinationReport[]): DestinationReport 
     shardsBusy: sum(({ shardsBusy }) => shardsBusy),
     queuedSamples: sum(({ queuedSamples }) => queuedSamples),
     isDown: reports.some(({ isDown }) => isDown),
-    sendersApart: sum(({ sendersApart }) => sendersApart),
+    sendersIsolated: sum(({ sendersIsolated }) => sendersIsolated),
     // One that has sent nothing knows none.
     clockSkewMs: reports.find(({ clockSkewMs }) => clockSkewMs !== 0)?.clockSkewMs ?? 0,
   };

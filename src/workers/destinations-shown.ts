@@ -74,7 +74,7 @@ function sourceOf({ name, url }: RemoteWriteConfig, read: () => DestinationRepor
     shardsBusy: () => read().shardsBusy,
     queuedSamples: () => read().queuedSamples,
     isDown: () => read().isDown,
-    sendersApart: () => read().sendersApart,
+    sendersIsolated: () => read().sendersIsolated,
     clockSkewMs: () => read().clockSkewMs,
   };
 }

@@ -65,7 +65,7 @@ export interface DestinationReport {
   readonly shardsBusy: number;
   readonly queuedSamples: number;
   readonly isDown: boolean;
-  readonly sendersApart: number;
+  readonly sendersIsolated: number;
   readonly clockSkewMs: number;
 }
 
@@ -81,7 +81,7 @@ export interface CountsReport extends Pick<DestinationCounts, Totals> {
 /** The entries of a map. */
 export type Tally<K> = readonly (readonly [key: K, count: number])[];
 
-export interface SenderReport extends Omit<SenderSource, 'apartAtMs'> {
+export interface SenderReport extends Omit<SenderSource, 'isolatedAtMs'> {
   /** How long ago, ms: every process has a monotonic clock of its own. Undefined for never. */
-  readonly apartAgoMs: number | undefined;
+  readonly isolatedAgoMs: number | undefined;
 }

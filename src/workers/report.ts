@@ -59,13 +59,13 @@ function destinationReport(source: DestinationSource): DestinationReport {
     shardsBusy: source.shardsBusy(),
     queuedSamples: source.queuedSamples(),
     isDown: source.isDown(),
-    sendersApart: source.sendersApart(),
+    sendersIsolated: source.sendersIsolated(),
     clockSkewMs: source.clockSkewMs(),
   };
 }
 
 function senderReport(source: SenderSource, monotonicMs: number): SenderReport {
-  const { address, connections, requests, samples, lastStatus, lastRefusal, apartAtMs } = source;
-  const apartAgoMs = apartAtMs === -Infinity ? undefined : monotonicMs - apartAtMs;
-  return { address, connections, requests, samples, lastStatus, lastRefusal, apartAgoMs };
+  const { address, connections, requests, samples, lastStatus, lastRefusal, isolatedAtMs } = source;
+  const isolatedAgoMs = isolatedAtMs === -Infinity ? undefined : monotonicMs - isolatedAtMs;
+  return { address, connections, requests, samples, lastStatus, lastRefusal, isolatedAgoMs };
 }

@@ -41,7 +41,7 @@ export class SendersShown {
       source.connections += report.connections;
       source.requests += added(report.requests, before?.requests);
       source.samples += added(report.samples, before?.samples);
-      source.apartAtMs = Math.max(source.apartAtMs, monotonicMs - (report.apartAgoMs ?? Infinity));
+      source.isolatedAtMs = Math.max(source.isolatedAtMs, monotonicMs - (report.isolatedAgoMs ?? Infinity));
       if (hasMoved || told.size === 1) {
         source.lastStatus = report.lastStatus;
         source.lastRefusal = report.lastRefusal;
@@ -63,5 +63,5 @@ const NEW: Omit<SenderSource, 'address'> = {
   samples: 0,
   lastStatus: 0,
   lastRefusal: '',
-  apartAtMs: -Infinity,
+  isolatedAtMs: -Infinity,
 };

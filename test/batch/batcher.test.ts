@@ -23,11 +23,11 @@ function add(batcher: Batcher, nowMs: number, shape: Parameters<typeof makeParce
 test('a lone parcel waits for company until its deadline', () => {
   const { batcher } = makeBatcher();
   const parcel = add(batcher, 0, {});
-  expect(batcher.nextDueAtMs()).toBe(WAIT_MS);
-  expect(batcher.tryTake(WAIT_MS - 1)).toBeUndefined();
-  expect(batcher.tryTake(WAIT_MS)).toEqual({ parcels: [parcel], oversized: false });
-  expect(batcher.tryTake(WAIT_MS)).toBeUndefined();
-  expect(batcher.nextDueAtMs()).toBeUndefined();
+  expect(batcher.nextDueAtMs('shared')).toBe(WAIT_MS);
+  expect(batcher.tryTake('shared', WAIT_MS - 1)).toBeUndefined();
+  expect(batcher.tryTake('shared', WAIT_MS)).toEqual({ parcels: [parcel], lane: 'shared' });
+  expect(batcher.tryTake('shared', WAIT_MS)).toBeUndefined();
+  expect(batcher.nextDueAtMs('shared')).toBeUndefined();
 });
 
 test('a batch could be taken once its wait is over, whether or not anybody looked', () => {
@@ -35,7 +35,7 @@ test('a batch could be taken once its wait is over, whether or not anybody looke
   add(batcher, 0, {});
   expect(batcher.hasReady(WAIT_MS - 1)).toBe(false);
   expect(batcher.hasReady(WAIT_MS)).toBe(true);
-  batcher.tryTake(WAIT_MS);
+  batcher.tryTake('shared', WAIT_MS);
   expect(batcher.hasReady(WAIT_MS)).toBe(false);
   add(batcher, WAIT_MS, { samples: LIMITS.maxSamples });
   expect(batcher.hasReady(WAIT_MS)).toBe(true);
@@ -44,44 +44,44 @@ test('a batch could be taken once its wait is over, whether or not anybody looke
 test('parcels of one key are joined in their order', () => {
   const { batcher } = makeBatcher();
   const parcels = [10, 20, 30].map((samples) => add(batcher, 0, { samples }));
-  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual(parcels);
+  expect(batcher.tryTake('shared', WAIT_MS)?.parcels).toEqual(parcels);
 });
 
 test('parcels of different keys never share a batch', () => {
   const { batcher } = makeBatcher();
   const [a1, b1, a2] = ['a', 'b', 'a'].map((key) => add(batcher, 0, { key }));
-  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([a1, a2]);
-  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([b1]);
+  expect(batcher.tryTake('shared', WAIT_MS)?.parcels).toEqual([a1, a2]);
+  expect(batcher.tryTake('shared', WAIT_MS)?.parcels).toEqual([b1]);
 });
 
 test('a batch filled by samples is ready at once', () => {
   const { batcher } = makeBatcher();
   add(batcher, 0, { samples: 60 });
-  expect(batcher.tryTake(0)).toBeUndefined();
+  expect(batcher.tryTake('shared', 0)).toBeUndefined();
   add(batcher, 0, { samples: 40 });
-  expect(batcher.tryTake(0)?.parcels).toHaveLength(2);
+  expect(batcher.tryTake('shared', 0)?.parcels).toHaveLength(2);
 });
 
 test('a batch filled by bytes is ready at once', () => {
   const { batcher } = makeBatcher();
   add(batcher, 0, { bytes: 500 });
   add(batcher, 0, { bytes: 500 });
-  expect(batcher.tryTake(0)?.parcels).toHaveLength(2);
+  expect(batcher.tryTake('shared', 0)?.parcels).toHaveLength(2);
 });
 
 test('histograms count as samples do', () => {
   const { batcher } = makeBatcher();
   add(batcher, 0, { samples: 0, histograms: 60 });
   add(batcher, 0, { samples: 60, histograms: 0 });
-  expect(batcher.tryTake(0)?.parcels).toHaveLength(1);
+  expect(batcher.tryTake('shared', 0)?.parcels).toHaveLength(1);
 });
 
 test('the parcel that would exceed a limit stays for the next batch', () => {
   const { batcher } = makeBatcher();
   const [first, second] = [add(batcher, 0, { samples: 60 }), add(batcher, 0, { samples: 60 })];
-  expect(batcher.tryTake(0)?.parcels).toEqual([first]);
-  expect(batcher.tryTake(WAIT_MS - 1)).toBeUndefined();
-  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([second]);
+  expect(batcher.tryTake('shared', 0)?.parcels).toEqual([first]);
+  expect(batcher.tryTake('shared', WAIT_MS - 1)).toBeUndefined();
+  expect(batcher.tryTake('shared', WAIT_MS)?.parcels).toEqual([second]);
 });
 
 test('a parcel over a limit is alone in its batch and marked to be cut', () => {
@@ -90,25 +90,22 @@ test('a parcel over a limit is alone in its batch and marked to be cut', () => {
   const small = add(batcher, 0, { samples: 1 });
   const heavy = add(batcher, 0, { samples: 1, bytes: 1001 });
   const batches: Batch[] = [];
-  for (let batch = batcher.tryTake(WAIT_MS); batch !== undefined; batch = batcher.tryTake(WAIT_MS)) batches.push(batch);
+  for (let batch = batcher.tryTake('shared', WAIT_MS); batch !== undefined; batch = batcher.tryTake('shared', WAIT_MS))
+    batches.push(batch);
   expect(batches).toEqual([
-    { parcels: [big], oversized: true },
-    { parcels: [small], oversized: false },
-    { parcels: [heavy], oversized: true },
+    { parcels: [big], lane: 'shared' },
+    { parcels: [small], lane: 'shared' },
+    { parcels: [heavy], lane: 'shared' },
   ]);
-});
-
-test('a parcel that is exactly at a limit is not cut', () => {
-  const { batcher } = makeBatcher();
-  add(batcher, 0, { samples: 100, bytes: 1000 });
-  expect(batcher.tryTake(0)?.oversized).toBe(false);
 });
 
 test('a sender that floods cannot starve the others: ready keys take turns', () => {
   const { batcher } = makeBatcher();
   for (let index = 0; index < 10; index += 1) add(batcher, 0, { key: 'flood', samples: 100 });
   add(batcher, 0, { key: 'calm', samples: 100 });
-  const keys = [batcher.tryTake(0), batcher.tryTake(0), batcher.tryTake(0)].map((b) => b?.parcels[0]?.mergeKey);
+  const keys = [batcher.tryTake('shared', 0), batcher.tryTake('shared', 0), batcher.tryTake('shared', 0)].map(
+    (b) => b?.parcels[0]?.mergeKey.id,
+  );
   expect(keys).toEqual(['flood', 'calm', 'flood']);
 });
 
@@ -117,19 +114,19 @@ test('release makes everything ready that waits', () => {
   add(batcher, 0, { key: 'a' });
   add(batcher, 0, { key: 'b' });
   batcher.release();
-  expect(batcher.nextDueAtMs()).toBeUndefined();
-  expect([batcher.tryTake(0), batcher.tryTake(0), batcher.tryTake(0)].map((batch) => batch?.parcels.length)).toEqual([
-    1,
-    1,
-    undefined,
-  ]);
+  expect(batcher.nextDueAtMs('shared')).toBe(-Infinity);
+  expect(
+    [batcher.tryTake('shared', 0), batcher.tryTake('shared', 0), batcher.tryTake('shared', 0)].map(
+      (batch) => batch?.parcels.length,
+    ),
+  ).toEqual([1, 1, undefined]);
 });
 
 test('a parcel settled while it waits is not taken', () => {
   const { batcher, queue } = makeBatcher();
   const parcels = [add(batcher, 0, {}), add(batcher, 0, {}), add(batcher, 0, {})];
   parcels[1]?.trySettle(DELIVERED);
-  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([parcels[0], parcels[2]]);
+  expect(batcher.tryTake('shared', WAIT_MS)?.parcels).toEqual([parcels[0], parcels[2]]);
   expect([queue.parcels, queue.weight]).toEqual([0, 0]);
 });
 
@@ -137,17 +134,17 @@ test('a key of settled parcels only gives no batch and is forgotten', () => {
   const { batcher, queue } = makeBatcher();
   add(batcher, 0, { key: 'gone' }).trySettle(DELIVERED);
   const other = add(batcher, 0, { key: 'here' });
-  expect(batcher.tryTake(WAIT_MS)?.parcels).toEqual([other]);
+  expect(batcher.tryTake('shared', WAIT_MS)?.parcels).toEqual([other]);
   expect(queue.keys).toBe(0);
   // The key works again.
   const back = add(batcher, 100, { key: 'gone' });
-  expect(batcher.tryTake(100 + WAIT_MS)?.parcels).toEqual([back]);
+  expect(batcher.tryTake('shared', 100 + WAIT_MS)?.parcels).toEqual([back]);
 });
 
 test('does not wait at all with a wait of 0', () => {
   const { batcher } = makeBatcher(LIMITS, 0);
   add(batcher, 7, {});
-  expect(batcher.tryTake(7)?.parcels).toHaveLength(1);
+  expect(batcher.tryTake('shared', 7)?.parcels).toHaveLength(1);
 });
 
 test('refuses what the queue has no room for', () => {
@@ -183,9 +180,8 @@ test('whatever happens: order kept per key, keys never mixed, limits kept, each 
         const weight = batch.parcels.reduce((total, parcel) => total + parcel.weight, 0);
         const bytes = batch.parcels.reduce((total, parcel) => total + parcel.bodyBytes, 0);
         const over = weight > LIMITS.maxSamples || bytes > LIMITS.maxBytes;
-        expect(batch.oversized).toBe(over);
         expect(over && batch.parcels.length > 1).toBe(false);
-        expect(new Set(batch.parcels.map((parcel) => parcel.mergeKey)).size).toBe(1);
+        expect(new Set(batch.parcels.map((parcel) => parcel.mergeKey.id)).size).toBe(1);
         expect(batch.parcels.some((parcel) => parcel.settled)).toBe(false);
         taken.push(...batch.parcels);
       };
@@ -195,7 +191,7 @@ test('whatever happens: order kept per key, keys never mixed, limits kept, each 
         if (each.kind === 'add') {
           added.push(add(batcher, nowMs, each));
         } else if (each.kind === 'take') {
-          const batch = batcher.tryTake(nowMs);
+          const batch = batcher.tryTake('shared', nowMs);
           if (batch !== undefined) note(batch);
         } else if (each.kind === 'settle') {
           const waiting = added.filter((parcel) => !taken.includes(parcel));
@@ -205,16 +201,17 @@ test('whatever happens: order kept per key, keys never mixed, limits kept, each 
         }
       }
       nowMs += 2 * WAIT_MS;
-      for (let batch = batcher.tryTake(nowMs); batch !== undefined; batch = batcher.tryTake(nowMs)) note(batch);
+      for (let batch = batcher.tryTake('shared', nowMs); batch !== undefined; batch = batcher.tryTake('shared', nowMs))
+        note(batch);
       expect(taken.length).toBe(new Set(taken).size);
       for (const key of ['', 'a', 'b', 'c']) {
         const expected = added.filter(
-          (parcel) => parcel.mergeKey === key && (!parcel.settled || taken.includes(parcel)),
+          (parcel) => parcel.mergeKey.id === key && (!parcel.settled || taken.includes(parcel)),
         );
-        expect(taken.filter((parcel) => parcel.mergeKey === key)).toEqual(expected);
+        expect(taken.filter((parcel) => parcel.mergeKey.id === key)).toEqual(expected);
       }
       expect([queue.parcels, queue.weight, queue.keys]).toEqual([0, 0, 0]);
-      expect(batcher.nextDueAtMs()).toBeUndefined();
+      expect(batcher.nextDueAtMs('shared')).toBeUndefined();
     }),
     { numRuns: 200 },
   );
@@ -231,12 +228,20 @@ test('with a free shard at every due time, nothing waits longer than twice the w
       const { batcher } = makeBatcher();
       let longestMs = 0;
       const pumpAt = (nowMs: number): void => {
-        for (let batch = batcher.tryTake(nowMs); batch !== undefined; batch = batcher.tryTake(nowMs)) {
+        for (
+          let batch = batcher.tryTake('shared', nowMs);
+          batch !== undefined;
+          batch = batcher.tryTake('shared', nowMs)
+        ) {
           longestMs = Math.max(longestMs, ...batch.parcels.map((parcel) => nowMs - parcel.queuedAtMs));
         }
       };
       const runUntil = (untilMs: number): void => {
-        for (let due = batcher.nextDueAtMs(); due !== undefined && due <= untilMs; due = batcher.nextDueAtMs())
+        for (
+          let due = batcher.nextDueAtMs('shared');
+          due !== undefined && due <= untilMs;
+          due = batcher.nextDueAtMs('shared')
+        )
           pumpAt(due);
       };
       let nowMs = 0;
@@ -248,7 +253,7 @@ test('with a free shard at every due time, nothing waits longer than twice the w
       }
       runUntil(Infinity);
       expect(longestMs).toBeLessThanOrEqual(2 * WAIT_MS);
-      expect(batcher.nextDueAtMs()).toBeUndefined();
+      expect(batcher.nextDueAtMs('shared')).toBeUndefined();
     }),
     { numRuns: 200 },
   );

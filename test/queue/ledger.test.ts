@@ -40,7 +40,7 @@ test('received = delivered + rejected + refused + pending, at any moment', () =>
         if (each === 'refuseAll') {
           ledger.refuseAll({ kind: 'refused', reason: 'draining', message: '' });
         } else if ('sweepUntilMs' in each) {
-          ledger.sweep(each.sweepUntilMs);
+          ledger.sweep(each.sweepUntilMs, '');
         } else if ('settle' in each) {
           parcels[each.settle % Math.max(1, parcels.length)]?.trySettle(each.outcome);
         } else {
@@ -80,11 +80,10 @@ test('what was rejected has failed as Prometheus counts it; what was refused has
 });
 
 test('sweep refuses what is due by then and leaves the rest', async () => {
-  const { ledger, metrics } = makeLedger();
+  const { ledger } = makeLedger();
   const due = makeParcel({ deadlineAtMs: 500 }, ledger);
   const later = makeParcel({ deadlineAtMs: 501 }, ledger);
-  metrics.lastFailure = 'upstream answered 503';
-  ledger.sweep(500);
+  ledger.sweep(500, 'upstream answered 503');
   expect([due.settled, later.settled]).toEqual([true, false]);
   expect(due.outcome).toMatchObject({ kind: 'refused', reason: 'delivery_timeout' });
   expect(due.outcome).toMatchObject({ message: expect.stringContaining('upstream answered 503') });
@@ -111,7 +110,7 @@ test('counts once what is settled by another that is refused in the same sweep',
   const [first, second] = parcels;
   if (first === undefined || second === undefined) throw new Error('no parcels');
   first.onSettled = () => void second.trySettle(DELIVERED);
-  ledger.sweep(5);
+  ledger.sweep(5, '');
   expect(metrics.delivered).toBe(10);
   expect(metrics.refused).toEqual(new Map([['delivery_timeout', 101]]));
   expect(ledger.parcels).toBe(0);

@@ -2,12 +2,6 @@ import { expect, test } from 'vitest';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel, OpenBook } from '../support/parcels.ts';
 
-test('is entered into the ledger when it is made', () => {
-  const book = new OpenBook();
-  makeParcel({}, book);
-  expect(book.opened).toBe(1);
-});
-
 test('weighs its samples and its histograms, not its exemplars', () => {
   expect(makeParcel({ samples: 3, histograms: 4, exemplars: 100 }).weight).toBe(7);
 });

@@ -13,7 +13,7 @@ import { Authenticator, type AuthConfig, type AuthResult } from '../../src/recei
 import { NodeExchange } from '../../src/receive/node-exchange.ts';
 import { WriteRoute } from '../../src/receive/write-route.ts';
 import { listening, rawConnection, until } from '../support/loopback.ts';
-import { OpenBook } from '../support/parcels.ts';
+
 import { HEADERS } from '../support/receiving.ts';
 
 /** By crypt(3) of libxcrypt: `perl -e 'print crypt("correct horse battery staple", q($2b$05$abcdefghijklmnopqrstuu))'`. */
@@ -283,9 +283,9 @@ test('a sender that goes away while its password is checked leaves nothing reser
   const metrics = new Metrics({ version: 'test' });
   const rooms = { kernel, budget, pool: new BufferPool(0), maxBodyBytes: 100_000, metrics, log, auth };
   const route = new WriteRoute({ ...rooms, nowMs: () => 0, maxConnectionAgeMs: 0, random: () => 0 });
-  const destination = { name: 'default', ledger: new OpenBook(), deliveryTimeoutMs: 25_000 };
+  const destination = { name: 'default', accept: () => ({ trySettle: () => false }) };
   const server = createServer((request, response) => {
-    route.handle(new NodeExchange(request, response), { ...destination, mergeKeyFor: () => '', submit: () => {} });
+    route.handle(new NodeExchange(request, response), destination);
   });
   await using started = await listening(server);
   const socket = await rawConnection(started.port);

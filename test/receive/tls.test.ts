@@ -13,8 +13,9 @@ import { ByteBudget } from '../../src/receive/admission.ts';
 import { makeServer } from '../../src/receive/server.ts';
 import { ServerTls, type TlsConfig } from '../../src/receive/tls.ts';
 import { WriteRoute } from '../../src/receive/write-route.ts';
-import { DELIVERED } from '../../src/outcome/outcome.ts';
-import { encodeBody, OpenBook } from '../support/parcels.ts';
+import { DELIVERED, type Outcome } from '../../src/outcome/outcome.ts';
+import type { ParcelContents } from '../../src/queue/parcel.ts';
+import { encodeBody } from '../support/parcels.ts';
 import { HEADERS, SERIES } from '../support/receiving.ts';
 
 interface Pair {
@@ -105,10 +106,16 @@ async function start(tls: ServerTls): Promise<number> {
   const destination = {
     name: 'default',
     workspaceId: undefined,
-    ledger: new OpenBook(),
-    deliveryTimeoutMs: 25_000,
-    mergeKeyFor: (_sender: string, mergeKey: string) => mergeKey,
-    submit: (parcel: { trySettle: (outcome: typeof DELIVERED) => boolean }) => void parcel.trySettle(DELIVERED),
+    accept: (
+      contents: ParcelContents,
+      _connection: unknown,
+      _arrivedAtMs: number,
+      onSettled: (outcome: Outcome) => void,
+    ) => {
+      contents.lease.release();
+      onSettled(DELIVERED);
+      return { trySettle: () => false };
+    },
   };
   const server = makeServer([destination], route, tls);
   await server.listen({ host: '127.0.0.1', port: 0 });

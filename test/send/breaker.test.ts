@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Breaker, PROBES } from '../../src/send/breaker.ts';
+import type { ConnectionActivity } from '../../src/queue/connection-activity.ts';
+import { Breaker } from '../../src/send/breaker.ts';
+import { makeConnection } from '../support/parcels.ts';
 
 function makeBreaker(): { breaker: Breaker; opened: () => number } {
   let opened = 0;
@@ -9,18 +11,14 @@ function makeBreaker(): { breaker: Breaker; opened: () => number } {
   return { breaker, opened: () => opened };
 }
 
-/** Fails at each of these moments. */
+const ONE: readonly ConnectionActivity[] = [makeConnection('10.0.0.1')];
+
+/** Fails at each of these moments, for one and the same sender. */
 function fail(breaker: Breaker, ...moments: readonly number[]): void {
-  for (const nowMs of moments) breaker.failed(nowMs);
+  for (const nowMs of moments) breaker.failed(ONE, true, nowMs);
 }
 
 describe('closed', () => {
-  test('takes every parcel', () => {
-    const { breaker } = makeBreaker();
-    expect(breaker.isOpen).toBe(false);
-    expect(breaker.mayTake(1_000_000)).toBe(true);
-  });
-
   test.each([
     ['many failures in less than 5 s', Array.from({ length: 1000 }, (_, index) => 100 + index * 4.99)],
     ['one slow attempt', [0, 60_000]],
@@ -66,25 +64,73 @@ describe('closed', () => {
   });
 });
 
-describe('open', () => {
-  test('a few parcels probe, the others are refused', () => {
+describe('failures that may lie in the data', () => {
+  const culprit = makeConnection('10.0.0.66');
+  const others = [1, 2, 3, 4].map((last) => makeConnection(`10.0.0.${last}`));
+
+  function failing(breaker: Breaker, connections: readonly ConnectionActivity[], mayLieInData = true): void {
+    for (let nowMs = 1000; nowMs < 60_000; nowMs += 500) breaker.failed(connections, mayLieInData, nowMs);
+  }
+
+  test('of one sender leave it closed as long as others are active', () => {
     const { breaker } = makeBreaker();
-    fail(breaker, 0, 1, 5000);
-    expect(PROBES).toBeGreaterThan(0);
-    expect(PROBES).toBeLessThan(10);
-    expect([0, PROBES - 1, PROBES, 1000].map((pending) => breaker.mayTake(pending))).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
+    for (const connection of [culprit, ...others]) breaker.arrived(connection, 59_000);
+    failing(breaker, [culprit]);
+    expect(breaker.isOpen).toBe(false);
   });
 
+  test('of two senders leave it closed as long as a third is active', () => {
+    const { breaker } = makeBreaker();
+    for (const connection of [culprit, ...others]) breaker.arrived(connection, 59_000);
+    failing(breaker, [culprit, makeConnection('10.0.0.67')]);
+    expect(breaker.isOpen).toBe(false);
+  });
+
+  test('of fifty connections of one address leave it closed as long as another address is active', () => {
+    const { breaker } = makeBreaker();
+    const many = Array.from({ length: 50 }, () => makeConnection('10.0.0.66'));
+    for (const connection of [...many, ...others, ...many]) breaker.arrived(connection, 59_000);
+    failing(breaker, many);
+    expect(breaker.isOpen).toBe(false);
+  });
+
+  test('of one sender open it when nobody else is active', () => {
+    const { breaker } = makeBreaker();
+    breaker.arrived(others[0] ?? culprit, 1000);
+    breaker.arrived(culprit, 59_000);
+    failing(breaker, [culprit]);
+    expect(breaker.isOpen).toBe(true);
+  });
+
+  test('of as many senders as are active open it', () => {
+    const { breaker } = makeBreaker();
+    for (const connection of [culprit, ...others]) breaker.arrived(connection, 59_000);
+    failing(breaker, [culprit, ...others]);
+    expect(breaker.isOpen).toBe(true);
+  });
+
+  test('of different connections behind one address open it when no other address is active', () => {
+    const { breaker } = makeBreaker();
+    const many = Array.from({ length: 5 }, () => makeConnection('10.0.0.66'));
+    for (const connection of many) breaker.arrived(connection, 59_000);
+    failing(breaker, many);
+    expect(breaker.isOpen).toBe(true);
+  });
+});
+
+test('a failure that no data can cause counts for all, whoever it was of', () => {
+  const { breaker } = makeBreaker();
+  for (const last of [1, 2, 3]) breaker.arrived(makeConnection(`10.0.0.${last}`), 5000);
+  for (const nowMs of [1000, 3000, 6000]) breaker.failed(ONE, false, nowMs);
+  expect(breaker.isOpen).toBe(true);
+});
+
+describe('open', () => {
   test('the first success closes it, and it can open again', () => {
     const { breaker, opened } = makeBreaker();
     fail(breaker, 0, 1, 5000);
     breaker.succeeded();
-    expect([breaker.isOpen, breaker.mayTake(1000)]).toEqual([false, true]);
+    expect(breaker.isOpen).toBe(false);
     fail(breaker, 5001, 5002, 10_000);
     expect(breaker.isOpen).toBe(false);
     fail(breaker, 10_001);

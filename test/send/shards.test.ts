@@ -2,37 +2,52 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Batcher, type Batch } from '../../src/batch/batcher.ts';
 import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
-import { Shards } from '../../src/send/shards.ts';
-import { makeParcel } from '../support/parcels.ts';
+import { Rest } from '../../src/send/rest.ts';
+import { Shards, type Attempting } from '../../src/send/shards.ts';
+import { makeConnection, makeParcel } from '../support/parcels.ts';
 
 const WAIT_MS = 50;
 
+type TestDelivery = Attempting<TestDelivery>;
+
 interface Rig {
-  readonly shards: Shards;
+  readonly shards: Shards<TestDelivery>;
   readonly batcher: Batcher;
-  /** Batches being delivered, with what ends each. */
+  readonly rest: Rest;
+  /** Batches being sent, with what ends each. */
   readonly running: { batch: Batch; end: () => void }[];
   readonly delivered: Batch[];
 }
 
 function makeRig(limit: number, beforeTake: (batcher: Batcher) => void = () => {}): Rig {
   const batcher = new Batcher(new ParcelQueue(1_000_000), { maxSamples: 100, maxBytes: 1_000_000 }, WAIT_MS);
+  const rest = new Rest();
   const running: Rig['running'] = [];
   const delivered: Batch[] = [];
-  const deliver = async (batch: Batch): Promise<void> => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    running.push({ batch, end: resolve });
-    await promise;
-    delivered.push(batch);
-  };
-  const shards = new Shards(
-    batcher,
-    limit,
-    deliver,
+  const deliveryOf = (batch: Batch): TestDelivery => ({
+    attempt: async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      running.push({ batch, end: resolve });
+      await promise;
+      delivered.push(batch);
+      return [];
+    },
+  });
+  const shards = new Shards<TestDelivery>(
+    {
+      tryTake: (lane, nowMs) => {
+        const batch = batcher.tryTake(lane, nowMs);
+        return batch && deliveryOf(batch);
+      },
+      nextDueAtMs: (lane) => batcher.nextDueAtMs(lane),
+      putBack: () => {},
+    },
+    { shared: limit, suspect: 2, isolated: 1, total: 8 },
+    rest,
     () => beforeTake(batcher),
     () => performance.now(),
   );
-  return { shards, batcher, running, delivered };
+  return { shards, batcher, rest, running, delivered };
 }
 
 function submit({ shards, batcher }: Rig, samples: number, key = ''): void {
@@ -84,9 +99,9 @@ test('several keys with different waits are each taken in time', async () => {
   submit(rig, 1, 'b');
   await turn();
   vi.advanceTimersByTime(31);
-  expect(rig.running.map(({ batch }) => batch.parcels[0]?.mergeKey)).toEqual(['a']);
+  expect(rig.running.map(({ batch }) => batch.parcels[0]?.mergeKey.id)).toEqual(['a']);
   vi.advanceTimersByTime(21);
-  expect(rig.running.map(({ batch }) => batch.parcels[0]?.mergeKey)).toEqual(['a', 'b']);
+  expect(rig.running.map(({ batch }) => batch.parcels[0]?.mergeKey.id)).toEqual(['a', 'b']);
 });
 
 test('has never more batches in flight than its limit, and the end of one lets in the next', async () => {
@@ -122,11 +137,11 @@ test('a limit that is raised or lowered holds from the next batch on', async () 
   for (let index = 0; index < 4; index += 1) submit(rig, 100);
   await turn();
   expect(rig.running).toHaveLength(1);
-  rig.shards.limit = 3;
+  rig.shards.limits.shared = 3;
   rig.shards.poke();
   await turn();
   expect(rig.running).toHaveLength(3);
-  rig.shards.limit = 1;
+  rig.shards.limits.shared = 1;
   rig.running[0]?.end();
   await turn();
   await turn();
@@ -150,7 +165,7 @@ test('asks again for what a full batch left behind', async () => {
 
 test('while it rests it takes nothing, and goes on by itself when that is over', async () => {
   const rig = makeRig(4);
-  rig.shards.rest(performance.now() + 2000);
+  rig.rest.ask(makeConnection(), performance.now() + 2000, true, performance.now());
   submit(rig, 100);
   await turn();
   await vi.advanceTimersByTimeAsync(1900);

@@ -16,7 +16,7 @@ function makeSource(metrics = makeDestinationMetrics()): DestinationSource {
     shardsBusy: () => 3,
     queuedSamples: () => 77,
     isDown: () => false,
-    sendersApart: () => 0,
+    sendersIsolated: () => 0,
     clockSkewMs: () => 0,
   };
 }

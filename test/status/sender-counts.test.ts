@@ -9,7 +9,7 @@ test('each address has its requests, samples and last answer, for as long as it 
   await sender.send(sender.makeSeries(10, 2));
   await sender.send(sender.makeSeries(5));
   const counted = { address: '127.0.0.1', connections: 1, requests: 2, samples: 25, lastStatus: 204, lastRefusal: '' };
-  expect([...route.senders()]).toMatchObject([{ ...counted, apartAtMs: -Infinity }]);
+  expect([...route.senders()]).toMatchObject([{ ...counted, isolatedAtMs: -Infinity }]);
   expect((await send(port, '/api/v1/write', Buffer.from('not snappy'), HEADERS)).status).toBe(400);
   const refusal = { requests: 3, samples: 25, lastStatus: 400, lastRefusal: expect.stringContaining('snappy') };
   expect([...route.senders()]).toMatchObject([refusal]);

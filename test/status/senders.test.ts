@@ -5,7 +5,15 @@ import type { SenderSource } from '../../src/status/source.ts';
 type Mutable = { -readonly [Key in keyof SenderSource]: SenderSource[Key] };
 
 function makeSender(address: string): Mutable {
-  return { address, connections: 1, requests: 0, samples: 0, lastStatus: 204, lastRefusal: '', apartAtMs: -Infinity };
+  return {
+    address,
+    connections: 1,
+    requests: 0,
+    samples: 0,
+    lastStatus: 204,
+    lastRefusal: '',
+    isolatedAtMs: -Infinity,
+  };
 }
 
 test('rates settle at what is sent, and the busiest is first', () => {
@@ -50,7 +58,7 @@ test('one that has gone stays to be seen, and counts anew when it comes back', (
 test('a refusal is told until the next 2xx, and holding apart for a while', () => {
   const sender = makeSender('10.0.0.1');
   const senders = new Senders(() => [sender]);
-  Object.assign(sender, { lastStatus: 400, lastRefusal: 'out of order', apartAtMs: 1000 });
+  Object.assign(sender, { lastStatus: 400, lastRefusal: 'out of order', isolatedAtMs: 1000 });
   senders.record(1000);
   expect(senders.status(2000).rows).toMatchObject([{ lastStatus: 400, lastRefusal: 'out of order', apart: true }]);
   Object.assign(sender, { lastStatus: 503, lastRefusal: 'the upstream is down; it said a lot' });

@@ -9,18 +9,18 @@ import { Registry } from 'prom-client';
 import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
 import { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { makeHistograms } from '../../src/metrics/histograms.ts';
+import { NEW_CONNECTION, type ConnectionActivity } from '../../src/queue/connection-activity.ts';
+import { sharedKey } from '../../src/queue/merge-key.ts';
 import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/queue/parcel.ts';
 import type { Outcome } from '../../src/outcome/outcome.ts';
+
+export interface TestLedger extends ParcelLedger {
+  open?(parcel: Parcel): void;
+}
 
 /** A ledger that keeps no account; it remembers what each parcel was settled with. */
 export class OpenBook implements ParcelLedger {
   readonly outcomes: Map<Parcel, Outcome> = new Map();
-  opened = 0;
-
-  open(): void {
-    this.opened += 1;
-  }
-
   close(parcel: Parcel, outcome: Outcome): void {
     this.outcomes.set(parcel, outcome);
   }
@@ -48,12 +48,19 @@ export interface ParcelShape {
   /** Compressed. */
   readonly bytes?: number;
   readonly maxTimestampMs?: number;
+  /** The connection that it came on; one of its own unless one is given. */
+  readonly connection?: ConnectionActivity;
   readonly arrivedAtMs?: number;
   readonly queuedAtMs?: number;
   readonly deadlineAtMs?: number;
 }
 
-export function makeParcel(shape: ParcelShape = {}, ledger: ParcelLedger = new OpenBook()): Parcel {
+/** A connection that has sent nothing yet. */
+export function makeConnection(address = ''): ConnectionActivity {
+  return { ...NEW_CONNECTION, sender: { address, isolatedAtMs: -Infinity } };
+}
+
+export function makeParcel(shape: ParcelShape = {}, ledger: TestLedger = new OpenBook()): Parcel {
   const bytes = shape.bytes ?? 10;
   const contents: ParcelContents = {
     lease: lend(Buffer.alloc(bytes)),
@@ -64,10 +71,12 @@ export function makeParcel(shape: ParcelShape = {}, ledger: ParcelLedger = new O
     histograms: shape.histograms ?? 0,
     exemplars: shape.exemplars ?? 0,
     metadata: 0,
+    minTimestampMs: Number.NaN,
     maxTimestampMs: shape.maxTimestampMs ?? Number.NaN,
-    mergeKey: shape.key ?? '',
+    unknownFields: 0,
+    dedupKey: shape.key ?? '',
   };
-  return new Parcel(contents, timesOf(shape), ledger, shape.sender);
+  return parcelOf(contents, shape, ledger);
 }
 
 const pool = new BufferPool(0);
@@ -89,7 +98,7 @@ export interface TestSeries {
 export function makeRealParcel(
   series: readonly (string | TestSeries)[],
   shape: ParcelShape = {},
-  ledger: ParcelLedger = new OpenBook(),
+  ledger: TestLedger = new OpenBook(),
 ): Parcel {
   const full = series.map((each) => (typeof each === 'string' ? { name: each, timestamps: [1000] } : each));
   const body = encodeBody(full);
@@ -104,10 +113,20 @@ export function makeRealParcel(
     histograms: 0,
     exemplars: 0,
     metadata: 0,
+    minTimestampMs: Math.min(...full.flatMap(({ timestamps }) => timestamps)),
     maxTimestampMs: Math.max(...full.flatMap(({ timestamps }) => timestamps)),
-    mergeKey: shape.key ?? '',
+    unknownFields: 0,
+    dedupKey: shape.key ?? '',
   };
-  return new Parcel(contents, timesOf(shape), ledger);
+  return parcelOf(contents, shape, ledger);
+}
+
+/** Opened in a ledger that keeps account of open parcels. */
+function parcelOf(contents: ParcelContents, shape: ParcelShape, ledger: TestLedger): Parcel {
+  const connection = shape.connection ?? makeConnection(shape.sender);
+  const parcel = new Parcel(contents, timesOf(shape), sharedKey(contents.dedupKey), connection, ledger);
+  ledger.open?.(parcel);
+  return parcel;
 }
 
 const root = protobuf.loadSync(fileURLToPath(new URL('../../proto/remote.proto', import.meta.url)));

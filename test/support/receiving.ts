@@ -7,7 +7,8 @@ import { Kernel } from '../../src/codec/kernel.ts';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import { sharedKey } from '../../src/queue/merge-key.ts';
+import { Parcel } from '../../src/queue/parcel.ts';
 import { ByteBudget } from '../../src/receive/admission.ts';
 import type { Authenticator } from '../../src/receive/auth.ts';
 import { LaneServer } from '../../src/receive/lane-server.ts';
@@ -75,12 +76,14 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const destination = (name: string, workspaceId: string | undefined): RoutedDestination => ({
     name,
     workspaceId,
-    ledger,
-    deliveryTimeoutMs: 25_000,
-    mergeKeyFor: (_sender, mergeKey) => mergeKey,
-    submit: (parcel) => {
+    accept: (contents, connection, arrivedAtMs, onSettled) => {
+      const times = { arrivedAtMs, deadlineAtMs: arrivedAtMs + 25_000, queuedAtMs: performance.now() };
+      const parcel = new Parcel(contents, times, sharedKey(contents.dedupKey), connection, ledger);
+      parcel.onSettled = onSettled;
+      ledger.open(parcel);
       submitted.push({ name, parcel });
       submit(parcel);
+      return parcel;
     },
   });
   const server = makeServer(

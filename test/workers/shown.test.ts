@@ -84,7 +84,7 @@ const SENDER: SenderReport = {
   samples: 0,
   lastStatus: 0,
   lastRefusal: '',
-  apartAgoMs: undefined,
+  isolatedAgoMs: undefined,
 };
 
 function sendersOf(slots: Readonly<Record<number, readonly Partial<SenderReport>[]>>) {
@@ -112,7 +112,7 @@ test('a sender is one, whatever workers have its connections, and its counts nev
 test('when a sender was held apart is told in the clock of the reader', () => {
   const shown = new SendersShown();
   const [never] = shown.read(sendersOf({ 1: [{}] }), 1_000);
-  expect(never?.apartAtMs).toBe(-Infinity);
-  const [apart] = shown.read(sendersOf({ 1: [{}], 2: [{ apartAgoMs: 300 }] }), 5_000);
-  expect(apart?.apartAtMs).toBe(4_700);
+  expect(never?.isolatedAtMs).toBe(-Infinity);
+  const [apart] = shown.read(sendersOf({ 1: [{}], 2: [{ isolatedAgoMs: 300 }] }), 5_000);
+  expect(apart?.isolatedAtMs).toBe(4_700);
 });

@@ -257,7 +257,7 @@ export function showProblems({ problems, atMs, destinations }) {
  */
 export function showIdentity(
   { atMs, inflightBytes, maxInflightBytes },
-  { credentials, clockSkewMs, url, sendersApart },
+  { credentials, clockSkewMs, url, sendersIsolated },
 ) {
   const { valid, expiresAtMs, lastError, refreshes, failures } = credentials;
   const until = expiresAtMs === 0 ? 'they do not expire' : `for ${duration(expiresAtMs - atMs)} more`;
@@ -274,6 +274,9 @@ export function showIdentity(
     ],
     ['Clock', { text: skew, tone: clockSkewMs === 0 ? '' : 'warn' }],
     ['Bodies held', { text: `${bytes(inflightBytes)} of ${bytes(maxInflightBytes)}` }],
-    ['Held apart', { text: sendersApart === 0 ? 'no sender' : `${whole(sendersApart)} that AMP rejected lately` }],
+    [
+      'Held apart',
+      { text: sendersIsolated === 0 ? 'no sender' : `${whole(sendersIsolated)} that AMP rejected lately` },
+    ],
   ]);
 }

@@ -3,6 +3,10 @@
  * https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/ . What the upstream asks for with
  * `Retry-After` is a floor, so that all shards do not come back before it.
  */
+
+/** Kept of a sender's time for the attempt after a long Retry-After, in ms. */
+export const LAST_ATTEMPT_MS = 1_000;
+
 export interface BackoffLimits {
   readonly minMs: number;
   readonly maxMs: number;
@@ -13,7 +17,7 @@ export interface BackoffLimits {
  * @param random in [0, 1)
  * @returns milliseconds; at least `minMs`, and at least `retryAfterMs` plus up to `minMs` of jitter
  */
-export function backoffMs(
+export function retryWaitMs(
   limits: BackoffLimits,
   attempt: number,
   retryAfterMs: number | undefined,

@@ -1,11 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { splitBody } from '../../src/batch/split.ts';
+import type { BatchLimits } from '../../src/batch/batcher.ts';
+import { BodyCutter } from '../../src/batch/split.ts';
 import { BufferPool } from '../../src/codec/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { CredentialsMetrics, type DestinationMetrics } from '../../src/metrics/counts.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
-import { Sender, type SenderRooms } from '../../src/send/sender.ts';
+import { BatchDelivery, type DeliveryDeps, type DeliveryLog } from '../../src/send/batch-delivery.ts';
+import { RetryQueue } from '../../src/send/retry-queue.ts';
+import { Shards } from '../../src/send/shards.ts';
+import { SignedPost, type SignedPostDeps } from '../../src/send/signed-post.ts';
+import { UpstreamHealth } from '../../src/send/upstream-health.ts';
+import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
 import { DirectUpstream } from '../../src/send/direct-upstream.ts';
 import { UpstreamClock } from '../../src/sign/clock.ts';
 import { Credentials } from '../../src/sign/credentials.ts';
@@ -25,12 +31,17 @@ const LIMITS = { maxSamples: 1000, maxBytes: 100_000 };
 const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 24 });
 
 interface Rig {
-  readonly sender: Sender;
+  /** Begins to deliver a batch; every parcel has its outcome when it resolves. */
+  readonly deliver: (parcels: readonly Parcel[]) => Promise<void>;
   readonly upstream: LoopbackUpstream;
   readonly metrics: DestinationMetrics;
+  readonly health: UpstreamHealth;
+  readonly retryQueue: RetryQueue;
+  readonly pool: BufferPool;
   /** How often credentials were asked for, the first time included. */
   readonly refreshes: () => number;
   readonly clock: UpstreamClock;
+  readonly stop: () => void;
 }
 
 let cleanups: (() => Promise<void>)[] = [];
@@ -45,17 +56,27 @@ afterEach(async () => {
   cleanups = [];
 });
 
-async function makeRig(react: Reaction, rooms: Partial<SenderRooms> = {}): Promise<Rig> {
+interface RigOptions {
+  readonly limits?: BatchLimits;
+  readonly backoff?: { readonly minMs: number; readonly maxMs: number };
+  readonly post?: SignedPostDeps['post'];
+  readonly log?: Partial<DeliveryLog>;
+  readonly credentials?: Credentials;
+  readonly pool?: BufferPool;
+}
+
+async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> {
+  const { limits = LIMITS, backoff = { minMs: 1, maxMs: 10 } } = options;
   const upstream = await startUpstream(react);
   const metrics = makeDestinationMetrics();
   const client = new DirectUpstream({
     url: upstream.url,
-    connections: 4,
+    connections: 10,
     timeoutMs: 2000,
     tls: { insecureSkipVerify: false },
   });
   let refreshes = 0;
-  const credentials = new Credentials(
+  const made = new Credentials(
     () => async () => {
       refreshes += 1;
       return Promise.resolve({ accessKeyId: `AKID${refreshes}`, secretAccessKey: 'secret' });
@@ -65,42 +86,84 @@ async function makeRig(react: Reaction, rooms: Partial<SenderRooms> = {}): Promi
     () => wallMs,
     () => 0,
   );
-  await credentials.refresh();
+  await made.refresh();
+  const credentials = options.credentials ?? made;
   const clock = new UpstreamClock(() => wallMs);
-  const sender = new Sender({
-    limits: LIMITS,
-    backoff: { minMs: 1, maxMs: 10 },
-    cut: (body, limits, allocate) => splitBody(kernel, body, limits, allocate),
-    post: (headers, body) => client.post(headers, body),
-    signer: new RemoteWriteSigner(upstream.url, 'us-west-2'),
+  const nowMs = (): number => performance.now();
+  const random = (): number => 0;
+  const pool = options.pool ?? new BufferPool(1 << 20);
+  const signer = new RemoteWriteSigner(upstream.url, 'us-west-2');
+  const post = options.post ?? ((headers: string[], body: Buffer) => client.post(headers, body));
+  const signedPost = new SignedPost({ post, signer, credentials, clock, pool, metrics, nowMs });
+  const settings = { minShards: 1, maxShards: 8, maxSamples: limits.maxSamples, backoff, deliveryTimeoutMs: 10_000 };
+  const health = new UpstreamHealth(settings, { log: QUIET, wentDown: () => {}, hasWork: () => false, nowMs, random });
+  const retryQueue = new RetryQueue(new ParcelQueue(1_000_000));
+  const fresh: BatchDelivery[] = [];
+  const deps: DeliveryDeps = {
+    limits: () => limits,
+    backoff,
+    cut: (body) => new BodyCutter(kernel, body),
+    send: (payloads) => signedPost.send(payloads),
     credentials,
     clock,
-    pool: new BufferPool(1 << 20),
+    pool,
+    health,
+    learn: (delivery, verdict) => health.learn(delivery, verdict),
     metrics,
-    log: QUIET,
-    attempted: () => {},
-    probing: () => false,
-    nowMs: () => performance.now(),
-    random: () => 0,
-    ...rooms,
-  });
+    log: { failed: () => {}, unauthorized: () => {}, clockCorrected: () => {}, internal: () => {}, ...options.log },
+    reschedule: (delivery) => {
+      retryQueue.reschedule(delivery);
+      shards.poke();
+    },
+    nowMs,
+    random,
+  };
+  const shards = new Shards<BatchDelivery>(
+    {
+      tryTake: (lane, atMs) => retryQueue.tryTake(lane, atMs) ?? (lane === 'shared' ? fresh.shift() : undefined),
+      nextDueAtMs: (lane) => retryQueue.nextDueAtMs(lane),
+      putBack: (delivery) => retryQueue.add(delivery),
+    },
+    { shared: 4, suspect: 4, isolated: 2, total: 8 },
+    health.rest,
+    () => {},
+    nowMs,
+  );
+  const pending = new Set<Parcel>();
+  const stop = (): void => {
+    for (const parcel of pending) parcel.trySettle({ kind: 'refused', reason: 'draining', message: 'stopped' });
+  };
   cleanups.push(async () => {
-    sender.stop();
-    credentials.stop();
+    stop();
+    made.stop();
     await client.destroy();
     await upstream[Symbol.asyncDispose]();
   });
-  return { sender, upstream, metrics, refreshes: () => refreshes, clock };
+  const deliver = async (parcels: readonly Parcel[]): Promise<void> => {
+    for (const parcel of parcels) pending.add(parcel);
+    fresh.push(new BatchDelivery(deps, parcels, 'shared'));
+    shards.poke();
+    await Promise.all(parcels.map(outcomeOf));
+    // Bodies are given back when the last attempt is over.
+    await until(() => shards.inFlight === 0, 'the last attempt is over');
+  };
+  return { deliver, upstream, metrics, health, retryQueue, pool, refreshes: () => refreshes, clock, stop };
 }
 
 function parcelOf(series: readonly (string | TestSeries)[], deadlineInMs = 10_000): Parcel {
   const nowMs = performance.now();
-  return makeRealParcel(series, { arrivedAtMs: nowMs, deadlineAtMs: nowMs + deadlineInMs });
+  const parcel = makeRealParcel(series, { arrivedAtMs: nowMs, deadlineAtMs: nowMs + deadlineInMs });
+  // What the ledger's sweep does.
+  const timer = setTimeout(
+    () => parcel.trySettle({ kind: 'refused', reason: 'delivery_timeout', message: 'swept' }),
+    deadlineInMs + 500,
+  );
+  cleanups.push(async () => Promise.resolve(clearTimeout(timer)));
+  return parcel;
 }
 
-async function deliver(rig: Rig, parcels: Parcel[], oversized = false): Promise<unknown[]> {
-  await rig.sender.deliver({ parcels, oversized });
-  expect(parcels.every((parcel) => parcel.settled)).toBe(true);
+async function deliver(rig: Rig, parcels: Parcel[]): Promise<unknown[]> {
+  await rig.deliver(parcels);
   return Promise.all(parcels.map(outcomeOf));
 }
 
@@ -122,7 +185,7 @@ test('a batch goes out as one body, in the order of its parcels, and all are del
   const outcomes = await deliver(rig, [parcelOf(['a', 'b']), parcelOf(['c']), parcelOf(['d'])]);
   expect(outcomes).toEqual([delivered, delivered, delivered]);
   expect(sent(rig)).toEqual([['a', 'b', 'c', 'd']]);
-  expect(rig.metrics).toMatchObject({ sentSamples: 4, retriedSamples: 0, batches: 1, batchedParcels: 3 });
+  expect(rig.metrics).toMatchObject({ sentSamples: 4, retriedSamples: 0 });
 });
 
 test('202 is delivered and counted as deduplicated', async () => {
@@ -138,7 +201,10 @@ test('400 on a batch: each parcel goes alone, and only the culprit is told', asy
     { kind: 'rejected', status: 400, reason: 'out_of_order', message: 'bad is out of order' },
     delivered,
   ]);
-  expect(sent(rig)).toEqual([['a', 'bad', 'c'], ['a'], ['bad'], ['c']]);
+  const [joined, ...alone] = sent(rig);
+  expect(joined).toEqual(['a', 'bad', 'c']);
+  expect(alone.flat().toSorted()).toEqual(['a', 'bad', 'c']);
+  expect(alone).toHaveLength(3);
 });
 
 test('400 on a single parcel is its own and is not sent again', async () => {
@@ -152,7 +218,7 @@ test('400 on a single parcel is its own and is not sent again', async () => {
 test('what the upstream said to one sender is not kept for the refusals of others', async () => {
   const rig = await makeRig(judge(() => [400, 'series secret_of_one_tenant is out of order']));
   await deliver(rig, [parcelOf(['a'])]);
-  expect(rig.metrics.lastFailure).not.toContain('secret_of_one_tenant');
+  expect(rig.health.lastFailure).not.toContain('secret_of_one_tenant');
 });
 
 test('a 400 that another parcel of the batch earned is not told to the last one left', async () => {
@@ -185,14 +251,14 @@ test('413 on a joined batch is not told to the last parcel left of it', async ()
   expect(outcome).toEqual(delivered);
 });
 
-test('413 on a batch: halves, in order, until they fit', async () => {
+test('413 on a batch: halves, until they fit', async () => {
   const rig = await makeRig(judge((names) => (names.length > 2 ? 413 : 200)));
   const outcomes = await deliver(
     rig,
     ['a', 'b', 'c', 'd', 'e'].map((name) => parcelOf([name])),
   );
   expect(outcomes).toEqual([delivered, delivered, delivered, delivered, delivered]);
-  expect(sent(rig)).toEqual([['a', 'b', 'c', 'd', 'e'], ['a', 'b', 'c'], ['a', 'b'], ['c'], ['d', 'e']]);
+  expect(sent(rig)).toEqual([['a', 'b', 'c', 'd', 'e'], ['a', 'b', 'c'], ['d', 'e'], ['a', 'b'], ['c']]);
 });
 
 /** Random looking names, so that the body compresses badly and its size follows the number of series. */
@@ -226,7 +292,7 @@ test('an oversized parcel is cut before it is sent, its pieces one after another
     },
     { limits: { maxSamples: 20, maxBytes: 100_000 } },
   );
-  expect(await deliver(rig, [parcelOf(names)], true)).toEqual([delivered]);
+  expect(await deliver(rig, [parcelOf(names)])).toEqual([delivered]);
   expect(sent(rig).flat()).toEqual(names);
   expect(sent(rig).every((piece) => piece.length <= 20)).toBe(true);
   expect([rig.upstream.requests.length, most]).toEqual([3, 1]);
@@ -238,7 +304,7 @@ test('a piece that fails for a while is sent again before the next one', async (
     judge((_names, _bytes, index) => (index === 1 || index === 2 ? 500 : 200)),
     { limits: { maxSamples: 2, maxBytes: 100_000 } },
   );
-  expect(await deliver(rig, [parcelOf(names)], true)).toEqual([delivered]);
+  expect(await deliver(rig, [parcelOf(names)])).toEqual([delivered]);
   const [first, second] = [names.slice(0, 2), names.slice(2)];
   expect(sent(rig)).toEqual([first, second, second, second]);
 });
@@ -248,7 +314,7 @@ test('one rejected piece rejects the parcel, and the others are sent all the sam
     judge((names) => (names.includes('bad') ? [400, 'bad'] : 200)),
     { limits: { maxSamples: 1, maxBytes: 100_000 } },
   );
-  const outcomes = await deliver(rig, [parcelOf(['a', 'bad', 'c'])], true);
+  const outcomes = await deliver(rig, [parcelOf(['a', 'bad', 'c'])]);
   expect(outcomes).toEqual([{ kind: 'rejected', status: 400, reason: 'other', message: 'bad' }]);
   expect(sent(rig)).toEqual([['a'], ['bad'], ['c']]);
 });
@@ -258,7 +324,7 @@ test('deduplicated pieces make a deduplicated parcel', async () => {
     judge(() => 202),
     { limits: { maxSamples: 1, maxBytes: 100_000 } },
   );
-  expect(await deliver(rig, [parcelOf(['a', 'b'])], true)).toEqual([{ kind: 'delivered', deduplicated: true }]);
+  expect(await deliver(rig, [parcelOf(['a', 'b'])])).toEqual([{ kind: 'delivered', deduplicated: true }]);
 });
 
 test('a single series that is too large for the upstream gets 413, and what is beside it is delivered', async () => {
@@ -376,17 +442,19 @@ test('a parcel is told what came of it, though another of its batch was settled 
   expect(outcomes).toEqual([{ kind: 'refused', reason: 'delivery_timeout', message: 'first' }, delivered]);
 });
 
-test('stop ends the wait before the next attempt, and what waits is refused as draining', async () => {
+test('a batch that waits for its next attempt ends at once when its parcels are refused as draining', async () => {
   const rig = await makeRig(
     judge(() => 500),
     { backoff: { minMs: 5000, maxMs: 5000 } },
   );
   const parcel = parcelOf(['a'], 20_000);
-  const done = rig.sender.deliver({ parcels: [parcel], oversized: false });
-  await until(() => rig.metrics.lastFailure.includes('500'), 'the first attempt has failed');
-  rig.sender.stop();
+  const done = rig.deliver([parcel]);
+  await until(() => rig.retryQueue.batches === 1, 'the first attempt has failed');
+  rig.stop();
   await done;
   expect(parcel.outcome).toMatchObject({ kind: 'refused', reason: 'draining' });
+  expect(rig.retryQueue.batches).toBe(0);
+  expect(() => parcel.body).toThrow('given back');
 });
 
 test('without credentials nothing is sent, and the refusal says why', async () => {
@@ -428,6 +496,6 @@ test('timestamps and order inside a series survive a cut', async () => {
     judge(() => 200),
     { limits: { maxSamples: 7, maxBytes: 100_000 } },
   );
-  await deliver(rig, [parcelOf(series)], true);
+  await deliver(rig, [parcelOf(series)]);
   expect(rig.upstream.requests.flatMap(({ body }) => seriesIn(body))).toEqual(series);
 });

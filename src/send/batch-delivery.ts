@@ -1,0 +1,341 @@
+/**
+ * send: one batch from its first attempt to the outcomes of its parcels.
+ *
+ *     ready --attempt--> in_flight --+--> ended    every parcel is settled, or went on in a smaller batch
+ *       ^                            +--> waiting  in the retry queue, until the next attempt is due
+ *       +----------------------------------/
+ *
+ * A batch is joined and signed anew for every attempt, so that a parcel that was settled in between (its time was up, its
+ * sender went away) is not sent again. A batch between attempts holds no shard: `attempt` gives back what has to go on.
+ *
+ * Taken apart, so that a culprit harms nobody else:
+ *   - rejected (400): each parcel alone; too large (413) or throttled: in halves
+ *   - failed twice in a way that may lie in its data, while AMP takes other data: in halves
+ *   - timed out: each parcel alone, since every further step would cost another timeout
+ */
+import type { BatchLimits, Lane } from '../batch/batcher.ts';
+import type { BufferPool } from '../codec/buffer-pool.ts';
+import type { DestinationMetrics } from '../metrics/counts.ts';
+import type { Outcome, Verdict } from '../outcome/outcome.ts';
+import type { Parcel } from '../queue/parcel.ts';
+import type { UpstreamClock } from '../sign/clock.ts';
+import type { Credentials } from '../sign/credentials.ts';
+import { countRetried, weightOf, type Payload } from './payload.ts';
+import { Piecewise, type Cutter } from './piecewise.ts';
+import { PROBE_INTERVAL_MS } from './breaker.ts';
+import { LAST_ATTEMPT_MS, retryWaitMs, type BackoffLimits } from './retry.ts';
+import type { Attempted } from './signed-post.ts';
+import type { UpstreamHealth } from './upstream-health.ts';
+
+export interface DeliveryDeps {
+  /** They may change between attempts. */
+  readonly limits: () => BatchLimits;
+  readonly backoff: BackoffLimits;
+  readonly cut: (body: Buffer) => Cutter;
+  readonly send: (payloads: readonly Payload[]) => Promise<Attempted>;
+  readonly credentials: Credentials;
+  readonly clock: UpstreamClock;
+  /** Where pieces are written. */
+  readonly pool: BufferPool;
+  readonly health: UpstreamHealth;
+  /** Told of every attempt, before anything is done about it. */
+  readonly learn: (delivery: BatchDelivery, verdict: Verdict) => void;
+  readonly metrics: DestinationMetrics;
+  readonly log: DeliveryLog;
+  /** The delivery is due earlier than it was. */
+  readonly reschedule: (delivery: BatchDelivery) => void;
+  /** Monotonic clock, ms. */
+  readonly nowMs: () => number;
+  readonly random: () => number;
+}
+
+export interface DeliveryLog {
+  /** At most one line in a while for each `code`. */
+  failed(code: string, fields: object, message: string): void;
+  unauthorized(code: string, fields: object, message: string): void;
+  clockCorrected(fields: object): void;
+  internal(error: unknown): void;
+}
+
+/** How long a refused batch waits for other credentials before it is sent again all the same. */
+const LONGEST_REFRESH_MS = 1_000;
+/** Failures in a row that may lie in the data, after which a joined batch is taken apart. */
+const APART_AFTER_FAILURES = 2;
+/** Longest that a joined batch waits because of Retry-After before it goes on in halves. */
+const APART_WAIT_MS = 1_000;
+/** A request alone that fails so often, while AMP takes others' data in between, is what AMP fails at. */
+const ISOLATED_AFTER_FAILURES = 3;
+
+export class BatchDelivery {
+  readonly parcels: readonly Parcel[];
+  /** When the next attempt is due, ms of the monotonic clock. */
+  dueAtMs = -Infinity;
+  readonly #deps: DeliveryDeps;
+  #lane: Lane;
+  #state: 'ready' | 'in_flight' | 'waiting' | 'ended' = 'ready';
+  #attempts = 0;
+  /** When the last failure was known, or the first attempt began. */
+  #failedAtMs = Number.NaN;
+  #failures = 0;
+  /** Failures since whose predecessor AMP has taken other data. */
+  #failuresBesideSuccess = 0;
+  /** It is part of a batch that was taken apart for its failures. */
+  readonly #isPart: boolean;
+  #refreshed = false;
+  #piecewise: Piecewise | undefined;
+
+  /** @param isPart it may be taken apart at its first failure */
+  constructor(deps: DeliveryDeps, parcels: readonly Parcel[], lane: Lane, isPart = false) {
+    this.#deps = deps;
+    this.parcels = parcels;
+    this.#lane = lane;
+    this.#isPart = isPart;
+  }
+
+  get lane(): Lane {
+    return this.#lane;
+  }
+
+  get state(): 'ready' | 'in_flight' | 'waiting' | 'ended' {
+    return this.#state;
+  }
+
+  /** The parcels that wait for their outcome. */
+  pending(): readonly Parcel[] {
+    return this.parcels.filter((parcel) => !parcel.settled);
+  }
+
+  /** When AMP last took something of one of its connections; -Infinity if never. */
+  get deliveredAtMs(): number {
+    return Math.max(...this.parcels.map(({ connection }) => connection.deliveredAtMs));
+  }
+
+  becomeWaiting(): void {
+    this.#become('waiting');
+  }
+
+  becomeReady(): void {
+    this.#become('ready');
+  }
+
+  becomeEnded(): void {
+    this.#become('ended');
+  }
+
+  /** One attempt; gives back the batches that go on, with the time when they are due. Never rejects. */
+  async attempt(): Promise<readonly BatchDelivery[]> {
+    this.#become('in_flight');
+    this.#attempts += 1;
+    let next: readonly BatchDelivery[];
+    try {
+      next = await this.#tryAttempt();
+    } catch (error) {
+      this.#deps.log.internal(error);
+      next = this.#settle({ kind: 'refused', reason: 'internal', message: 'internal error of the proxy; see its log' });
+    }
+    const goesOn = next.includes(this);
+    if (!goesOn) this.#become('ended');
+    // The attempt is over, so that nobody reads the bodies of those that have their outcome.
+    for (const parcel of this.parcels) if (parcel.settled) parcel.releaseBody();
+    return next;
+  }
+
+  async #tryAttempt(): Promise<readonly BatchDelivery[]> {
+    const { nowMs, health, send, learn } = this.#deps;
+    const live = this.pending();
+    const [first] = live;
+    if (first === undefined) return [];
+    if (health.isDown && live.length > 1) return this.#apart(live, 'each', nowMs());
+    const limits = this.#deps.limits();
+    if (live.length === 1 && (first.weight > limits.maxSamples || first.bodyBytes > limits.maxBytes)) {
+      this.#piecewise ??= this.#cut(first, limits);
+    }
+    const payload = this.#piecewise?.next();
+    if (payload !== undefined && 'kind' in payload) return this.#settle(payload);
+    const payloads = payload === undefined ? live : [payload];
+    const startedAtMs = nowMs();
+    if (this.#attempts === 1) this.#failedAtMs = startedAtMs;
+    const { verdict, date } = await send(payloads);
+    this.#piecewise?.sent(verdict);
+    learn(this, verdict);
+    switch (verdict.kind) {
+      case 'delivered':
+        if (this.#piecewise !== undefined) return this.#nextPiece();
+        return this.#settle(verdict);
+      case 'rejected':
+        if (this.#piecewise !== undefined) return this.#nextPiece();
+        // With one left of several, too: the verdict was on all of them.
+        return payloads.length > 1 ? this.#apart(this.pending(), 'each', nowMs()) : this.#settle(verdict);
+      case 'too_large':
+        if (this.#piecewise !== undefined) return this.#again(nowMs());
+        if (payloads.length > 1) return this.#apart(this.pending(), 'halves', nowMs());
+        this.#piecewise = this.#cut(first, { ...limits, maxBytes: Math.ceil(first.bodyBytes / 2) });
+        return this.#again(nowMs());
+      case 'unauthorized':
+        return this.#refreshed ? this.#retry(verdict, payloads) : this.#refresh(verdict, payloads, date);
+      case 'retry':
+        return this.#retry(verdict, payloads);
+    }
+  }
+
+  #settle(outcome: Outcome): readonly BatchDelivery[] {
+    for (const parcel of this.pending()) parcel.trySettle(outcome);
+    return [];
+  }
+
+  #cut(parcel: Parcel, limits: BatchLimits): Piecewise {
+    this.#deps.metrics.cutParcels += 1;
+    return new Piecewise(this.#deps.cut(parcel.body), limits, this.#deps.pool);
+  }
+
+  #nextPiece(): readonly BatchDelivery[] {
+    this.#failures = 0;
+    this.#failuresBesideSuccess = 0;
+    this.#attempts = 0;
+    return this.#again(this.#deps.nowMs());
+  }
+
+  #again(dueAtMs: number): readonly BatchDelivery[] {
+    this.dueAtMs = dueAtMs;
+    return this.pending().length === 0 ? [] : [this];
+  }
+
+  /** The same parcels in smaller batches. The likeliest culprits come last. */
+  #apart(live: readonly Parcel[], how: 'each' | 'halves', dueAtMs: number): readonly BatchDelivery[] {
+    if (live.length === 0) return [];
+    this.#deps.metrics.batchesTakenApart += 1;
+    const parcels = live.toSorted((a, b) => b.connection.deliveredAtMs - a.connection.deliveredAtMs);
+    const size = how === 'each' ? 1 : Math.ceil(parcels.length / 2);
+    const parts: BatchDelivery[] = [];
+    for (let from = 0; from < parcels.length; from += size) {
+      const part = new BatchDelivery(this.#deps, parcels.slice(from, from + size), 'suspect', true);
+      part.dueAtMs = dueAtMs;
+      parts.push(part);
+    }
+    return parts;
+  }
+
+  /** The signature was refused: signs anew with fresh credentials and the upstream's idea of the time, once. */
+  #refresh(
+    verdict: Extract<Verdict, { kind: 'unauthorized' }>,
+    payloads: readonly Payload[],
+    date: string | undefined,
+  ): readonly BatchDelivery[] {
+    const { log, metrics, clock, credentials, nowMs, reschedule } = this.#deps;
+    this.#refreshed = true;
+    const message = 'the upstream refused the signature; refreshing credentials and clock';
+    log.unauthorized(verdict.code, { answer: verdict.message }, message);
+    countRetried(metrics, payloads);
+    const corrected = clock.correct(date);
+    if (corrected) log.clockCorrected({ skewMs: clock.skewMs });
+    void credentials.refreshRefused().finally(() => {
+      this.dueAtMs = nowMs();
+      reschedule(this);
+    });
+    // Where the clock was the cause, most likely, new credentials are hardly waited for.
+    return this.#again(nowMs() + (corrected ? LONGEST_REFRESH_MS / 4 : LONGEST_REFRESH_MS));
+  }
+
+  #retry(
+    verdict: Extract<Verdict, { kind: 'retry' | 'unauthorized' }>,
+    payloads: readonly Payload[],
+  ): readonly BatchDelivery[] {
+    const { metrics, health, log, nowMs } = this.#deps;
+    const live = this.pending();
+    if (live.length === 0) return [];
+    const atMs = nowMs();
+    const latestMs = Math.max(...live.map(({ deadlineAtMs }) => deadlineAtMs));
+    const waitMs = this.#waitMs(verdict, latestMs - atMs);
+    const fields = { attempt: this.#attempts, waitMs: Math.round(waitMs), samples: weightOf(payloads) };
+    const [only] = live;
+    const sender = live.length === 1 && only !== undefined ? { sender: only.sender } : {};
+    log.failed(verdict.code, { ...fields, ...sender }, verdict.message);
+    const parts = verdict.kind === 'retry' ? this.#suspect(verdict, live, payloads.length > 1, waitMs) : undefined;
+    if (parts !== undefined) {
+      countRetried(metrics, payloads);
+      return parts;
+    }
+    if (atMs + waitMs >= latestMs) {
+      const message = `not delivered in time; ${health.lastFailure}`;
+      return this.#settle({ kind: 'refused', reason: 'delivery_timeout', message });
+    }
+    countRetried(metrics, payloads);
+    return this.#again(atMs + waitMs);
+  }
+
+  /**
+   * Draws the conclusions from a failure that may lie in the data, or from one that asks for smaller batches. Gives the
+   * smaller batches in which it goes on; undefined when it goes on as it is.
+   */
+  #suspect(
+    verdict: Extract<Verdict, { kind: 'retry' }>,
+    live: readonly Parcel[],
+    wasJoined: boolean,
+    waitMs: number,
+  ): readonly BatchDelivery[] | undefined {
+    const { health, nowMs } = this.#deps;
+    const atMs = nowMs();
+    const [only] = live;
+    if (only === undefined) return undefined;
+    if (verdict.throttle === 'samples' && wasJoined) return this.#apart(live, 'halves', atMs + waitMs);
+    // A request alone may be larger than the burst that the upstream allows: it goes on in pieces.
+    if (verdict.throttle === 'samples' || (verdict.throttle === 'unknown' && !wasJoined)) this.#shrink(only);
+    if (!verdict.mayLieInData) return undefined;
+    const timedOut = verdict.code === 'timeout';
+    this.#failures += 1;
+    if (health.deliveredAtMs > this.#failedAtMs) this.#failuresBesideSuccess += 1;
+    this.#failedAtMs = atMs;
+    if (this.#lane === 'shared') this.#lane = 'suspect';
+    if (wasJoined) {
+      const asksForLong = verdict.retryAfterMs !== undefined && verdict.retryAfterMs > APART_WAIT_MS;
+      if (!timedOut && !this.#isPart && !asksForLong && this.#failures < APART_AFTER_FAILURES) return undefined;
+      const mayBeTakenApart = this.#isPart || asksForLong || this.#failuresBesideSuccess > 0;
+      if (!mayBeTakenApart && !health.tryTakeApart(atMs)) return undefined;
+      const soon = asksForLong ? APART_WAIT_MS : 0;
+      return this.#apart(live, timedOut ? 'each' : 'halves', atMs + soon);
+    }
+    const needed = timedOut ? 1 : ISOLATED_AFTER_FAILURES;
+    const besideSuccess = timedOut ? 1 : ISOLATED_AFTER_FAILURES - 1;
+    const isIsolated = this.#lane === 'isolated';
+    if (isIsolated || (this.#failures >= needed && this.#failuresBesideSuccess >= besideSuccess)) {
+      this.#lane = 'isolated';
+      health.isolate(only);
+    }
+    return undefined;
+  }
+
+  #shrink(parcel: Parcel): void {
+    if (this.#piecewise !== undefined) return;
+    const { maxBytes } = this.#deps.limits();
+    const maxSamples = Math.ceil(parcel.weight / 2);
+    if (maxSamples >= LEAST_SAMPLES) this.#piecewise = this.#cut(parcel, { maxSamples, maxBytes });
+  }
+
+  #waitMs(verdict: Extract<Verdict, { kind: 'retry' | 'unauthorized' }>, leftMs: number): number {
+    const { backoff, random, health } = this.#deps;
+    const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : undefined;
+    // What the upstream asks for is capped by the time that is left: one last attempt is made before it ends.
+    const askedMs =
+      retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, Math.max(0, leftMs - LAST_ATTEMPT_MS));
+    const waitMs = retryWaitMs(backoff, this.#attempts, askedMs, random());
+    // A few probes burden nobody, whatever was asked for, and the end of an outage is seen at once.
+    return health.isDown ? Math.min(waitMs, PROBE_INTERVAL_MS) : waitMs;
+  }
+
+  #become(next: 'ready' | 'in_flight' | 'waiting' | 'ended'): void {
+    if (!NEXT_STATES[this.#state].includes(next))
+      throw new Error(`a batch cannot become ${next} when it is ${this.#state}`);
+    this.#state = next;
+  }
+}
+
+/** Samples of a request that is not cut any further because it was throttled. */
+const LEAST_SAMPLES = 100;
+
+const NEXT_STATES: Readonly<Record<BatchDelivery['state'], readonly BatchDelivery['state'][]>> = {
+  // Part of a batch that was taken apart.
+  ready: ['in_flight', 'waiting'],
+  in_flight: ['waiting', 'ended'],
+  waiting: ['ready', 'ended'],
+  ended: [],
+};

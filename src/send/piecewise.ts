@@ -1,0 +1,115 @@
+/**
+ * Sends one request in pieces, one at a time and in order: later samples of a series may be in a later piece. Its outcome
+ * is the worst of the pieces': refused, then rejected, then delivered. A piece has memory only while it is sent.
+ */
+import type { BatchLimits } from '../batch/batcher.ts';
+import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
+import type { Allocate } from '../codec/snappy-join.ts';
+import { DEDUPLICATED, DELIVERED, type Outcome, type Verdict } from '../outcome/outcome.ts';
+import type { Payload } from './payload.ts';
+
+/** Takes a request apart at the borders of its TimeSeries (batch/split.ts). */
+export interface Cutter {
+  readonly done: boolean;
+  /** Throws when a single TimeSeries is too large to be sent at all. */
+  take(limits: BatchLimits, allocate: Allocate): Payload;
+  /** The piece that was taken last is not sent: the next one starts where it started. */
+  putBack(): void;
+}
+
+/** A little over, so that a piece that is cut in two by a guess of how it compresses does not become three. */
+const HALF = 0.55;
+/** Samples; a piece that the upstream throttles is not made smaller than this. */
+const LEAST_SAMPLES = 100;
+
+export class Piecewise {
+  readonly #cutter: Cutter;
+  readonly #pool: BufferPool;
+  #limits: BatchLimits;
+  #piece: Payload | undefined;
+  #lease: Lease | undefined;
+  /** Bytes of the piece that was too large; a piece that is no smaller cannot be cut. */
+  #tooLargeBytes: number | undefined;
+  #rejected: Outcome | undefined;
+  #deduplicated = true;
+
+  constructor(cutter: Cutter, limits: BatchLimits, pool: BufferPool) {
+    this.#cutter = cutter;
+    this.#limits = limits;
+    this.#pool = pool;
+  }
+
+  /** The next piece to send, in memory that `sent` gives back; or the outcome, when there is none. */
+  next(): Payload | Outcome {
+    for (;;) {
+      if (this.#cutter.done) return this.#rejected ?? (this.#deduplicated ? DEDUPLICATED : DELIVERED);
+      let piece;
+      try {
+        piece = this.#take();
+      } catch (error) {
+        return tooLarge(error instanceof Error ? error.message : String(error), 0);
+      }
+      if (piece !== undefined) return piece;
+    }
+  }
+
+  /** The piece was sent, and this came of it. */
+  sent(verdict: Verdict): void {
+    const bytes = this.#piece?.body.length ?? 0;
+    const samples = (this.#piece?.samples ?? 0) + (this.#piece?.histograms ?? 0);
+    this.#giveBack();
+    switch (verdict.kind) {
+      case 'delivered':
+        this.#deduplicated &&= verdict.deduplicated;
+        break;
+      case 'rejected':
+        this.#rejected ??= verdict;
+        break;
+      case 'too_large':
+        this.#cutter.putBack();
+        this.#tooLargeBytes = bytes;
+        this.#limits = { ...this.#limits, maxBytes: Math.ceil(bytes * HALF) };
+        break;
+      case 'retry':
+        this.#cutter.putBack();
+        if (verdict.throttle === 'samples' || verdict.throttle === 'unknown') this.#shrink(samples);
+        break;
+      case 'unauthorized':
+        this.#cutter.putBack();
+        break;
+    }
+  }
+
+  #shrink(samples: number): void {
+    const maxSamples = Math.max(LEAST_SAMPLES, Math.ceil(samples * HALF));
+    if (maxSamples < this.#limits.maxSamples) this.#limits = { ...this.#limits, maxSamples };
+  }
+
+  /** Undefined for a piece that the upstream has called too large and that cannot be cut. */
+  #take(): Payload | undefined {
+    const piece = this.#cutter.take(this.#limits, (bytes) => {
+      this.#lease?.release();
+      this.#lease = this.#pool.take(bytes);
+      return this.#lease.buffer;
+    });
+    this.#piece = piece;
+    const tooLargeBytes = this.#tooLargeBytes;
+    this.#tooLargeBytes = undefined;
+    if (tooLargeBytes === undefined || piece.body.length < tooLargeBytes) return piece;
+    this.#rejected ??= tooLarge('the upstream answered 413', piece.body.length);
+    this.#giveBack();
+    return undefined;
+  }
+
+  #giveBack(): void {
+    this.#lease?.release();
+    this.#lease = undefined;
+    this.#piece = undefined;
+  }
+}
+
+function tooLarge(cause: string, bytes: number): Outcome {
+  const size = bytes > 0 ? ` of ${bytes} compressed bytes` : '';
+  const message = `a single series${size} is too large for the upstream and cannot be cut: ${cause}`;
+  return { kind: 'rejected', status: 413, reason: 'too_large', message };
+}

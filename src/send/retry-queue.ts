@@ -1,0 +1,152 @@
+/**
+ * Batches that wait for their next attempt, in the order in which it is due, apart for each lane. They hold no shard.
+ *
+ * Bounded as the queue in front of it: what waits here counts against `capacity` again, and its bytes stay in
+ * `max_inflight_bytes`. A parcel that is settled as it waits (its time is up, its sender is gone, the proxy ends) gives
+ * both back at once.
+ */
+import type { Lane } from '../batch/batcher.ts';
+import type { ParcelQueue } from '../queue/parcel-queue.ts';
+import type { Parcel } from '../queue/parcel.ts';
+import type { BatchDelivery } from './batch-delivery.ts';
+import { BinaryHeap } from './binary-heap.ts';
+
+interface Entry {
+  readonly delivery: BatchDelivery;
+  readonly dueAtMs: number;
+  /** Orders what is due at the same time. */
+  readonly number: number;
+}
+
+/** The waiting ones by their time, and those whose time has come by who is to go first. */
+interface LaneQueue {
+  readonly waiting: BinaryHeap<Entry>;
+  readonly due: BinaryHeap<Entry>;
+}
+
+const byTime = (a: Entry, b: Entry): boolean => (a.dueAtMs === b.dueAtMs ? a.number < b.number : a.dueAtMs < b.dueAtMs);
+const byNumber = (a: Entry, b: Entry): boolean => a.number < b.number;
+/** Whose connection delivered last is the least likely culprit. */
+const byInnocence = (a: Entry, b: Entry): boolean => {
+  const difference = a.delivery.deliveredAtMs - b.delivery.deliveredAtMs;
+  return difference > 0 || (difference === 0 && a.number < b.number);
+};
+
+const makeLane = (first: (a: Entry, b: Entry) => boolean): LaneQueue => ({
+  waiting: new BinaryHeap(byTime),
+  due: new BinaryHeap(first),
+});
+
+export class RetryQueue {
+  readonly #queue: ParcelQueue;
+  readonly #lanes: Readonly<Record<Lane, LaneQueue>> = {
+    shared: makeLane(byNumber),
+    suspect: makeLane(byInnocence),
+    isolated: makeLane(byNumber),
+  };
+  #added = 0;
+  #batches = 0;
+  #samples = 0;
+
+  /** @param queue whose capacity the waiting ones count against */
+  constructor(queue: ParcelQueue) {
+    this.#queue = queue;
+  }
+
+  /** Batches that wait. */
+  get batches(): number {
+    return this.#batches;
+  }
+
+  /** Samples and histograms in them. */
+  get samples(): number {
+    return this.#samples;
+  }
+
+  /** Adds a batch that is not in flight and has pending parcels. */
+  add(delivery: BatchDelivery): void {
+    delivery.becomeWaiting();
+    this.#batches += 1;
+    const waitingIn = { forget: (parcel: Parcel) => this.#forget(delivery, parcel) };
+    for (const parcel of delivery.pending()) {
+      parcel.waitingIn = waitingIn;
+      this.#queue.hold(parcel);
+      this.#samples += parcel.weight;
+    }
+    this.#push(delivery);
+  }
+
+  /** The attempt of a waiting batch is due at another time now: `delivery.dueAtMs` was changed. */
+  reschedule(delivery: BatchDelivery): void {
+    if (delivery.state === 'waiting') this.#push(delivery);
+  }
+
+  /** Takes the next batch of the lane whose time has come. */
+  tryTake(lane: Lane, nowMs: number): BatchDelivery | undefined {
+    const { waiting, due } = this.#lanes[lane];
+    for (let entry = waiting.peek(); entry !== undefined && entry.dueAtMs <= nowMs; entry = waiting.peek()) {
+      waiting.take();
+      if (isCurrent(entry, lane)) due.add(entry);
+    }
+    for (let entry = due.take(); entry !== undefined; entry = due.take()) {
+      const { delivery } = entry;
+      if (!isCurrent(entry, lane)) continue;
+      this.#batches -= 1;
+      delivery.becomeReady();
+      for (const parcel of delivery.pending()) this.#remove(parcel);
+      return delivery;
+    }
+    return undefined;
+  }
+
+  /** When the next batch of the lane is due, in ms of the monotonic clock; in the past when one is due now. */
+  nextDueAtMs(lane: Lane): number | undefined {
+    const { waiting, due } = this.#lanes[lane];
+    while (due.size > 0) {
+      const entry = due.peek();
+      if (entry !== undefined && isCurrent(entry, lane)) return entry.dueAtMs;
+      due.take();
+    }
+    for (let entry = waiting.peek(); entry !== undefined; entry = waiting.peek()) {
+      if (isCurrent(entry, lane)) return entry.dueAtMs;
+      waiting.take();
+    }
+    return undefined;
+  }
+
+  /** Makes every waiting batch due now. */
+  wake(nowMs: number): void {
+    for (const { waiting } of Object.values(this.#lanes)) {
+      for (const { delivery } of [...waiting.items()]) {
+        if (delivery.state !== 'waiting' || delivery.dueAtMs <= nowMs) continue;
+        delivery.dueAtMs = nowMs;
+        this.#push(delivery);
+      }
+    }
+  }
+
+  /** A parcel of a waiting batch was settled. */
+  #forget(delivery: BatchDelivery, parcel: Parcel): void {
+    this.#remove(parcel);
+    parcel.releaseBody();
+    if (delivery.pending().length > 0) return;
+    this.#batches -= 1;
+    delivery.becomeEnded();
+  }
+
+  #remove(parcel: Parcel): void {
+    parcel.waitingIn = undefined;
+    this.#queue.unhold(parcel);
+    this.#samples -= parcel.weight;
+  }
+
+  #push(delivery: BatchDelivery): void {
+    this.#added += 1;
+    this.#lanes[delivery.lane].waiting.add({ delivery, dueAtMs: delivery.dueAtMs, number: this.#added });
+  }
+}
+
+/** False for an entry whose batch has ended, was taken, or is due at another time or in another lane now. */
+function isCurrent({ delivery, dueAtMs }: Entry, lane: Lane): boolean {
+  return delivery.state === 'waiting' && delivery.dueAtMs === dueAtMs && delivery.lane === lane;
+}

@@ -1,0 +1,71 @@
+/** One attempt: joins payloads into a body, signs it, posts it, and classifies the answer. */
+import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
+import { joinBodies } from '../codec/snappy-join.ts';
+import type { DestinationMetrics } from '../metrics/counts.ts';
+import { classify } from '../outcome/classify.ts';
+import type { UpstreamAnswer, Verdict } from '../outcome/outcome.ts';
+import type { UpstreamClock } from '../sign/clock.ts';
+import type { Credentials } from '../sign/credentials.ts';
+import type { RemoteWriteSigner } from '../sign/sigv4.ts';
+import { countSent, type Payload } from './payload.ts';
+
+export interface SignedPostDeps {
+  readonly post: (headers: string[], body: Buffer) => Promise<UpstreamAnswer>;
+  readonly signer: RemoteWriteSigner;
+  readonly credentials: Credentials;
+  readonly clock: UpstreamClock;
+  /** Where joined bodies are written. */
+  readonly pool: BufferPool;
+  readonly metrics: DestinationMetrics;
+  /** Monotonic clock, ms. */
+  readonly nowMs: () => number;
+}
+
+export interface Attempted {
+  readonly verdict: Verdict;
+  /** The `Date` header of the answer. */
+  readonly date: string | undefined;
+}
+
+export class SignedPost {
+  readonly #deps: SignedPostDeps;
+
+  constructor(deps: SignedPostDeps) {
+    this.#deps = deps;
+  }
+
+  /** Never rejects because of the upstream. The payloads are not read any more when it has resolved. */
+  async send(payloads: readonly Payload[]): Promise<Attempted> {
+    const { credentials, signer, clock, post, metrics, nowMs, pool } = this.#deps;
+    const identity = credentials.tryCurrent();
+    if (identity === undefined) {
+      metrics.countResponse('no_credentials');
+      return { verdict: noCredentials(credentials.lastError), date: undefined };
+    }
+    let lease: Lease | undefined;
+    const body = joinBodies(payloads, (bytes) => {
+      lease = pool.take(bytes);
+      return lease.buffer;
+    });
+    const headers = signer.sign(body, identity, clock.now());
+    const startedAtMs = nowMs();
+    countSent(metrics, payloads, body.length);
+    const answer = await post(headers, body);
+    lease?.release();
+    metrics.observeAttempt(nowMs() - startedAtMs);
+    metrics.countResponse(answer.kind === 'answered' ? String(answer.status) : answer.reason);
+    return { verdict: classify(answer, Date.now()), date: answer.kind === 'answered' ? answer.date : undefined };
+  }
+}
+
+function noCredentials(lastError: string): Verdict {
+  return {
+    kind: 'retry',
+    code: 'no_credentials',
+    throttle: undefined,
+    down: true,
+    mayLieInData: false,
+    retryAfterMs: undefined,
+    message: `no AWS credentials: ${lastError}`,
+  };
+}

@@ -1,0 +1,207 @@
+/**
+ * What the answers of one upstream have taught: how many requests may be in flight and how large they may be, for how
+ * long it asked to be left alone, whether it is down, and whose data it fails at.
+ *
+ * Failures of an isolated sender, or of one that has to show first that it is good, say nothing about the upstream.
+ */
+import type { Lane } from '../batch/batcher.ts';
+import { IsolatedSenders } from '../batch/isolated-senders.ts';
+import type { Outcome, Throttle, Verdict } from '../outcome/outcome.ts';
+import type { Parcel } from '../queue/parcel.ts';
+import { BatchSizeLimit } from './batch-size-limit.ts';
+import type { BatchDelivery } from './batch-delivery.ts';
+import { Breaker } from './breaker.ts';
+import { Probes } from './probes.ts';
+import { Rest } from './rest.ts';
+import { retryWaitMs, type BackoffLimits } from './retry.ts';
+import { ShardLimit } from './shard-limit.ts';
+
+export interface UpstreamHealthSettings {
+  readonly minShards: number;
+  readonly maxShards: number;
+  readonly maxSamples: number;
+  readonly backoff: BackoffLimits;
+  readonly deliveryTimeoutMs: number;
+}
+
+export interface UpstreamHealthDeps {
+  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
+  /** Called when the upstream goes down: all parcels but the probes are to be refused. */
+  readonly wentDown: () => void;
+  /** Whether a batch waits for a shard. */
+  readonly hasWork: () => boolean;
+  /** Monotonic clock, ms. */
+  readonly nowMs: () => number;
+  readonly random: () => number;
+}
+
+/** Without any delivery, one batch in so long may be taken apart, to find out whether only a part of it fails. */
+const TAKE_APART_EVERY_MS = 1_000;
+
+export class UpstreamHealth {
+  readonly isolated = new IsolatedSenders();
+  readonly probes = new Probes();
+  readonly rest = new Rest();
+  readonly #settings: UpstreamHealthSettings;
+  readonly #deps: UpstreamHealthDeps;
+  readonly #breaker: Breaker;
+  readonly #shards: ShardLimit;
+  readonly #batchSize: BatchSizeLimit;
+  #deliveredAtMs = -Infinity;
+  #tookApartAtMs = -Infinity;
+  /** Throttled answers since the last delivery. */
+  #throttled = 0;
+  #lastFailure = 'the upstream has not answered';
+
+  constructor(settings: UpstreamHealthSettings, deps: UpstreamHealthDeps) {
+    this.#settings = settings;
+    this.#deps = deps;
+    this.#breaker = new Breaker(deps.wentDown);
+    this.#shards = new ShardLimit(settings.minShards, settings.maxShards);
+    this.#batchSize = new BatchSizeLimit(settings.maxSamples);
+  }
+
+  get isDown(): boolean {
+    return this.#breaker.isOpen;
+  }
+
+  /** Requests of the shared lane that may be in flight now. */
+  get shards(): number {
+    return this.#shards.shards;
+  }
+
+  /** Samples and histograms that a batch may have now. */
+  get maxSamples(): number {
+    return this.#batchSize.maxSamples;
+  }
+
+  /** When the upstream last took a batch, ms of the monotonic clock; -Infinity before. */
+  get deliveredAtMs(): number {
+    return this.#deliveredAtMs;
+  }
+
+  /** Why the latest attempt failed, in words without anything that the upstream said; every sender may read it. */
+  get lastFailure(): string {
+    return this.#lastFailure;
+  }
+
+  /** A parcel is taken from its sender. */
+  arrived({ connection, mergeKey }: Parcel, nowMs: number): void {
+    if (mergeKey.kind === 'shared' || mergeKey.kind === 'unmergeable') this.#breaker.arrived(connection, nowMs);
+  }
+
+  /** An attempt of this batch brought this verdict. */
+  learn(delivery: BatchDelivery, verdict: Verdict): void {
+    const nowMs = this.#deps.nowMs();
+    if (verdict.kind === 'delivered') this.#delivered(delivery, nowMs);
+    if (verdict.kind !== 'retry' && verdict.kind !== 'unauthorized') {
+      this.#answered();
+      return;
+    }
+    this.#lastFailure = summaryOf(verdict);
+    const isEvidence = delivery.lane !== 'isolated' && delivery.parcels.some(isOfGoodSender);
+    for (const parcel of delivery.parcels) this.probes.failed(parcel);
+    if (verdict.kind === 'retry' && !verdict.down) {
+      this.#answered();
+    } else if (isEvidence || this.isDown) {
+      const connections = delivery.parcels.map(({ connection }) => connection);
+      this.#breaker.failed(connections, verdict.kind === 'retry' && verdict.mayLieInData, nowMs);
+    }
+    if (verdict.kind === 'retry' && isEvidence) this.#asked(delivery, verdict, nowMs);
+  }
+
+  /** The requests of this parcel's sender keep failing: from now on they are batched separately. */
+  isolate({ connection, dedupKey }: Parcel): void {
+    const nowMs = this.#deps.nowMs();
+    const isNew = this.isolated.isolationOf(connection, dedupKey, nowMs) !== 'isolated';
+    this.isolated.isolate(connection, dedupKey, nowMs);
+    if (!isNew) return;
+    const { address } = connection.sender;
+    const message =
+      'the requests of a sender keep failing while others are delivered; they are batched separately for 5 minutes';
+    this.#deps.log.warn({ sender: address, lastFailure: this.#lastFailure }, message);
+  }
+
+  /** Whether a batch that fails may be taken apart though the upstream has delivered nothing in the meantime. */
+  tryTakeApart(nowMs: number): boolean {
+    if (nowMs - this.#tookApartAtMs < TAKE_APART_EVERY_MS) return false;
+    this.#tookApartAtMs = nowMs;
+    return true;
+  }
+
+  /** Begins to probe with some of these parcels. */
+  beginProbing(candidates: readonly Parcel[]): void {
+    this.rest.end();
+    this.probes.begin(candidates, this.#deps.nowMs());
+  }
+
+  #delivered(delivery: BatchDelivery, nowMs: number): void {
+    this.#deliveredAtMs = nowMs;
+    this.#throttled = 0;
+    this.#lastFailure = 'the upstream answers';
+    this.rest.delivered();
+    if (delivery.lane !== 'shared') return;
+    this.#shards.delivered(this.#deps.hasWork());
+    this.#batchSize.delivered(delivery.parcels.reduce((sum, { weight }) => sum + weight, 0));
+  }
+
+  /** It does its work, whatever it answers. */
+  #answered(): void {
+    if (this.isDown) {
+      this.#deps.log.info({}, 'the upstream answers again');
+      this.probes.end();
+    }
+    this.#breaker.succeeded();
+  }
+
+  /** It asked for less, or to be left alone. */
+  #asked(delivery: BatchDelivery, verdict: Extract<Verdict, { kind: 'retry' }>, nowMs: number): void {
+    const { throttle, retryAfterMs } = verdict;
+    const { backoff, deliveryTimeoutMs } = this.#settings;
+    if (throttle !== undefined) {
+      this.#shards.throttled(nowMs);
+      this.#throttled += 1;
+    }
+    if (throttle === 'samples') {
+      this.#batchSize.throttled(
+        delivery.parcels.reduce((sum, { weight }) => sum + weight, 0),
+        nowMs,
+      );
+    }
+    if (this.isDown || (throttle === undefined && retryAfterMs === undefined)) return;
+    const [first] = delivery.parcels;
+    if (first === undefined) return;
+    // For no longer than a sender would wait.
+    const askedMs = retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, deliveryTimeoutMs);
+    const waitMs = retryWaitMs(backoff, this.#throttled, askedMs, this.#deps.random());
+    this.rest.ask(first.connection, nowMs + waitMs, isForAll(throttle), nowMs);
+  }
+}
+
+/** The words of a throttle that are known are about the workspace, whoever is told them. */
+function isForAll(throttle: Throttle | undefined): boolean {
+  return throttle === 'samples' || throttle === 'requests';
+}
+
+function isOfGoodSender({ mergeKey }: Parcel): boolean {
+  return mergeKey.kind === 'shared' || mergeKey.kind === 'unmergeable';
+}
+
+/**
+ * Without what the upstream said about a request, which may name one sender's data. A refused signature, and what kept us
+ * from asking at all, is about nobody's data, and is told.
+ */
+function summaryOf(verdict: Extract<Verdict, { kind: 'retry' | 'unauthorized' }>): string {
+  const isOfRequest = verdict.kind === 'retry' && /^\d+$/.test(verdict.code);
+  return isOfRequest ? `the upstream answered ${verdict.code}` : verdict.message;
+}
+
+/** Told to senders while the upstream is down. */
+export function downOutcome(health: UpstreamHealth): Extract<Outcome, { kind: 'refused' }> {
+  return { kind: 'refused', reason: 'upstream_down', message: `the upstream is down; ${health.lastFailure}` };
+}
+
+/** How many requests of the lanes beside the shared one may be in flight. */
+export function extraShards(lane: Exclude<Lane, 'shared'>, maxShards: number): number {
+  return Math.max(1, Math.ceil(maxShards / (lane === 'suspect' ? 4 : 8)));
+}
