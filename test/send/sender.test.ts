@@ -6,7 +6,7 @@ import { Kernel } from '../../src/codec/kernel.ts';
 import { CredentialsMetrics, type DestinationMetrics } from '../../src/metrics/counts.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { Sender, type SenderRooms } from '../../src/send/sender.ts';
-import { DirectUpstream } from '../../src/send/direct-upstream.ts';
+import { DirectUpstream } from '../../src/send/upstream/direct-upstream.ts';
 import { UpstreamClock } from '../../src/sign/clock.ts';
 import { Credentials } from '../../src/sign/credentials.ts';
 import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';

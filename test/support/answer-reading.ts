@@ -1,7 +1,7 @@
 /** Answers given to an AnswerReader whole, byte by byte and in pieces at random. */
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
-import { AnswerFault, AnswerReader } from '../../src/send/answer-reader.ts';
+import { AnswerFault, AnswerReader } from '../../src/send/upstream/answer-reader.ts';
 import { runs } from './arbitrary-runs.ts';
 
 export interface Told {

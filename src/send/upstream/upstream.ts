@@ -2,7 +2,7 @@
  * Upstream: one HTTP POST to the configured URL, and what came back as a value. It never throws, never retries, never
  * follows a redirect, and is done within `timeoutMs` whatever the other side does.
  */
-import type { UpstreamAnswer } from '../outcome/outcome.ts';
+import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 
 export interface Upstream {
   /** @param headers flat list of names and values; the body is not copied, and not read any more when this has resolved */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { AnswerReader } from './answer-reader.ts';
 import type { Dial } from './dial.ts';
 import { failed, failedBy, presentableText } from './failure.ts';
-import type { UpstreamAnswer } from '../outcome/outcome.ts';
+import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 
 /** A request, and who waits for what becomes of it. */
 export interface Attempt {

@@ -1,10 +1,10 @@
 import { createServer as createHttpsServer } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { openUpstream } from '../../src/send/open-upstream.ts';
-import type { Upstream, UpstreamOptions } from '../../src/send/upstream.ts';
-import { trySelfSigned } from '../support/certificates.ts';
-import { answer, closedPort, listening, startTcpServer, startUpstream } from '../support/loopback.ts';
+import { openUpstream } from '../../../src/send/upstream/open-upstream.ts';
+import type { Upstream, UpstreamOptions } from '../../../src/send/upstream/upstream.ts';
+import { trySelfSigned } from '../../support/certificates.ts';
+import { answer, closedPort, listening, startTcpServer, startUpstream } from '../../support/loopback.ts';
 
 const HEADERS = ['host', 'aps.example', 'content-type', 'application/x-protobuf', 'authorization', 'AWS4 x'];
 

@@ -3,13 +3,13 @@ import type { Socket } from 'node:net';
 import * as fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { Pool } from 'undici';
-import { AnswerReader } from '../../src/send/answer-reader.ts';
-import { DirectUpstream } from '../../src/send/direct-upstream.ts';
-import type { UpstreamAnswer } from '../../src/outcome/outcome.ts';
-import { cutAt, cuts } from '../support/answer-reading.ts';
-import { mutated, mutation, wellFormed } from '../support/arbitrary-answer.ts';
-import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
-import { startTcpServer, type LoopbackServer } from '../support/loopback.ts';
+import { AnswerReader } from '../../../src/send/upstream/answer-reader.ts';
+import { DirectUpstream } from '../../../src/send/upstream/direct-upstream.ts';
+import type { UpstreamAnswer } from '../../../src/outcome/outcome.ts';
+import { cutAt, cuts } from '../../support/answer-reading.ts';
+import { mutated, mutation, wellFormed } from '../../support/arbitrary-answer.ts';
+import { PROPERTY_TIMEOUT_MS, runs } from '../../support/arbitrary-runs.ts';
+import { startTcpServer, type LoopbackServer } from '../../support/loopback.ts';
 
 /** What the server answers every request with. */
 interface Script {

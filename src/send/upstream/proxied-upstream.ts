@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { ProxyAgent, errors, type Dispatcher } from 'undici';
 import { MAX_BODY_BYTES, MESSAGE_BYTES } from './answer-reader.ts';
 import { failedBy, presentableText, timedOut } from './failure.ts';
-import type { UpstreamAnswer } from '../outcome/outcome.ts';
+import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
 
 export class ProxiedUpstream implements Upstream {

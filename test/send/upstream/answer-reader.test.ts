@@ -1,8 +1,8 @@
 /** Answers as RFC 9112 has them. Each comes whole, byte by byte and in pieces at random. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AnswerReader, MAX_BODY_BYTES, MESSAGE_BYTES } from '../../src/send/answer-reader.ts';
-import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
+import { AnswerReader, MAX_BODY_BYTES, MESSAGE_BYTES } from '../../../src/send/upstream/answer-reader.ts';
+import { PROPERTY_TIMEOUT_MS, runs } from '../../support/arbitrary-runs.ts';
 import {
   bytewise,
   CHUNKED,
@@ -14,7 +14,7 @@ import {
   read,
   readHowever,
   type Told,
-} from '../support/answer-reading.ts';
+} from '../../support/answer-reading.ts';
 
 describe('an answer', () => {
   test.each<[string, string, Partial<Told>]>([

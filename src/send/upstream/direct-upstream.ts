@@ -2,10 +2,10 @@
  * The upstream as it is reached without a proxy between: connections of HTTP/1.1, of which the one that was used last
  * is used first. A request costs half of what it costs with undici (bench/micro/post.ts).
  */
-import { TEXT } from '../header-field.ts';
+import { TEXT } from '../../header-field.ts';
 import { dialler, type Dial } from './dial.ts';
 import { failed, failedBy, timedOut } from './failure.ts';
-import type { UpstreamAnswer } from '../outcome/outcome.ts';
+import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 import { UpstreamConnection, type Attempt, type ConnectionOwner } from './upstream-connection.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
 

@@ -1,7 +1,7 @@
 /** Why an attempt got no answer, and the text of one that it got, fit for logs and senders. */
 import { errors } from 'undici';
 import { AnswerFault } from './answer-reader.ts';
-import type { FailureReason, UpstreamAnswer } from '../outcome/outcome.ts';
+import type { FailureReason, UpstreamAnswer } from '../../outcome/outcome.ts';
 
 export function failed(reason: FailureReason, cause: string): UpstreamAnswer {
   return { kind: 'failed', reason, message: `${reason}: ${cause}` };
