@@ -9,6 +9,7 @@ export interface Told {
   readonly message: string;
   readonly retryAfter: string | undefined;
   readonly date: string | undefined;
+  readonly errorType: string | undefined;
   /** Nothing came after it, and the connection stays. */
   readonly reusable: boolean;
   readonly keepAliveSeconds: number;
@@ -23,12 +24,13 @@ function push(reader: AnswerReader, piece: Buffer): boolean {
 }
 
 function toldBy(reader: AnswerReader, rest: number): Told {
-  const { status, message, retryAfter, date, reusable, keepAliveSeconds } = reader;
+  const { status, message, retryAfter, date, errorType, reusable, keepAliveSeconds } = reader;
   return {
     status,
     message: message.toString('latin1'),
     retryAfter,
     date,
+    errorType,
     reusable: reusable && rest === 0,
     keepAliveSeconds,
   };

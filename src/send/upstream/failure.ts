@@ -25,6 +25,17 @@ export function presentableText(body: Buffer): string {
     .trim();
 }
 
+/** The name comes first in the header, before the address of its definition. */
+const MAX_ERROR_TYPE_CHARACTERS = 128;
+
+/** The `x-amzn-ErrorType` header, bounded. Only visible ASCII and blanks are left of it, since it goes to logs. */
+export function presentableErrorType(header: string | undefined): string | undefined {
+  return header
+    ?.slice(0, MAX_ERROR_TYPE_CHARACTERS)
+    .replaceAll(/[^ -~]/g, ' ')
+    .trim();
+}
+
 /** What OpenSSL says: thread, code, library and function, then the reason, then where in its source. */
 const OPENSSL = /[\dA-F]{8,}:error:[\dA-F]+:[^:]*:[^:]*:([^:]*):\S*\s*/g;
 

@@ -3,7 +3,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { Socket } from 'node:net';
 import { ProxyAgent, errors, type Dispatcher } from 'undici';
 import { MAX_BODY_BYTES, MESSAGE_BYTES } from './answer-reader.ts';
-import { failedBy, presentableText, timedOut } from './failure.ts';
+import { failedBy, presentableErrorType, presentableText, timedOut } from './failure.ts';
 import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
 
@@ -78,6 +78,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #status = 0;
   #retryAfter: string | undefined;
   #date: string | undefined;
+  #errorType: string | undefined;
   #chunks: Buffer[] = [];
   #kept = 0;
 
@@ -110,6 +111,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#retryAfter = firstValue(headers['retry-after']);
     this.#date = firstValue(headers['date']);
+    this.#errorType = presentableErrorType(firstValue(headers['x-amzn-errortype']));
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -128,6 +130,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       message: presentableText(Buffer.concat(this.#chunks).subarray(0, MESSAGE_BYTES)),
       retryAfter: this.#retryAfter,
       date: this.#date,
+      errorType: this.#errorType,
     });
   }
 

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { AnswerReader } from './answer-reader.ts';
 import type { Dial } from './dial.ts';
-import { failed, failedBy, presentableText } from './failure.ts';
+import { failed, failedBy, presentableErrorType, presentableText } from './failure.ts';
 import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 
 /** A request, and who waits for what becomes of it. */
@@ -112,6 +112,7 @@ export class UpstreamConnection {
       message: presentableText(reader.message),
       retryAfter: reader.retryAfter,
       date: reader.date,
+      errorType: presentableErrorType(reader.errorType),
     };
     // Answered before all of it was sent: the rest must not be read from memory that is about to be used again.
     const sent = this.#socket.writableLength === 0;
