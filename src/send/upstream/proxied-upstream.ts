@@ -1,10 +1,11 @@
-/** The upstream behind an HTTP proxy, asked for in absolute form or through a tunnel (CONNECT): by undici. */
+/** Reaches the upstream through an HTTP proxy, in absolute form or through a tunnel (CONNECT), with undici. */
 import { subscribe } from 'node:diagnostics_channel';
 import { Socket } from 'node:net';
-import { ProxyAgent, errors, type Dispatcher } from 'undici';
+import { Pool, ProxyAgent, errors, type Dispatcher } from 'undici';
 import { MAX_BODY_BYTES, MESSAGE_BYTES } from './answer-reader.ts';
 import { failedBy, presentableErrorType, presentableText, timedOut } from './failure.ts';
 import type { UpstreamAnswer } from '../../outcome/outcome.ts';
+import { ProxiedConnections } from './proxied-connections.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
 
 export class ProxiedUpstream implements Upstream {
@@ -12,11 +13,13 @@ export class ProxiedUpstream implements Upstream {
   readonly #origin: string;
   readonly #path: string;
   readonly #timeoutMs: number;
+  readonly #connections: ProxiedConnections;
 
   constructor(options: UpstreamOptions, proxyUrl: string) {
     this.#origin = options.url.origin;
     this.#path = options.url.pathname;
     this.#timeoutMs = options.timeoutMs;
+    this.#connections = new ProxiedConnections(options.random ?? Math.random);
     const { servername } = options.tls;
     const tls = {
       timeout: options.timeoutMs,
@@ -24,9 +27,7 @@ export class ProxiedUpstream implements Upstream {
       ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
       ...(servername === undefined ? {} : { servername }),
     };
-    this.#dispatcher = new ProxyAgent({
-      uri: proxyUrl,
-      requestTls: tls,
+    const pool = {
       connections: options.connections,
       pipelining: 1,
       allowH2: false,
@@ -35,43 +36,52 @@ export class ProxiedUpstream implements Upstream {
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
       maxResponseSize: MAX_BODY_BYTES,
+    };
+    this.#dispatcher = new ProxyAgent({
+      ...pool,
+      uri: proxyUrl,
+      requestTls: tls,
+      // In absolute form ProxyAgent drops the pool's options; without them the number of connections has no bound.
+      factory: (origin, given) => new Pool(origin, Object.assign({}, pool, given)),
     });
   }
 
   async post(headers: string[], body: Buffer): Promise<UpstreamAnswer> {
     return new Promise((resolve) => {
-      const exchange = new Exchange(resolve, body, this.#timeoutMs);
-      exchanges.set(body, exchange);
+      const pending = new PendingPost(resolve, body, this.#timeoutMs, this.#connections);
+      pendingPosts.set(body, pending);
       try {
-        this.#dispatcher.dispatch({ origin: this.#origin, path: this.#path, method: 'POST', headers, body }, exchange);
+        this.#dispatcher.dispatch({ origin: this.#origin, path: this.#path, method: 'POST', headers, body }, pending);
       } catch (error) {
-        exchange.onResponseError(undefined, error);
+        pending.onResponseError(undefined, error);
       }
     });
   }
 
   async destroy(): Promise<void> {
+    this.#connections.stop();
     await this.#dispatcher.destroy();
   }
 }
 
-/** Which exchange a body belongs to, to find the socket that undici sends it on. */
-const exchanges = new Map<Buffer, Exchange>();
+/** Posts by their bodies, to learn which socket undici sends each on. */
+const pendingPosts = new Map<Buffer, PendingPost>();
 
 // https://undici.nodejs.org/#/docs/api/DiagnosticsChannel
 subscribe('undici:client:sendHeaders', (event) => {
   if (typeof event !== 'object' || event === null || !('request' in event) || !('socket' in event)) return;
   const { request, socket } = event;
   if (typeof request !== 'object' || request === null || !('body' in request)) return;
-  if (Buffer.isBuffer(request.body) && socket instanceof Socket) exchanges.get(request.body)?.sendsOn(socket);
+  if (Buffer.isBuffer(request.body) && socket instanceof Socket) pendingPosts.get(request.body)?.sendsOn(socket);
 });
 
 /** One request and its answer, as undici's handler. */
-class Exchange implements Dispatcher.DispatchHandler {
+class PendingPost implements Dispatcher.DispatchHandler {
   readonly #resolve: (answer: UpstreamAnswer) => void;
   readonly #body: Buffer;
   readonly #timer: NodeJS.Timeout;
   readonly #timeoutMs: number;
+  readonly #connections: ProxiedConnections;
   #controller: Dispatcher.DispatchController | undefined;
   #socket: Socket | undefined;
   #timedOut = false;
@@ -82,7 +92,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #kept = 0;
 
-  constructor(resolve: (answer: UpstreamAnswer) => void, body: Buffer, timeoutMs: number) {
+  constructor(
+    resolve: (answer: UpstreamAnswer) => void,
+    body: Buffer,
+    timeoutMs: number,
+    connections: ProxiedConnections,
+  ) {
+    this.#connections = connections;
     this.#resolve = resolve;
     this.#body = body;
     this.#timeoutMs = timeoutMs;
@@ -101,6 +117,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   sendsOn(socket: Socket): void {
     this.#socket = socket;
+    this.#connections.use(socket);
   }
 
   onResponseStart(
@@ -122,8 +139,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#over();
-    // Answered before all of it was sent: the rest must not be read from memory that is about to be used again.
-    if (this.#socket !== undefined && this.#socket.writableLength > 0) this.#socket.destroy();
+    if (this.#socket !== undefined) this.#connections.release(this.#socket, this.#status);
     this.#resolve({
       kind: 'answered',
       status: this.#status,
@@ -136,17 +152,18 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: unknown): void {
     this.#over();
-    // The answer was there; only its explanation is too long to be read to its end.
+    // The status is known; only the body is too long to be read to its end.
     if (error instanceof errors.ResponseExceededMaxSizeError && this.#status !== 0) {
       this.onResponseEnd();
       return;
     }
+    this.#socket?.destroy();
     this.#resolve(this.#timedOut ? timedOut(this.#timeoutMs) : failedBy(error));
   }
 
   #over(): void {
     clearTimeout(this.#timer);
-    if (exchanges.get(this.#body) === this) exchanges.delete(this.#body);
+    if (pendingPosts.get(this.#body) === this) pendingPosts.delete(this.#body);
   }
 }
 

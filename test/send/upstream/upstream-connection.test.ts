@@ -107,7 +107,7 @@ describe('an answer before all of the request was sent', () => {
 function connectAlone(dial: Dial): { connection: UpstreamConnection; settled: UpstreamAnswer[]; ended: () => number } {
   const settled: UpstreamAnswer[] = [];
   let ended = 0;
-  const connection = new UpstreamConnection(dial, { released() {}, ended: () => (ended += 1) });
+  const connection = new UpstreamConnection(dial, { released() {}, ended: () => (ended += 1) }, Infinity);
   onTestFinished(() => connection.cut(OVER));
   connection.send({ head: HEAD, body: Buffer.from('x'), settle: (answer) => settled.push(answer) });
   return { connection, settled, ended: () => ended };
