@@ -3,6 +3,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { Socket } from 'node:net';
 import { Pool, ProxyAgent, errors, type Dispatcher } from 'undici';
 import { MAX_BODY_BYTES, MESSAGE_BYTES } from './answer-reader.ts';
+import { CONNECT_ATTEMPT_TIMEOUT_MS } from './dial.ts';
 import { failedBy, presentableErrorType, presentableText, timedOut } from './failure.ts';
 import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 import { ProxiedConnections } from './proxied-connections.ts';
@@ -27,6 +28,8 @@ export class ProxiedUpstream implements Upstream {
       ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
       ...(servername === undefined ? {} : { servername }),
     };
+    // For every connection to the proxy, although it has no TLS.
+    const proxyTls = { keepAlive: true, autoSelectFamilyAttemptTimeout: CONNECT_ATTEMPT_TIMEOUT_MS };
     const pool = {
       connections: options.connections,
       pipelining: 1,
@@ -41,6 +44,7 @@ export class ProxiedUpstream implements Upstream {
       ...pool,
       uri: proxyUrl,
       requestTls: tls,
+      proxyTls,
       // In absolute form ProxyAgent drops the pool's options; without them the number of connections has no bound.
       factory: (origin, given) => new Pool(origin, Object.assign({}, pool, given)),
     });
