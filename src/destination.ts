@@ -22,12 +22,12 @@ import { RecurringLog } from './recurring-log.ts';
 import type { RoutedDestination } from './receive/server.ts';
 import { Deliveries } from './send/deliveries.ts';
 import type { BatchDelivery, DeliveryLog } from './send/batch-delivery.ts';
-import { openUpstream } from './send/open-upstream.ts';
+import { openUpstream } from './send/upstream/open-upstream.ts';
 import { RetryQueue } from './send/retry-queue.ts';
 import { Shards } from './send/shards.ts';
 import { SignedPost } from './send/signed-post.ts';
 import { downOutcome, extraShards, UpstreamHealth } from './send/upstream-health.ts';
-import type { Upstream } from './send/upstream.ts';
+import type { Upstream } from './send/upstream/upstream.ts';
 import { UpstreamClock } from './sign/clock.ts';
 import { Credentials } from './sign/credentials.ts';
 import { makeProvider } from './sign/provider.ts';
@@ -110,7 +110,7 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
       Date.now,
       Math.random,
     );
-    // send: one connection a shard, so that no batch waits for a connection.
+    // send: a connection for each shard, so that no batch waits for one.
     const options = {
       url,
       connections: queue.max_shards + EXTRA_CONNECTIONS,

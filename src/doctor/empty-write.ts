@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 
 import type { RemoteWriteConfig } from '../config/schema.ts';
-import { openUpstream } from '../send/open-upstream.ts';
+import { openUpstream } from '../send/upstream/open-upstream.ts';
 import type { ExpiringIdentity } from '../sign/provider.ts';
 import { RemoteWriteSigner } from '../sign/sigv4.ts';
 import type { CheckResult } from './check.ts';

@@ -117,7 +117,8 @@ export class RetryQueue {
   /** Makes every waiting batch due now. */
   wake(nowMs: number): void {
     for (const { waiting } of Object.values(this.#lanes)) {
-      for (const { delivery } of [...waiting.items()]) {
+      // Those that are made due are added to the same heap.
+      for (const { delivery } of waiting.items().slice()) {
         if (delivery.state !== 'waiting' || delivery.dueAtMs <= nowMs) continue;
         delivery.dueAtMs = nowMs;
         this.#push(delivery);

@@ -37,9 +37,9 @@ describe('a connection that is isolated', () => {
   });
 });
 
-describe('another connection of its address', () => {
-  const other = (deliveredAtMs: number): ConnectionActivity => ({ ...makeConnection('10.0.0.1'), deliveredAtMs });
+const other = (deliveredAtMs: number): ConnectionActivity => ({ ...makeConnection('10.0.0.1'), deliveredAtMs });
 
+describe('another connection of its address', () => {
   test('is unproven until it has delivered something since then', () => {
     const isolated = new IsolatedSenders();
     isolated.isolate(makeConnection('10.0.0.1'), '', 1000);
@@ -63,10 +63,10 @@ describe('another connection of its address', () => {
   });
 });
 
-describe('entries', () => {
-  const isHeld = (isolated: IsolatedSenders, address: string, nowMs: number): boolean =>
-    isolated.isolationOf(makeConnection(address), '', nowMs) !== undefined;
+const isHeld = (isolated: IsolatedSenders, address: string, nowMs: number): boolean =>
+  isolated.isolationOf(makeConnection(address), '', nowMs) !== undefined;
 
+describe('entries', () => {
   test('whose time is over are let go with the next', () => {
     const isolated = new IsolatedSenders();
     for (let last = 0; last < 100; last += 1) isolated.isolate(makeConnection(`10.0.0.${last}`), '', last);

@@ -12,7 +12,7 @@ import { Shards } from '../../src/send/shards.ts';
 import { SignedPost, type SignedPostDeps } from '../../src/send/signed-post.ts';
 import { UpstreamHealth } from '../../src/send/upstream-health.ts';
 import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
-import { DirectUpstream } from '../../src/send/direct-upstream.ts';
+import { DirectUpstream } from '../../src/send/upstream/direct-upstream.ts';
 import { UpstreamClock } from '../../src/sign/clock.ts';
 import { Credentials } from '../../src/sign/credentials.ts';
 import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
@@ -56,6 +56,9 @@ afterEach(async () => {
   cleanups = [];
 });
 
+const nowMs = (): number => performance.now();
+const random = (): number => 0;
+
 interface RigOptions {
   readonly limits?: BatchLimits;
   readonly backoff?: { readonly minMs: number; readonly maxMs: number };
@@ -89,8 +92,6 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
   await made.refresh();
   const credentials = options.credentials ?? made;
   const clock = new UpstreamClock(() => wallMs);
-  const nowMs = (): number => performance.now();
-  const random = (): number => 0;
   const pool = options.pool ?? new BufferPool(1 << 20);
   const signer = new RemoteWriteSigner(upstream.url, 'us-west-2');
   const post = options.post ?? ((headers: string[], body: Buffer) => client.post(headers, body));
@@ -151,8 +152,8 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
 }
 
 function parcelOf(series: readonly (string | TestSeries)[], deadlineInMs = 10_000): Parcel {
-  const nowMs = performance.now();
-  const parcel = makeRealParcel(series, { arrivedAtMs: nowMs, deadlineAtMs: nowMs + deadlineInMs });
+  const arrivedAtMs = performance.now();
+  const parcel = makeRealParcel(series, { arrivedAtMs, deadlineAtMs: arrivedAtMs + deadlineInMs });
   // What the ledger's sweep does.
   const timer = setTimeout(
     () => parcel.trySettle({ kind: 'refused', reason: 'delivery_timeout', message: 'swept' }),

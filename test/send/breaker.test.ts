@@ -64,13 +64,13 @@ describe('closed', () => {
   });
 });
 
+function failing(breaker: Breaker, connections: readonly ConnectionActivity[], mayLieInData = true): void {
+  for (let nowMs = 1000; nowMs < 60_000; nowMs += 500) breaker.failed(connections, mayLieInData, nowMs);
+}
+
 describe('failures that may lie in the data', () => {
   const culprit = makeConnection('10.0.0.66');
   const others = [1, 2, 3, 4].map((last) => makeConnection(`10.0.0.${last}`));
-
-  function failing(breaker: Breaker, connections: readonly ConnectionActivity[], mayLieInData = true): void {
-    for (let nowMs = 1000; nowMs < 60_000; nowMs += 500) breaker.failed(connections, mayLieInData, nowMs);
-  }
 
   test('of one sender leave it closed as long as others are active', () => {
     const { breaker } = makeBreaker();

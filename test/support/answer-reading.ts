@@ -1,7 +1,7 @@
 /** Answers given to an AnswerReader whole, byte by byte and in pieces at random. */
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
-import { AnswerFault, AnswerReader } from '../../src/send/answer-reader.ts';
+import { AnswerFault, AnswerReader } from '../../src/send/upstream/answer-reader.ts';
 import { runs } from './arbitrary-runs.ts';
 
 export interface Told {
@@ -9,6 +9,7 @@ export interface Told {
   readonly message: string;
   readonly retryAfter: string | undefined;
   readonly date: string | undefined;
+  readonly errorType: string | undefined;
   /** Nothing came after it, and the connection stays. */
   readonly reusable: boolean;
   readonly keepAliveSeconds: number;
@@ -23,12 +24,13 @@ function push(reader: AnswerReader, piece: Buffer): boolean {
 }
 
 function toldBy(reader: AnswerReader, rest: number): Told {
-  const { status, message, retryAfter, date, reusable, keepAliveSeconds } = reader;
+  const { status, message, retryAfter, date, errorType, reusable, keepAliveSeconds } = reader;
   return {
     status,
     message: message.toString('latin1'),
     retryAfter,
     date,
+    errorType,
     reusable: reusable && rest === 0,
     keepAliveSeconds,
   };

@@ -19,6 +19,7 @@ const noise = fc.oneof(
   header('Retry-After', fc.constantFrom('7', '120', 'Fri, 02 Jan 2026 03:05:00 GMT')),
   header('Date', fc.constantFrom('Fri, 02 Jan 2026 03:05:00 GMT', 'never')),
   header('x-amzn-RequestId', visible),
+  header('x-amzn-ErrorType', fc.constantFrom('ThrottlingException', 'a.b#RequestExpired:http://c.d/e/', '')),
   header('Connection', fc.constantFrom('keep-alive', 'Keep-Alive', 'close', 'x, Close', 'keep-alive , close')),
   header('Keep-Alive', fc.constantFrom('timeout=5', 'timeout=1', 'max=3, timeout=60')),
 );

@@ -1,7 +1,7 @@
 /** DirectUpstream beside a scripted upstream; both end with the test. */
 import { onTestFinished } from 'vitest';
-import { DirectUpstream } from '../../src/send/direct-upstream.ts';
-import type { UpstreamOptions } from '../../src/send/upstream.ts';
+import { DirectUpstream } from '../../src/send/upstream/direct-upstream.ts';
+import type { UpstreamOptions } from '../../src/send/upstream/upstream.ts';
 import { startScriptedUpstream, type Asked, type ScriptedUpstream } from './scripted-upstream.ts';
 
 export const HEADERS = ['host', 'aps.example'];

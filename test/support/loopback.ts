@@ -83,14 +83,15 @@ export function answer(
   response.writeHead(status, headers).end(body);
 }
 
-export async function listening(server: Server, host = '127.0.0.1'): Promise<LoopbackServer> {
-  server.listen(0, host);
+/** @param port by default one that is free */
+export async function listening(server: Server, host = '127.0.0.1', port = 0): Promise<LoopbackServer> {
+  server.listen(port, host);
   await once(server, 'listening');
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a listening TCP server has an AddressInfo
-  const { port } = server.address() as AddressInfo;
+  const { port: given } = server.address() as AddressInfo;
   return {
-    port,
-    url: new URL(`http://${host.includes(':') ? `[${host}]` : host}:${port}/workspaces/ws-1/api/v1/remote_write`),
+    port: given,
+    url: new URL(`http://${host.includes(':') ? `[${host}]` : host}:${given}/workspaces/ws-1/api/v1/remote_write`),
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');
       server.close();

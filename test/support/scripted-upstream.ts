@@ -23,6 +23,8 @@ export interface ScriptedUpstream extends LoopbackServer {
 export interface ScriptedOptions {
   readonly tls?: TlsOptions;
   readonly host?: string;
+  /** Default: one that is free. */
+  readonly port?: number;
   /** Called for each connection, before anything has come. */
   readonly connected?: (socket: Socket) => void;
 }
@@ -31,7 +33,7 @@ const HEAD_END = '\r\n\r\n';
 
 export async function startScriptedUpstream(
   react: (asked: Asked, index: number) => void,
-  { tls, host, connected }: ScriptedOptions = {},
+  { tls, host, port, connected }: ScriptedOptions = {},
 ): Promise<ScriptedUpstream> {
   const open = new Set<Socket>();
   const sockets: Socket[] = [];
@@ -65,7 +67,7 @@ export async function startScriptedUpstream(
     });
   };
   const server = tls === undefined ? createServer(accept) : createTlsServer(tls, accept);
-  const started = await listening(server, host);
+  const started = await listening(server, host, port);
   const upstream: ScriptedUpstream = {
     ...started,
     sockets,

@@ -2,12 +2,12 @@
 import { Socket, type OnReadOpts } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { dialler, type Dial } from '../../src/send/dial.ts';
-import type { UpstreamAnswer } from '../../src/outcome/outcome.ts';
-import { UpstreamConnection } from '../../src/send/upstream-connection.ts';
-import { bodiesOf, echo, FORGED, HEADERS, OK, openDirect, startScript } from '../support/direct-upstream.ts';
-import { until } from '../support/loopback.ts';
-import type { ScriptedUpstream } from '../support/scripted-upstream.ts';
+import { dialler, type Dial } from '../../../src/send/upstream/dial.ts';
+import type { UpstreamAnswer } from '../../../src/outcome/outcome.ts';
+import { UpstreamConnection } from '../../../src/send/upstream/upstream-connection.ts';
+import { bodiesOf, echo, FORGED, HEADERS, OK, openDirect, startScript } from '../../support/direct-upstream.ts';
+import { until } from '../../support/loopback.ts';
+import type { ScriptedUpstream } from '../../support/scripted-upstream.ts';
 
 /** As many bytes as are read at a time. */
 const LONG = `HTTP/1.1 200 OK\r\nContent-Length: 8151\r\n\r\n${'y'.repeat(8151)}`;
@@ -107,7 +107,7 @@ describe('an answer before all of the request was sent', () => {
 function connectAlone(dial: Dial): { connection: UpstreamConnection; settled: UpstreamAnswer[]; ended: () => number } {
   const settled: UpstreamAnswer[] = [];
   let ended = 0;
-  const connection = new UpstreamConnection(dial, { released() {}, ended: () => (ended += 1) });
+  const connection = new UpstreamConnection(dial, { released() {}, ended: () => (ended += 1) }, Infinity);
   onTestFinished(() => connection.cut(OVER));
   connection.send({ head: HEAD, body: Buffer.from('x'), settle: (answer) => settled.push(answer) });
   return { connection, settled, ended: () => ended };

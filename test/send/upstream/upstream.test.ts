@@ -1,10 +1,17 @@
 import { createServer as createHttpsServer } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { openUpstream } from '../../src/send/open-upstream.ts';
-import type { Upstream, UpstreamOptions } from '../../src/send/upstream.ts';
-import { trySelfSigned } from '../support/certificates.ts';
-import { answer, closedPort, listening, startTcpServer, startUpstream } from '../support/loopback.ts';
+import { openUpstream } from '../../../src/send/upstream/open-upstream.ts';
+import type { Upstream, UpstreamOptions } from '../../../src/send/upstream/upstream.ts';
+import { trySelfSigned } from '../../support/certificates.ts';
+import {
+  answer,
+  closedPort,
+  listening,
+  startTcpServer,
+  startUpstream,
+  type LoopbackUpstream,
+} from '../../support/loopback.ts';
 
 const HEADERS = ['host', 'aps.example', 'content-type', 'application/x-protobuf', 'authorization', 'AWS4 x'];
 
@@ -49,6 +56,42 @@ test('tells status, message, Retry-After and Date of an answer', async () => {
     message: 'too many',
     retryAfter: '7',
     date,
+  });
+});
+
+describe.each(['directly', 'through a proxy'])('%s', (way) => {
+  /** The loopback server is the upstream itself, or the proxy that is asked for it. */
+  const reach = (server: LoopbackUpstream): Upstream =>
+    way === 'directly'
+      ? makeUpstream(server.url)
+      : makeUpstream(new URL('http://aps.example/a'), { proxyUrl: `http://127.0.0.1:${server.port}` });
+
+  test('tells the error type of AWS', async () => {
+    await using server = await startUpstream((_request, _index, response) =>
+      answer(response, 400, '', { 'x-amzn-ErrorType': 'ThrottlingException:http://internal.amazon.com/coral/' }),
+    );
+    expect(await reach(server).post(HEADERS, Buffer.from('x'))).toMatchObject({
+      status: 400,
+      errorType: 'ThrottlingException:http://internal.amazon.com/coral/',
+    });
+  });
+
+  test('tells no error type where the answer has none', async () => {
+    await using server = await startUpstream((_request, _index, response) => answer(response, 400));
+    const result = await reach(server).post(HEADERS, Buffer.from('x'));
+    expect(result.kind === 'answered' && result.errorType).toBeUndefined();
+  });
+
+  test('keeps the first 128 characters of an error type, without control characters', async () => {
+    // \x9b begins a terminal's escape sequence, and HTTP lets it through. https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+    await using server = await startUpstream((_request, _index, response) =>
+      answer(response, 400, '', { 'x-amzn-ErrorType': `Odd\t\u009b31m\u00ff${'y'.repeat(500)}` }),
+    );
+    const result = await reach(server).post(HEADERS, Buffer.from('x'));
+    const errorType = result.kind === 'answered' ? (result.errorType ?? '') : '';
+    expect(errorType).toMatch(/^Odd [ -~]*31m[ -~]*y+$/);
+    expect(errorType.length).toBeLessThanOrEqual(128);
+    expect(errorType.length).toBeGreaterThan(100);
   });
 });
 

@@ -7,19 +7,25 @@ import type { UpstreamOptions } from './upstream.ts';
 export type Dial = (onread: OnReadOpts) => Socket;
 
 const PROBE_AFTER_IDLE_MS = 60_000;
+/**
+ * How long one address of a host is tried before the next. Long enough for a lost SYN to be sent again, after 1 s: with
+ * Node's default of half a second the first address would be given up for one that may be unreachable, as an IPv6
+ * address is in many networks. https://www.rfc-editor.org/rfc/rfc6298#section-2
+ */
+export const CONNECT_ATTEMPT_TIMEOUT_MS = 2_500;
 
 export function dialler({ url, tls }: Pick<UpstreamOptions, 'url' | 'tls'>): Dial {
   const host = url.hostname.replaceAll(/^\[|\]$/g, '');
   const secure = url.protocol === 'https:';
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
-  if (!secure) return (onread) => prepared(connect({ host, port, onread }));
+  const address = { host, port, autoSelectFamilyAttemptTimeout: CONNECT_ATTEMPT_TIMEOUT_MS };
+  if (!secure) return (onread) => prepared(connect({ ...address, onread }));
   const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
-  /** Of the last handshake, which makes the next one cheaper. */
+  /** The session of the last handshake, which makes the next one cheaper. */
   let session: Buffer | undefined;
   return (onread) => {
     const options = {
-      host,
-      port,
+      ...address,
       onread,
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: !tls.insecureSkipVerify,
@@ -27,12 +33,12 @@ export function dialler({ url, tls }: Pick<UpstreamOptions, 'url' | 'tls'>): Dia
       ...(servername === undefined ? {} : { servername }),
       ...(session === undefined ? {} : { session }),
     };
-    // The types of tls.connect do not know that it passes `onread` on.
+    // The types of tls.connect do not know that it passes on what net.connect takes.
     const socket = connectTls(options as ConnectionOptions);
     socket.on('session', (latest: Buffer) => {
       session = latest;
     });
-    // It may be what the other side chokes on.
+    // The session itself may be why the connection failed.
     socket.on('error', () => {
       session = undefined;
     });

@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { trySelfSigned } from '../support/certificates.ts';
-import { bodiesOf, echo, FORGED, HEADERS, OK, openDirect, startScript } from '../support/direct-upstream.ts';
-import { startTcpServer, until, type LoopbackServer } from '../support/loopback.ts';
-import type { Asked, ScriptedUpstream } from '../support/scripted-upstream.ts';
+import { trySelfSigned } from '../../support/certificates.ts';
+import { bodiesOf, echo, FORGED, HEADERS, OK, openDirect, startScript } from '../../support/direct-upstream.ts';
+import { startTcpServer, until, type LoopbackServer } from '../../support/loopback.ts';
+import type { Asked, ScriptedUpstream } from '../../support/scripted-upstream.ts';
 
 test('is reached at an IPv6 address', async () => {
   const server = await startScript(echo, { host: '::1' });

@@ -1,7 +1,7 @@
 /** Why an attempt got no answer, and the text of one that it got, fit for logs and senders. */
 import { errors } from 'undici';
 import { AnswerFault } from './answer-reader.ts';
-import type { FailureReason, UpstreamAnswer } from '../outcome/outcome.ts';
+import type { FailureReason, UpstreamAnswer } from '../../outcome/outcome.ts';
 
 export function failed(reason: FailureReason, cause: string): UpstreamAnswer {
   return { kind: 'failed', reason, message: `${reason}: ${cause}` };
@@ -22,6 +22,17 @@ export function presentableText(body: Buffer): string {
   return body
     .toString('utf8')
     .replace(/[^\P{Cc}\n\t]/gu, ' ')
+    .trim();
+}
+
+/** The name comes first in the header, before the address of its definition. */
+const MAX_ERROR_TYPE_CHARACTERS = 128;
+
+/** The `x-amzn-ErrorType` header, bounded. Only visible ASCII and blanks are left of it, since it goes to logs. */
+export function presentableErrorType(header: string | undefined): string | undefined {
+  return header
+    ?.slice(0, MAX_ERROR_TYPE_CHARACTERS)
+    .replaceAll(/[^ -~]/g, ' ')
     .trim();
 }
 

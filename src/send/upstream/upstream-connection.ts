@@ -1,42 +1,46 @@
 /** One connection to the upstream, which carries one request at a time. */
 import type { Socket } from 'node:net';
 import { AnswerReader } from './answer-reader.ts';
+import { keepsConnection } from './connection-lifetime.ts';
 import type { Dial } from './dial.ts';
-import { failed, failedBy, presentableText } from './failure.ts';
-import type { UpstreamAnswer } from '../outcome/outcome.ts';
+import { failed, failedBy, presentableErrorType, presentableText } from './failure.ts';
+import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 
-/** A request, and who waits for what becomes of it. */
+/** A request, and the callback that is waiting for its answer. */
 export interface Attempt {
   /** Request line and headers, up to the empty line. */
   readonly head: string;
   readonly body: Buffer;
-  /** Told once; the body is not read any more then. */
+  /** Called once. The body is not read any more after that. */
   settle(answer: UpstreamAnswer): void;
 }
 
 export interface ConnectionOwner {
-  /** It can carry another request for `keepMs` from now. */
+  /** The connection can carry another request for `keepMs` from now. */
   released(connection: UpstreamConnection, keepMs: number): void;
-  /** It is over. Told once. */
+  /** The connection is closed. Called once. */
   ended(connection: UpstreamConnection): void;
 }
 
 /** Answers are short. */
 const READ_BYTES = 8 * 1024;
-/** Before the other side ends an idle connection, ours does: a request on its way as it is ended would be lost. */
+/** How long before the server would close an idle connection we close it: a request sent as the server closes is lost. */
 const AHEAD_MS = 2_000;
 
 export class UpstreamConnection {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #reader = new AnswerReader();
+  readonly #retireAtMs: number;
   #attempt: Attempt | undefined;
-  /** Answered in this turn of the event loop: whatever else it brings came with that answer. */
+  /** True for the rest of the event loop's turn that brought an answer: what is read in it came with that answer. */
   #resting = false;
   #ended = false;
 
-  constructor(dial: Dial, owner: ConnectionOwner) {
+  /** @param retireAtMs no request begins after this, on the clock of `performance.now()` */
+  constructor(dial: Dial, owner: ConnectionOwner, retireAtMs: number) {
     this.#owner = owner;
+    this.#retireAtMs = retireAtMs;
     const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
     this.#socket = dial({ buffer, callback: (bytes) => this.#read(buffer.subarray(0, bytes)) });
     this.#socket.on('error', (error) => this.cut(failedBy(error)));
@@ -44,7 +48,7 @@ export class UpstreamConnection {
     this.#socket.on('close', () => this.#over());
   }
 
-  /** Not before the attempt ahead of it is settled. */
+  /** To be called only after the previous attempt is settled. */
   send(attempt: Attempt): void {
     this.#attempt = attempt;
     this.#reader.begin();
@@ -59,7 +63,7 @@ export class UpstreamConnection {
     socket.uncork();
   }
 
-  /** All of it is sent; a 2xx may have waited for that. */
+  /** Called when all of the request is sent; a 2xx that came early counts only now. */
   readonly #onSent = (error?: Error | null): void => {
     if (!error && this.#attempt !== undefined && this.#reader.whole) this.#answered();
   };
@@ -69,7 +73,7 @@ export class UpstreamConnection {
     if (this.#attempt !== undefined) this.#write(this.#attempt);
   };
 
-  /** Ends it at once. @param answer for the attempt that is under way */
+  /** Closes the connection immediately. @param answer for the attempt in flight */
   cut(answer: UpstreamAnswer): void {
     const attempt = this.#attempt;
     this.#attempt = undefined;
@@ -83,7 +87,7 @@ export class UpstreamConnection {
 
   #read(bytes: Buffer): boolean {
     try {
-      // What nobody has asked for is no answer to what is asked next.
+      // Bytes that come without a request are not the answer to the next one.
       if (this.#attempt === undefined || this.#resting) this.cut(CLOSED);
       else if (this.#reader.push(bytes)) this.#answered();
     } catch (error) {
@@ -92,13 +96,13 @@ export class UpstreamConnection {
     return true;
   }
 
-  /** The other side has ended it. */
+  /** The server has closed the connection. */
   #over(): void {
     if (this.#attempt === undefined || !this.#reader.end() || this.#isEarly()) this.cut(CLOSED);
     else this.#answered();
   }
 
-  /** It says that it has stored what it has not got yet. That is the truth at the earliest when all of it is sent. */
+  /** A 2xx that comes before all of the request is sent claims what cannot be true yet. */
   #isEarly(): boolean {
     return this.#socket.writableLength > 0 && this.#reader.status >= 200 && this.#reader.status < 300;
   }
@@ -112,11 +116,12 @@ export class UpstreamConnection {
       message: presentableText(reader.message),
       retryAfter: reader.retryAfter,
       date: reader.date,
+      errorType: presentableErrorType(reader.errorType),
     };
-    // Answered before all of it was sent: the rest must not be read from memory that is about to be used again.
+    // Where the answer came before all of the request was sent, the rest must not be read from memory that is reused.
     const sent = this.#socket.writableLength === 0;
-    const keepMs = reader.keepAliveSeconds * 1000 - AHEAD_MS;
-    if (!sent || !reader.reusable || keepMs <= 0) {
+    const keepMs = Math.min(reader.keepAliveSeconds * 1000 - AHEAD_MS, this.#retireAtMs - performance.now());
+    if (!sent || !reader.reusable || keepMs <= 0 || !keepsConnection(reader.status)) {
       this.cut(answer);
       return;
     }

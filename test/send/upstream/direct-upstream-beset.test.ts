@@ -2,10 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
-import { trySelfSigned } from '../support/certificates.ts';
-import { FORGED, HEADERS, openDirect } from '../support/direct-upstream.ts';
-import { startScriptedUpstream, type Asked } from '../support/scripted-upstream.ts';
+import { PROPERTY_TIMEOUT_MS, runs } from '../../support/arbitrary-runs.ts';
+import { trySelfSigned } from '../../support/certificates.ts';
+import { FORGED, HEADERS, openDirect } from '../../support/direct-upstream.ts';
+import { startScriptedUpstream, type Asked } from '../../support/scripted-upstream.ts';
 
 const MISDEEDS = [
   'answer',

@@ -3,13 +3,13 @@ import type { Socket } from 'node:net';
 import * as fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { Pool } from 'undici';
-import { AnswerReader } from '../../src/send/answer-reader.ts';
-import { DirectUpstream } from '../../src/send/direct-upstream.ts';
-import type { UpstreamAnswer } from '../../src/outcome/outcome.ts';
-import { cutAt, cuts } from '../support/answer-reading.ts';
-import { mutated, mutation, wellFormed } from '../support/arbitrary-answer.ts';
-import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
-import { startTcpServer, type LoopbackServer } from '../support/loopback.ts';
+import { AnswerReader } from '../../../src/send/upstream/answer-reader.ts';
+import { DirectUpstream } from '../../../src/send/upstream/direct-upstream.ts';
+import type { UpstreamAnswer } from '../../../src/outcome/outcome.ts';
+import { cutAt, cuts } from '../../support/answer-reading.ts';
+import { mutated, mutation, wellFormed } from '../../support/arbitrary-answer.ts';
+import { PROPERTY_TIMEOUT_MS, runs } from '../../support/arbitrary-runs.ts';
+import { startTcpServer, type LoopbackServer } from '../../support/loopback.ts';
 
 /** What the server answers every request with. */
 interface Script {
@@ -23,6 +23,7 @@ interface Seen {
   readonly message: string;
   readonly retryAfter: string | undefined;
   readonly date: string | undefined;
+  readonly errorType: string | undefined;
 }
 
 let cleanups: (() => Promise<void>)[] = [];
@@ -75,7 +76,13 @@ function clients(url: URL): Pair {
       try {
         const { statusCode, headers, body } = await pool.request({ path: '/', method: 'POST', body: 'x' });
         const message = (await body.text()).slice(0, 1024);
-        return { status: statusCode, message, retryAfter: first(headers['retry-after']), date: first(headers['date']) };
+        return {
+          status: statusCode,
+          message,
+          retryAfter: first(headers['retry-after']),
+          date: first(headers['date']),
+          errorType: first(headers['x-amzn-errortype']),
+        };
       } catch {
         return undefined;
       }
@@ -85,8 +92,8 @@ function clients(url: URL): Pair {
 
 function seenBy(answer: UpstreamAnswer): Seen | undefined {
   if (answer.kind === 'failed') return undefined;
-  const { status, message, retryAfter, date } = answer;
-  return { status, message, retryAfter, date };
+  const { status, message, retryAfter, date, errorType } = answer;
+  return { status, message, retryAfter, date, errorType };
 }
 
 function first(value: string | string[] | undefined): string | undefined {

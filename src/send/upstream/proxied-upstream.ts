@@ -1,10 +1,12 @@
-/** The upstream behind an HTTP proxy, asked for in absolute form or through a tunnel (CONNECT): by undici. */
+/** Reaches the upstream through an HTTP proxy, in absolute form or through a tunnel (CONNECT), with undici. */
 import { subscribe } from 'node:diagnostics_channel';
 import { Socket } from 'node:net';
-import { ProxyAgent, errors, type Dispatcher } from 'undici';
+import { Pool, ProxyAgent, errors, type Dispatcher } from 'undici';
 import { MAX_BODY_BYTES, MESSAGE_BYTES } from './answer-reader.ts';
-import { failedBy, presentableText, timedOut } from './failure.ts';
-import type { UpstreamAnswer } from '../outcome/outcome.ts';
+import { CONNECT_ATTEMPT_TIMEOUT_MS } from './dial.ts';
+import { failedBy, presentableErrorType, presentableText, timedOut } from './failure.ts';
+import type { UpstreamAnswer } from '../../outcome/outcome.ts';
+import { ProxiedConnections } from './proxied-connections.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
 
 export class ProxiedUpstream implements Upstream {
@@ -12,11 +14,13 @@ export class ProxiedUpstream implements Upstream {
   readonly #origin: string;
   readonly #path: string;
   readonly #timeoutMs: number;
+  readonly #connections: ProxiedConnections;
 
   constructor(options: UpstreamOptions, proxyUrl: string) {
     this.#origin = options.url.origin;
     this.#path = options.url.pathname;
     this.#timeoutMs = options.timeoutMs;
+    this.#connections = new ProxiedConnections(options.random ?? Math.random);
     const { servername } = options.tls;
     const tls = {
       timeout: options.timeoutMs,
@@ -24,9 +28,9 @@ export class ProxiedUpstream implements Upstream {
       ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
       ...(servername === undefined ? {} : { servername }),
     };
-    this.#dispatcher = new ProxyAgent({
-      uri: proxyUrl,
-      requestTls: tls,
+    // For every connection to the proxy, although it has no TLS.
+    const proxyTls = { keepAlive: true, autoSelectFamilyAttemptTimeout: CONNECT_ATTEMPT_TIMEOUT_MS };
+    const pool = {
       connections: options.connections,
       pipelining: 1,
       allowH2: false,
@@ -35,53 +39,70 @@ export class ProxiedUpstream implements Upstream {
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
       maxResponseSize: MAX_BODY_BYTES,
+    };
+    this.#dispatcher = new ProxyAgent({
+      ...pool,
+      uri: proxyUrl,
+      requestTls: tls,
+      proxyTls,
+      // In absolute form ProxyAgent drops the pool's options; without them the number of connections has no bound.
+      factory: (origin, given) => new Pool(origin, Object.assign({}, pool, given)),
     });
   }
 
   async post(headers: string[], body: Buffer): Promise<UpstreamAnswer> {
     return new Promise((resolve) => {
-      const exchange = new Exchange(resolve, body, this.#timeoutMs);
-      exchanges.set(body, exchange);
+      const pending = new PendingPost(resolve, body, this.#timeoutMs, this.#connections);
+      pendingPosts.set(body, pending);
       try {
-        this.#dispatcher.dispatch({ origin: this.#origin, path: this.#path, method: 'POST', headers, body }, exchange);
+        this.#dispatcher.dispatch({ origin: this.#origin, path: this.#path, method: 'POST', headers, body }, pending);
       } catch (error) {
-        exchange.onResponseError(undefined, error);
+        pending.onResponseError(undefined, error);
       }
     });
   }
 
   async destroy(): Promise<void> {
+    this.#connections.stop();
     await this.#dispatcher.destroy();
   }
 }
 
-/** Which exchange a body belongs to, to find the socket that undici sends it on. */
-const exchanges = new Map<Buffer, Exchange>();
+/** Posts by their bodies, to learn which socket undici sends each on. */
+const pendingPosts = new Map<Buffer, PendingPost>();
 
 // https://undici.nodejs.org/#/docs/api/DiagnosticsChannel
 subscribe('undici:client:sendHeaders', (event) => {
   if (typeof event !== 'object' || event === null || !('request' in event) || !('socket' in event)) return;
   const { request, socket } = event;
   if (typeof request !== 'object' || request === null || !('body' in request)) return;
-  if (Buffer.isBuffer(request.body) && socket instanceof Socket) exchanges.get(request.body)?.sendsOn(socket);
+  if (Buffer.isBuffer(request.body) && socket instanceof Socket) pendingPosts.get(request.body)?.sendsOn(socket);
 });
 
 /** One request and its answer, as undici's handler. */
-class Exchange implements Dispatcher.DispatchHandler {
+class PendingPost implements Dispatcher.DispatchHandler {
   readonly #resolve: (answer: UpstreamAnswer) => void;
   readonly #body: Buffer;
   readonly #timer: NodeJS.Timeout;
   readonly #timeoutMs: number;
+  readonly #connections: ProxiedConnections;
   #controller: Dispatcher.DispatchController | undefined;
   #socket: Socket | undefined;
   #timedOut = false;
   #status = 0;
   #retryAfter: string | undefined;
   #date: string | undefined;
+  #errorType: string | undefined;
   #chunks: Buffer[] = [];
   #kept = 0;
 
-  constructor(resolve: (answer: UpstreamAnswer) => void, body: Buffer, timeoutMs: number) {
+  constructor(
+    resolve: (answer: UpstreamAnswer) => void,
+    body: Buffer,
+    timeoutMs: number,
+    connections: ProxiedConnections,
+  ) {
+    this.#connections = connections;
     this.#resolve = resolve;
     this.#body = body;
     this.#timeoutMs = timeoutMs;
@@ -100,6 +121,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   sendsOn(socket: Socket): void {
     this.#socket = socket;
+    this.#connections.use(socket);
   }
 
   onResponseStart(
@@ -110,6 +132,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#retryAfter = firstValue(headers['retry-after']);
     this.#date = firstValue(headers['date']);
+    this.#errorType = presentableErrorType(firstValue(headers['x-amzn-errortype']));
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -120,30 +143,31 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#over();
-    // Answered before all of it was sent: the rest must not be read from memory that is about to be used again.
-    if (this.#socket !== undefined && this.#socket.writableLength > 0) this.#socket.destroy();
+    if (this.#socket !== undefined) this.#connections.release(this.#socket, this.#status);
     this.#resolve({
       kind: 'answered',
       status: this.#status,
       message: presentableText(Buffer.concat(this.#chunks).subarray(0, MESSAGE_BYTES)),
       retryAfter: this.#retryAfter,
       date: this.#date,
+      errorType: this.#errorType,
     });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: unknown): void {
     this.#over();
-    // The answer was there; only its explanation is too long to be read to its end.
+    // The status is known; only the body is too long to be read to its end.
     if (error instanceof errors.ResponseExceededMaxSizeError && this.#status !== 0) {
       this.onResponseEnd();
       return;
     }
+    this.#socket?.destroy();
     this.#resolve(this.#timedOut ? timedOut(this.#timeoutMs) : failedBy(error));
   }
 
   #over(): void {
     clearTimeout(this.#timer);
-    if (exchanges.get(this.#body) === this) exchanges.delete(this.#body);
+    if (pendingPosts.get(this.#body) === this) pendingPosts.delete(this.#body);
   }
 }
 

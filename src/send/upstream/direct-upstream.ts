@@ -1,16 +1,15 @@
 /**
- * The upstream as it is reached without a proxy between: connections of HTTP/1.1, of which the one that was used last
- * is used first. A request costs half of what it costs with undici (bench/micro/post.ts).
+ * Reaches the upstream without a proxy in between, over connections of HTTP/1.1. The connection that was used last is
+ * used first. A request costs half of what it costs with undici (bench/micro/post.ts).
  */
-import { TEXT } from '../header-field.ts';
+import { TEXT } from '../../header-field.ts';
+import { retirementMs, SWEEP_INTERVAL_MS } from './connection-lifetime.ts';
 import { dialler, type Dial } from './dial.ts';
 import { failed, failedBy, timedOut } from './failure.ts';
-import type { UpstreamAnswer } from '../outcome/outcome.ts';
+import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 import { UpstreamConnection, type Attempt, type ConnectionOwner } from './upstream-connection.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
 
-/** How often idle connections are looked at. */
-const SWEEP_MS = 1_000;
 /** A line end in a header's value would begin another header. */
 const VALUE = new RegExp(`^${TEXT}$`);
 
@@ -24,11 +23,12 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
   readonly #requestLine: string;
   readonly #maxConnections: number;
   readonly #timeoutMs: number;
+  readonly #random: () => number;
   readonly #connections = new Set<UpstreamConnection>();
-  /** The one that was used last is the last. */
+  /** In the order in which they were used last. */
   #idle: Idle[] = [];
-  /** For whom no connection was free, in their order. */
-  readonly #waiting = new Set<Exchange>();
+  /** Posts for which no connection is free yet, in order of arrival. */
+  readonly #waiting = new Set<PendingPost>();
   readonly #sweep: NodeJS.Timeout;
   #serving = false;
   #destroyed = false;
@@ -38,7 +38,8 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
     this.#requestLine = `POST ${options.url.pathname} HTTP/1.1\r\n`;
     this.#maxConnections = options.connections;
     this.#timeoutMs = options.timeoutMs;
-    this.#sweep = setInterval(() => this.#endIdle(), SWEEP_MS).unref();
+    this.#random = options.random ?? Math.random;
+    this.#sweep = setInterval(() => this.#endIdle(), SWEEP_INTERVAL_MS).unref();
   }
 
   async post(headers: string[], body: Buffer): Promise<UpstreamAnswer> {
@@ -53,9 +54,9 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
     }
     head += `connection: keep-alive\r\ncontent-length: ${body.length}\r\n\r\n`;
     return new Promise((resolve) => {
-      const exchange = new Exchange(head, body, resolve);
-      exchange.timer = setTimeout(() => this.#timeOut(exchange), this.#timeoutMs);
-      this.#waiting.add(exchange);
+      const pending = new PendingPost(head, body, resolve);
+      pending.timer = setTimeout(() => this.#timeOut(pending), this.#timeoutMs);
+      this.#waiting.add(pending);
       this.#serve();
     });
   }
@@ -63,7 +64,7 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
   async destroy(): Promise<void> {
     this.#destroyed = true;
     clearInterval(this.#sweep);
-    for (const exchange of this.#waiting) exchange.settle(DESTROYED);
+    for (const pending of this.#waiting) pending.settle(DESTROYED);
     this.#waiting.clear();
     for (const connection of this.#connections) connection.cut(DESTROYED);
   }
@@ -79,22 +80,22 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
     this.#serve();
   }
 
-  /** Gives those who wait a connection, as far as there are any. */
+  /** Gives waiting posts a connection each, until no connection is left. */
   #serve(): void {
-    // A connection that ends in here asks for it again.
+    // A connection that ends during this loop calls this method again.
     if (this.#serving || this.#destroyed) return;
     this.#serving = true;
-    for (const exchange of this.#waiting) {
+    for (const pending of this.#waiting) {
       try {
         const connection = this.#tryTake();
         if (connection === undefined) break;
-        exchange.connection = connection;
-        connection.send(exchange);
+        pending.connection = connection;
+        connection.send(pending);
       } catch (error) {
-        // As where the name to expect of the other side is none.
-        exchange.settle(failedBy(error));
+        // For example, `tls_config.server_name` is not a valid host name.
+        pending.settle(failedBy(error));
       }
-      this.#waiting.delete(exchange);
+      this.#waiting.delete(pending);
     }
     this.#serving = false;
   }
@@ -106,15 +107,15 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
       idle.connection.cut(UNUSED);
     }
     if (this.#connections.size >= this.#maxConnections) return undefined;
-    const connection = new UpstreamConnection(this.#dial, this);
+    const connection = new UpstreamConnection(this.#dial, this, retirementMs(nowMs, this.#random()));
     this.#connections.add(connection);
     return connection;
   }
 
-  #timeOut(exchange: Exchange): void {
+  #timeOut(pending: PendingPost): void {
     const answer = timedOut(this.#timeoutMs);
-    if (this.#waiting.delete(exchange)) exchange.settle(answer);
-    else exchange.connection?.cut(answer);
+    if (this.#waiting.delete(pending)) pending.settle(answer);
+    else pending.connection?.cut(answer);
   }
 
   #endIdle(): void {
@@ -123,8 +124,8 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
   }
 }
 
-/** One request from the moment it is asked for to its answer. */
-class Exchange implements Attempt {
+/** One request, from the call of post() to its answer. */
+class PendingPost implements Attempt {
   readonly head: string;
   readonly body: Buffer;
   readonly #resolve: (answer: UpstreamAnswer) => void;
@@ -144,4 +145,4 @@ class Exchange implements Attempt {
 }
 
 const DESTROYED = failed('reset', 'the proxy has closed its connections');
-const UNUSED = failed('reset', 'unused for too long');
+const UNUSED = failed('reset', 'the connection was unused for too long, or is too old');

@@ -1,6 +1,6 @@
 /** What is no answer of RFC 9112, however it comes. */
 import { describe, expect, test } from 'vitest';
-import { CHUNKED, head, OK, readHowever } from '../support/answer-reading.ts';
+import { CHUNKED, head, OK, readHowever } from '../../support/answer-reading.ts';
 
 describe('no answer at all', () => {
   test.each<[string, string]>([

@@ -2,7 +2,7 @@
  * Upstream: one HTTP POST to the configured URL, and what came back as a value. It never throws, never retries, never
  * follows a redirect, and is done within `timeoutMs` whatever the other side does.
  */
-import type { UpstreamAnswer } from '../outcome/outcome.ts';
+import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 
 export interface Upstream {
   /** @param headers flat list of names and values; the body is not copied, and not read any more when this has resolved */
@@ -11,18 +11,20 @@ export interface Upstream {
   destroy(): Promise<void>;
 }
 
-/** Load balancers in front of AMP close idle connections after a minute or more; ours end sooner, so that none is used as it dies. */
+/** Load balancers close idle connections after a minute or more. Ours are closed sooner, so that none is used as it ends. */
 export const IDLE_CONNECTION_MS = 15_000;
 
 export interface UpstreamOptions {
   readonly url: URL;
-  /** Connections, which is requests in flight: one request a connection at a time. */
+  /** The most connections, and so the most requests in flight; further posts wait for a free one. */
   readonly connections: number;
-  /** Milliseconds from the first byte sent, connecting included, to the last byte of the answer. */
+  /** Milliseconds from the call of post() to the last byte of the answer; waiting for a connection and connecting included. */
   readonly timeoutMs: number;
   readonly tls: {
     readonly ca?: string | undefined;
     readonly servername?: string | undefined;
     readonly insecureSkipVerify: boolean;
   };
+  /** Decides how much earlier than at 5 minutes each connection retires. At least 0 and below 1; default: Math.random. */
+  readonly random?: () => number;
 }

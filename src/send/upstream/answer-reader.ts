@@ -4,7 +4,7 @@
  * never an answer: a 2xx tells senders to forget what they hold.
  * https://www.rfc-editor.org/rfc/rfc9112
  */
-import { fieldValue, TEXT, TOKEN } from '../header-field.ts';
+import { fieldValue, TEXT, TOKEN } from '../../header-field.ts';
 
 /** What comes is no answer of HTTP/1.1. */
 export class AnswerFault extends Error {}
@@ -33,6 +33,8 @@ export class AnswerReader {
   status = 0;
   retryAfter: string | undefined;
   date: string | undefined;
+  /** As it came, up to as long as a head may be. */
+  errorType: string | undefined;
   /** The connection may carry another request when the answer is whole. */
   reusable = false;
   /** For how long the other side keeps the idle connection, as far as it says so, s. */
@@ -131,6 +133,7 @@ export class AnswerReader {
   #readHeaders(text: string, keepsOpen: boolean): void {
     this.retryAfter = undefined;
     this.date = undefined;
+    this.errorType = undefined;
     this.reusable = keepsOpen;
     this.keepAliveSeconds = Infinity;
     let length: string | undefined;
@@ -165,6 +168,9 @@ export class AnswerReader {
           break;
         case 'date':
           this.date ??= value;
+          break;
+        case 'x-amzn-errortype':
+          this.errorType ??= value;
           break;
         default:
       }

@@ -1,9 +1,9 @@
 /** How connections upstream are used again, and when they are not. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { bodiesOf, echo, FORGED, HEADERS, openDirect, startScript } from '../support/direct-upstream.ts';
-import { until } from '../support/loopback.ts';
-import type { Asked } from '../support/scripted-upstream.ts';
+import { bodiesOf, echo, FORGED, HEADERS, openDirect, startScript } from '../../support/direct-upstream.ts';
+import { until } from '../../support/loopback.ts';
+import type { Asked } from '../../support/scripted-upstream.ts';
 
 afterEach(() => {
   vi.useRealTimers();

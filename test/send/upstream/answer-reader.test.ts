@@ -1,8 +1,8 @@
 /** Answers as RFC 9112 has them. Each comes whole, byte by byte and in pieces at random. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AnswerReader, MAX_BODY_BYTES, MESSAGE_BYTES } from '../../src/send/answer-reader.ts';
-import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
+import { AnswerReader, MAX_BODY_BYTES, MESSAGE_BYTES } from '../../../src/send/upstream/answer-reader.ts';
+import { PROPERTY_TIMEOUT_MS, runs } from '../../support/arbitrary-runs.ts';
 import {
   bytewise,
   CHUNKED,
@@ -14,7 +14,7 @@ import {
   read,
   readHowever,
   type Told,
-} from '../support/answer-reading.ts';
+} from '../../support/answer-reading.ts';
 
 describe('an answer', () => {
   test.each<[string, string, Partial<Told>]>([
@@ -35,6 +35,16 @@ describe('an answer', () => {
       'whose first Retry-After counts',
       head(OK, 'Content-Length: 0', 'Retry-After: 1', 'Retry-After: 2'),
       { retryAfter: '1' },
+    ],
+    [
+      'that names an error of AWS',
+      head('HTTP/1.1 400 Bad', 'Content-Length: 0', 'x-amzn-ErrorType: ThrottlingException'),
+      { status: 400, errorType: 'ThrottlingException' },
+    ],
+    [
+      'whose first error type counts',
+      head('HTTP/1.1 403 No', 'X-AMZN-ERRORTYPE:  a#B:http://c/ ', 'x-amzn-errortype: D', 'Content-Length: 0'),
+      { status: 403, errorType: 'a#B:http://c/' },
     ],
     ['whose first Date counts', head(OK, 'Content-Length: 0', `Date: ${DATE}`, 'Date: never'), { date: DATE }],
     ['with names that begin alike', head(OK, 'Content-Length: 0', 'Dates: x', 'X-Date: y'), { date: undefined }],
@@ -102,9 +112,9 @@ describe('an answer', () => {
     [
       'several, of whose headers none counts',
       head('HTTP/1.1 103 Early Hints', 'Retry-After: 1', 'Connection: close', 'Content-Length: 9') +
-        head('HTTP/1.1 102 Processing', 'Keep-Alive: timeout=1') +
+        head('HTTP/1.1 102 Processing', 'Keep-Alive: timeout=1', 'x-amzn-ErrorType: Early') +
         head('HTTP/1.1 503 Busy', 'Content-Length: 0'),
-      { status: 503, retryAfter: undefined, reusable: true, keepAliveSeconds: Infinity },
+      { status: 503, retryAfter: undefined, errorType: undefined, reusable: true, keepAliveSeconds: Infinity },
     ],
   ])('after interim ones: %s', (_what, text, expected) => {
     expect(readHowever(text)).toMatchObject(expected);
@@ -253,8 +263,16 @@ describe('what is too long', () => {
 test('one answer after another, of each its own', { timeout: PROPERTY_TIMEOUT_MS }, () => {
   const answers: readonly [string, Partial<Told>][] = [
     [
-      `${head('HTTP/1.1 429 Slow', 'Content-Length: 3', 'Retry-After: 7', `Date: ${DATE}`, 'Keep-Alive: timeout=9')}abc`,
-      { status: 429, message: 'abc', retryAfter: '7', date: DATE, keepAliveSeconds: 9, reusable: true },
+      `${head('HTTP/1.1 429 Slow', 'Content-Length: 3', 'Retry-After: 7', 'x-amzn-ErrorType: T', `Date: ${DATE}`, 'Keep-Alive: timeout=9')}abc`,
+      {
+        status: 429,
+        message: 'abc',
+        retryAfter: '7',
+        date: DATE,
+        errorType: 'T',
+        keepAliveSeconds: 9,
+        reusable: true,
+      },
     ],
     [`${CHUNKED}2\r\nde\r\n0\r\nX: y\r\n\r\n`, { status: 200, message: 'de', reusable: true }],
     [head('HTTP/1.1 204 No Content'), { status: 204, message: '', reusable: true }],
@@ -262,7 +280,7 @@ test('one answer after another, of each its own', { timeout: PROPERTY_TIMEOUT_MS
     [head('HTTP/1.1 100 Continue') + head('HTTP/1.1 400 No', 'Content-Length: 0'), { status: 400, reusable: true }],
     [`${head(OK, `Content-Length: ${MAX_BODY_BYTES}`)}${'z'.repeat(MAX_BODY_BYTES)}`, { reusable: true }],
   ];
-  const none = { retryAfter: undefined, date: undefined, keepAliveSeconds: Infinity };
+  const none = { retryAfter: undefined, date: undefined, errorType: undefined, keepAliveSeconds: Infinity };
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.constantFrom(...answers), cuts), { maxLength: 8 }), (sequence) => {
       const reader = new AnswerReader();
