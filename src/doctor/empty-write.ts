@@ -35,7 +35,7 @@ export async function checkWrite(config: RemoteWriteConfig, identity: ExpiringId
     }
     const dateMs = answer.date === undefined ? Number.NaN : Date.parse(answer.date);
     const skewMs = Number.isNaN(dateMs) ? undefined : dateMs - Date.now();
-    const context = { url: href, region: sigv4.region, skewMs };
+    const context = { url: href, region: sigv4.region, skewMs, errorType: answer.errorType };
     return [explainClock(context), explainAnswer(answer.status, answer.message, context)];
   } finally {
     await upstream.destroy();
