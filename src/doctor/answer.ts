@@ -8,6 +8,7 @@
 import { shownWords } from '../bootstrap/aws-words.ts';
 import { responseCode } from '../outcome/classify.ts';
 import { explain } from '../outcome/explain.ts';
+import { redact } from '../outcome/redact.ts';
 import { titleOf } from '../outcome/upstream-text.ts';
 import type { CheckResult } from './check.ts';
 import { failed, ok, warning } from './check.ts';
@@ -162,7 +163,10 @@ function explainRefusal(status: number, message: string, context: AnswerContext)
   return failed(NAME, `refused: ${cause.message} (${status}${quote(message)})`, cause.remedy);
 }
 
+/** A refusal names the role, the action and the workspace. */
+const LONGEST_QUOTE = 400;
+
 function quote(message: string): string {
-  const words = shownWords(message);
+  const words = redact(shownWords(message), LONGEST_QUOTE);
   return words === '' ? '' : `: ${words}`;
 }

@@ -21,10 +21,14 @@ const QUOTED_REQUEST =
 const NAMED_SECRET =
   /(?<!\bno AWS )(credential|signature|authorization|cookie|token|secret|password|passwd|access_?key|api_?key)(?!\w{0,30}(?:Error|Exception)\b)(\w{0,20}["'\\]{0,3}\s{0,3}(?:[=:]|%3[AaDd])\s{0,3}[["'\\]{0,3})[^\s,;&"'<>\\]+/gi;
 
-/** Base64, hex or percent-encoded, with the lines that go on from it. Session tokens and signatures are longer. */
-const LONG_RUN = /[A-Za-z0-9+/=%]{40,}(?:\r?\n[A-Za-z0-9+/=%]+)*/g;
+/**
+ * Base64, hex or percent-encoded, with the lines that go on from it. Session tokens and signatures are longer. Names of
+ * roles within an ARN are long as well, and whoever mends permissions needs them.
+ */
+const LONG_RUN = /(?<!\barn:aws[\w:/+=,.@-]{0,160})[A-Za-z0-9+/=%]{40,}(?:\r?\n[A-Za-z0-9+/=%]+)*/g;
 /** Base64 for URLs. Names are long as well, but they do not mix capitals, small letters and digits. */
-const LONG_URL_RUN = /(?=[\w-]{0,200}[A-Z])(?=[\w-]{0,200}[a-z])(?=[\w-]{0,200}\d)[\w-]{40,}/g;
+const LONG_URL_RUN =
+  /(?<!\barn:aws[\w:/+=,.@-]{0,160})(?=[\w-]{0,200}[A-Z])(?=[\w-]{0,200}[a-z])(?=[\w-]{0,200}\d)[\w-]{40,}/g;
 
 /**
  * One line without control characters, without anything that could be a token, a signature, a key or a password, and no

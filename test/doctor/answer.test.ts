@@ -82,6 +82,8 @@ describe('an answer', () => {
     const message = `does not match. The Canonical String for this request should have been 'POST x-amz-security-token:${token}'`;
     expect(explainAnswer(403, message, CONTEXT).message).not.toContain('IQoJ');
     expect(explainAnswer(403, `token ${token}`, CONTEXT).message).not.toContain('IQoJ');
+    const echo = `bad gateway; authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-west-2/aps/aws4_request, Signature=${'0a'.repeat(32)}`;
+    expect(explainAnswer(500, echo, CONTEXT).message).not.toMatch(/AKIA|0a0a/);
   });
 });
 

@@ -39,3 +39,9 @@ test('the name of an error is no secret, and what it says is shown', () => {
   expect(redact('no AWS credentials: token=hunter2')).toBe('no AWS credentials: token=...');
   expect(redact('ExpiredTokenException: token=hunter2')).toBe('ExpiredTokenException: token=...');
 });
+
+test('a role that AWS names is shown, however long its name is', () => {
+  const message =
+    'User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSOAdministratorAccess0123456789abcdef/session is not authorized to perform: aps:RemoteWrite';
+  expect(redact(message)).toBe(message);
+});
