@@ -15,10 +15,16 @@ export function makeLog(config: LogConfig): Logger {
   const options = { level: config.level, base: null, formatters: { level: (label: string) => ({ level: label }) } };
   if (config.format === 'json') {
     const out = pino.destination({ dest: 1, sync: true });
-    const timestamp = (): string => `,"time":"${new Date().toISOString()}"`;
-    return pino({ ...options, timestamp }, { write: (line: string) => void out.write(escaped(line, LINE_END)) });
+    return pino(
+      { ...options, timestamp: timeField },
+      { write: (line: string) => void out.write(escaped(line, LINE_END)) },
+    );
   }
   return pino(options, { write: (line: string) => process.stdout.write(asText(line)) });
+}
+
+function timeField(): string {
+  return `,"time":"${new Date().toISOString()}"`;
 }
 
 /** `12:00:00.000 INFO  listening  address=... `, from one JSON line. */

@@ -41,7 +41,10 @@ export class DestinationMetrics {
   batches = 0;
   batchedParcels = 0;
   readonly responses: Map<string, number> = new Map();
-  /** The last thing that went wrong upstream, in words. */
+  /**
+   * The last thing that went wrong upstream, in words of the proxy (outcome/explain.ts, `failureSummary`). Every sender is
+   * told it, so that it never quotes the upstream, which may name the series of another.
+   */
   lastFailure = 'the upstream has not answered';
   readonly credentials: CredentialsMetrics = new CredentialsMetrics();
   readonly #histograms: DestinationHistograms;
