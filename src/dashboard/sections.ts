@@ -135,7 +135,7 @@ const ANSWERS: Row = {
       ...graph(
         'Answers by status, failures by kind',
         'reqps',
-        'One an attempt. 429: over the quota of the workspace. 403: identity. Words: no answer came at all.',
+        'One an attempt. 429: over a rate of the workspace. quota_429: over its active series. 403: identity. foreign_: not AMP. Words: no answer came at all.',
         ['{{code}}', `sum by (code) (${rate('amp_write_proxy_upstream_responses_total')})`],
       ),
       width: 12,
@@ -153,27 +153,46 @@ const ANSWERS: Row = {
     },
     {
       ...graph(
-        'Throttled',
-        'percentunit',
-        'Share of attempts that AMP answered with 429. The proxy halves its shards and tries again.',
+        'Lost to the quota of series',
+        'cps',
+        "Samples of new series that AMP did not take: the workspace's ACTIVE SERIES quota, or a limit per label set.",
         [
           '{{remote_name}}',
-          `sum by (remote_name) (rate(amp_write_proxy_upstream_responses_total{%d, code="429"}[$__rate_interval])) / sum by (remote_name) (${rate('amp_write_proxy_upstream_responses_total')})`,
+          `sum by (remote_name) (rate(amp_write_proxy_samples_rejected_total{%d, reason="series_limit"}[$__rate_interval]))`,
         ],
       ),
+      width: 6,
+    },
+    {
+      ...graph(
+        'Throttled',
+        'percentunit',
+        'Share of attempts that AMP answered by asking for less. A quota of series is not among them.',
+        [
+          '{{remote_name}}',
+          `sum by (remote_name) (rate(amp_write_proxy_upstream_responses_total{%d, code=~"429|throttled_.*"}[$__rate_interval])) / sum by (remote_name) (${rate('amp_write_proxy_upstream_responses_total')})`,
+        ],
+      ),
+      width: 6,
       max: 1,
     },
-    graph(
-      'Duration of an attempt',
-      's',
-      'From the first byte sent to the last byte of the answer; remote_timeout at most.',
-      ['p50', quantile(0.5, 'prometheus_remote_storage_sent_batch_duration_seconds')],
-      ['p99', quantile(0.99, 'prometheus_remote_storage_sent_batch_duration_seconds')],
-    ),
-    graph('Sent to AMP', 'Bps', 'Compressed bytes, attempts that failed included.', [
-      '{{remote_name}}',
-      `sum by (remote_name) (${rate('prometheus_remote_storage_bytes_total')})`,
-    ]),
+    {
+      ...graph(
+        'Duration of an attempt',
+        's',
+        'From the first byte sent to the last byte of the answer; remote_timeout at most.',
+        ['p50', quantile(0.5, 'prometheus_remote_storage_sent_batch_duration_seconds')],
+        ['p99', quantile(0.99, 'prometheus_remote_storage_sent_batch_duration_seconds')],
+      ),
+      width: 6,
+    },
+    {
+      ...graph('Sent to AMP', 'Bps', 'Compressed bytes, attempts that failed included.', [
+        '{{remote_name}}',
+        `sum by (remote_name) (${rate('prometheus_remote_storage_bytes_total')})`,
+      ]),
+      width: 6,
+    },
   ],
 };
 

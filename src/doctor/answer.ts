@@ -6,6 +6,10 @@
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
  */
 import { shownWords } from '../bootstrap/aws-words.ts';
+import { responseCode } from '../outcome/classify.ts';
+import { explain } from '../outcome/explain.ts';
+import { redact } from '../outcome/redact.ts';
+import { titleOf } from '../outcome/upstream-text.ts';
 import type { CheckResult } from './check.ts';
 import { failed, ok, warning } from './check.ts';
 
@@ -14,6 +18,8 @@ export interface AnswerContext {
   readonly region: string;
   /** How far AMP's clock is ahead of ours; undefined when the answer had no date. */
   readonly skewMs: number | undefined;
+  /** The `x-amzn-ErrorType` header of the answer. */
+  readonly errorType?: string | undefined;
 }
 
 const NAME = 'write';
@@ -23,6 +29,8 @@ const MAX_SKEW_MS = 5 * 60_000;
 const NOTICEABLE_SKEW_MS = 60_000;
 
 export function explainAnswer(status: number, message: string, context: AnswerContext): CheckResult {
+  const special = explainSpecial(status, message, context);
+  if (special !== undefined) return special;
   const said = quote(message);
   if (status >= 200 && status < 300) return ok(NAME, `AMP took a signed, empty write (${status})`);
   if (status === 400) return ok(NAME, `signed and allowed; AMP only minds that the write is empty (400${said})`);
@@ -47,6 +55,28 @@ export function explainAnswer(status: number, message: string, context: AnswerCo
   const remedy =
     status >= 500 ? 'A fault on the other side: try again, see https://health.aws.amazon.com.' : 'Is this AMP?';
   return failed(NAME, `unexpected answer (${status}${said})`, remedy);
+}
+
+/** Answers whose status alone would mislead; undefined for all others. */
+function explainSpecial(status: number, message: string, context: AnswerContext): CheckResult | undefined {
+  const { errorType } = context;
+  const code = responseCode({ kind: 'answered', status, message, retryAfter: undefined, date: undefined, errorType });
+  if (code.startsWith('foreign_')) {
+    const words = `something else than AMP answers, with a web page (${status}${quote(titleOf(message))})`;
+    return failed(NAME, words, explain(code).remedy);
+  }
+  if (code.startsWith('throttled_')) {
+    return warning(NAME, `throttled before it was looked at (${status}${quote(message)})`, explain(code).remedy);
+  }
+  if (code.startsWith('unauthorized_')) return explainRefusal(status, message, context);
+  if (code.startsWith('quota_')) {
+    return warning(
+      NAME,
+      `signed and allowed, but a quota of series is used up (${status}${quote(message)})`,
+      explain(code).remedy,
+    );
+  }
+  return undefined;
 }
 
 export function explainClock({ skewMs }: AnswerContext): CheckResult {
@@ -91,7 +121,7 @@ function causesOf({ region, url }: AnswerContext): readonly Cause[] {
       remedy: 'Get new ones; in a pod, see why they are not refreshed (above).',
     },
     {
-      pattern: /signature expired|not yet current|SignatureExpired/iu,
+      pattern: /signature expired|not yet current|SignatureExpired|RequestExpired|RequestTimeTooSkewed/iu,
       message: "this machine's clock is wrong",
       remedy: 'Run chrony or systemd-timesyncd on the node (on EC2 against 169.254.169.123).',
     },
@@ -113,7 +143,7 @@ function causesOf({ region, url }: AnswerContext): readonly Cause[] {
         'The secret key is wrong, or something on the way changes the request (a proxy that rewrites Host, path or headers).',
     },
     {
-      pattern: /missing authentication token/iu,
+      pattern: /missing ?authentication ?token/iu,
       message: 'the signature did not arrive',
       remedy: 'Something on the way takes the Authorization header out, or the path is not one of AMP.',
     },
@@ -121,7 +151,8 @@ function causesOf({ region, url }: AnswerContext): readonly Cause[] {
 }
 
 function explainRefusal(status: number, message: string, context: AnswerContext): CheckResult {
-  const cause = causesOf(context).find(({ pattern }) => pattern.test(message));
+  const said = `${context.errorType ?? ''} ${message}`;
+  const cause = causesOf(context).find(({ pattern }) => pattern.test(said));
   if (cause === undefined) {
     return failed(
       NAME,
@@ -132,7 +163,10 @@ function explainRefusal(status: number, message: string, context: AnswerContext)
   return failed(NAME, `refused: ${cause.message} (${status}${quote(message)})`, cause.remedy);
 }
 
+/** A refusal names the role, the action and the workspace. */
+const LONGEST_QUOTE = 400;
+
 function quote(message: string): string {
-  const words = shownWords(message);
+  const words = redact(shownWords(message), LONGEST_QUOTE);
   return words === '' ? '' : `: ${words}`;
 }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 
 import type { RemoteWriteConfig } from '../config/schema.ts';
+import { redact } from '../outcome/redact.ts';
 import { openUpstream } from '../send/upstream/open-upstream.ts';
 import type { ExpiringIdentity } from '../sign/provider.ts';
 import { RemoteWriteSigner } from '../sign/sigv4.ts';
@@ -31,11 +32,11 @@ export async function checkWrite(config: RemoteWriteConfig, identity: ExpiringId
     const answer = await upstream.post(signer.sign(EMPTY_WRITE, identity, new Date()), EMPTY_WRITE);
     if (answer.kind === 'failed') {
       const remedy = REMEDIES[answer.reason] ?? 'Check the way to the upstream.';
-      return [failed('write', `no answer: ${answer.message}`, remedy)];
+      return [failed('write', `no answer: ${redact(answer.message)}`, remedy)];
     }
     const dateMs = answer.date === undefined ? Number.NaN : Date.parse(answer.date);
     const skewMs = Number.isNaN(dateMs) ? undefined : dateMs - Date.now();
-    const context = { url: href, region: sigv4.region, skewMs };
+    const context = { url: href, region: sigv4.region, skewMs, errorType: answer.errorType };
     return [explainClock(context), explainAnswer(answer.status, answer.message, context)];
   } finally {
     await upstream.destroy();

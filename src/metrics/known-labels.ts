@@ -9,14 +9,17 @@ export function withZeros(counts: ReadonlyMap<string, number>, known: readonly s
   return new Map([...known.map((key) => [key, 0] as const), ...counts]);
 }
 
-/** Status and reason. */
-export const REJECTIONS: readonly string[] = REJECTION_REASONS.map(
-  (reason) => `${reason === 'too_large' ? 413 : 400} ${reason}`,
-);
+/** AMP's status and reason. */
+export const REJECTIONS: readonly string[] = [
+  ...REJECTION_REASONS.map((reason) => `${reason === 'too_large' ? 413 : 400} ${reason}`),
+  '429 series_limit',
+];
 
 /** Those that alerts and dashboard look at; another appears when it comes. */
 export const RESPONSES: readonly string[] =
-  '200 400 401 403 404 413 429 500 502 503 timeout connect dns tls reset garbage no_credentials'.split(' ');
+  '200 400 401 403 404 413 429 500 502 503 foreign_400 quota_429 throttled_400 unauthorized_400 timeout connect dns tls reset garbage no_credentials'.split(
+    ' ',
+  );
 
 /** Status and reason. */
 export const TURNED_AWAY: readonly string[] = [

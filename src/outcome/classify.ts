@@ -2,13 +2,28 @@
  * Maps one answer of the upstream to a verdict on the batch: deliver, reject, cut, sign anew, or try again.
  *
  * The rule behind it is what Prometheus does with a status: it drops on every 4xx (429 by default too) and keeps and
- * resends on 5xx. So a 4xx goes out only for what must not be sent again.
+ * resends on 5xx. So a 4xx goes out only for what must not be sent again. Everything that is recognised as a verdict on
+ * data stays one; only what is positively not AMP's is held back.
  */
 import { STATUS_CODES } from 'node:http';
+import { awsErrorOf, type AwsError } from './aws-error.ts';
+import type { Throttle, UpstreamAnswer, Verdict } from './outcome.ts';
+import { quotaOf } from './quota.ts';
+import { redact } from './redact.ts';
 import { rejectionReason } from './rejection-reason.ts';
-import type { UpstreamAnswer, Verdict } from './outcome.ts';
+import { isMarkup, readUpstreamText, titleOf } from './upstream-text.ts';
 
-/** One row a kind of answer: 2xx; 401 and 403; 413; 408, 429 and 503; 404 and its like, 3xx and 5xx; any other 4xx. */
+type Answered = Extract<UpstreamAnswer, { readonly kind: 'answered' }>;
+
+/** A sender is shown as much of what AMP said as is kept of it. */
+const SHOWN_TO_SENDER = 1024;
+
+/**
+ * One row a kind of answer: 2xx; what is not AMP's; errors of AWS itself; 401 and 403; 413; 408, 429 and 503; 404 and
+ * its like, 3xx and 5xx; any other 4xx.
+ *
+ * Every message is redacted.
+ */
 export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
   if (answer.kind === 'failed') {
     return {
@@ -18,61 +33,116 @@ export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
       down: true,
       mayLieInData: answer.reason === 'timeout' || answer.reason === 'reset' || answer.reason === 'garbage',
       retryAfterMs: undefined,
-      message: `the upstream did not answer: ${answer.message}`,
+      message: `the upstream did not answer: ${redact(answer.message)}`,
     };
   }
   const { status } = answer;
+  const { said, awsError, special } = readAnswer(answer);
+  const code = responseCode(answer);
+  const retryAfterMs = parseRetryAfter(answer.retryAfter, nowMs);
+  const message = `the upstream answered ${status} ${STATUS_CODES[status] ?? ''}${remedy(code)}: ${redact(said)}`;
+  if (special === 'foreign') {
+    return { kind: 'retry', code, throttle: undefined, down: true, mayLieInData: true, retryAfterMs, message };
+  }
   if (status >= 200 && status < 300) return { kind: 'delivered', deduplicated: status === 202 };
-  const code = String(status);
-  const message = `the upstream answered ${status} ${STATUS_CODES[status] ?? ''}${remedy(status)}: ${answer.message}`;
-  if (status === 401 || status === 403) {
-    const explained = `the upstream answered ${status}${remedy(status)}: ${withoutSecrets(answer.message)}`;
+  if (special === 'quota') return { kind: 'rejected', status, reason: 'series_limit', message: shown(said) };
+  if (awsError === 'throttling') return throttled(code, 'requests', false, retryAfterMs, message);
+  if (awsError === 'authentication' || status === 401 || status === 403) {
+    const explained = `the upstream answered ${status}${remedy(code)}: ${redact(said)}`;
     return { kind: 'unauthorized', code, message: explained };
   }
   if (status === 413) return { kind: 'too_large', message };
-  const retryAfterMs = parseRetryAfter(answer.retryAfter, nowMs);
   if (status === 408 || status === 429 || status === 503) {
-    return {
-      kind: 'retry',
-      code,
-      throttle: 'unknown',
-      down: status === 503,
-      mayLieInData: true,
-      retryAfterMs,
-      message,
-    };
+    const quota = status === 408 ? undefined : quotaOf(said);
+    const throttle = quota === undefined || quota === 'data' ? 'unknown' : quota;
+    return throttled(code, throttle, status === 503, retryAfterMs, message);
   }
   // The configuration or the network on the way is at fault, not what the sender sent.
   if (status < 400 || status >= 500 || OURS.has(status)) {
     const mayLieInData = status >= 500;
     return { kind: 'retry', code, throttle: undefined, down: true, mayLieInData, retryAfterMs, message };
   }
-  return { kind: 'rejected', status, reason: rejectionReason(status, answer.message), message: answer.message };
+  const reason = rejectionReason(status, said);
+  if (reason === 'too_large') return { kind: 'too_large', message };
+  return { kind: 'rejected', status, reason, message: shown(said) };
+}
+
+/**
+ * The `code` label of `upstream_responses_total`: the failure, the status, or the status after what it stands for where
+ * its number alone would mislead: `foreign_400`, `throttled_400`, `unauthorized_400`, `quota_429`.
+ */
+export function responseCode(answer: UpstreamAnswer): string {
+  if (answer.kind === 'failed') return answer.reason;
+  const { special } = readAnswer(answer);
+  return special === undefined ? String(answer.status) : `${special}_${answer.status}`;
+}
+
+interface ReadAnswer {
+  readonly said: string;
+  readonly awsError: AwsError | undefined;
+  /** What the answer stands for, where its status alone would mislead. */
+  readonly special: 'foreign' | 'throttled' | 'unauthorized' | 'quota' | undefined;
+}
+
+function readAnswer({ status, message, errorType }: Answered): ReadAnswer {
+  if (status >= 200 && status < 300 && message === '') return EMPTY;
+  const text = readUpstreamText(message, errorType);
+  const { said } = text;
+  if (isMarkup(message) && mustBeAmp(status))
+    return { said: titleOf(message), awsError: undefined, special: 'foreign' };
+  if (status < 400 || status >= 500) return { said, awsError: undefined, special: undefined };
+  const awsError = awsErrorOf(text);
+  if (awsError === 'throttling') return { said, awsError, special: status === 429 ? undefined : 'throttled' };
+  if (status === 429) return { said, awsError: undefined, special: quotaOf(said) === 'data' ? 'quota' : undefined };
+  if (awsError === 'authentication') {
+    return { said, awsError, special: status === 401 || status === 403 ? undefined : 'unauthorized' };
+  }
+  return { said, awsError: undefined, special: undefined };
+}
+
+const EMPTY: ReadAnswer = { said: '', awsError: undefined, special: undefined };
+
+function throttled(
+  code: string,
+  throttle: Throttle,
+  down: boolean,
+  retryAfterMs: number | undefined,
+  message: string,
+): Verdict {
+  return { kind: 'retry', code, throttle, down, mayLieInData: throttle === 'unknown', retryAfterMs, message };
 }
 
 /** Said to whoever asks with a wrong URL, method, header or proxy, or does not pay; whatever a sender sends, it is so. */
 const OURS: ReadonlySet<number> = new Set([402, 404, 405, 406, 407, 410, 411, 414, 415, 421, 426, 431]);
 
-/** What to do about it, where somebody can do something. */
-function remedy(status: number): string {
-  if (status === 401 || status === 403) {
-    return ' (is aps:RemoteWrite on this workspace allowed for the role, and is the region right?)';
-  }
-  if (status === 407) return ' (proxy_url wants other credentials)';
-  if (OURS.has(status)) return ' (check the region and the workspace id in the url of remote_write)';
-  if (status >= 300 && status < 400) return ' (redirects are not followed; check the url of remote_write)';
-  if (status === 429) return " (above the workspace's ingestion quota; ask AWS for more, or send less)";
-  return '';
+/**
+ * A status that says something about data or identity if it is AMP's: a page in its place is somebody else's. A 413 is
+ * cut whoever says it, and the others are tried again anyway.
+ */
+function mustBeAmp(status: number): boolean {
+  if (status >= 200 && status < 300) return true;
+  return status >= 400 && status < 500 && status !== 408 && status !== 413 && status !== 429 && !OURS.has(status);
 }
 
-/**
- * AWS explains a wrong signature by quoting the whole canonical request, session token included. Only what stands
- * before the quotation is kept, and of that nothing that looks like a token or a signature.
- */
-function withoutSecrets(message: string): string {
-  const said = /^\s*\{\s*"message"\s*:\s*"(.*)/is.exec(message)?.[1] ?? message;
-  const [first = ''] = said.split(/\\n|[\r\n"]|The Canonical String/);
-  return first.slice(0, 300).replaceAll(/[A-Za-z0-9+/=%]{40,}/g, '...');
+function shown(said: string): string {
+  return redact(said, SHOWN_TO_SENDER);
+}
+
+/** What to do about it, where somebody can do something. */
+function remedy(code: string): string {
+  if (code.startsWith('foreign_'))
+    return ' (a page, not an answer of AMP; check the url of remote_write and proxy_url)';
+  if (code === '401' || code === '403' || code.startsWith('unauthorized_')) {
+    return ' (is aps:RemoteWrite on this workspace allowed for the role, and is the region right?)';
+  }
+  if (code === '407') return ' (proxy_url wants other credentials)';
+  const status = Number(code);
+  if (OURS.has(status)) return ' (check the region and the workspace id in the url of remote_write)';
+  if (status >= 300 && status < 400) return ' (redirects are not followed; check the url of remote_write)';
+  if (status === 429 || code.startsWith('throttled_')) {
+    return " (above the workspace's ingestion quota; ask AWS for more, or send less)";
+  }
+  return '';
 }
 
 /** `Retry-After` in seconds or as an HTTP date (RFC 9110, section 10.2.3), as milliseconds from now; undefined if neither. */

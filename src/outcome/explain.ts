@@ -1,4 +1,5 @@
-/** Answers and failures in words, with their remedy; and what may be shown of a text that comes from outside. */
+/** Answers and failures in words of the proxy, with their remedy. */
+import type { Verdict } from './outcome.ts';
 
 export interface Explanation {
   /** Goes on from the name of the upstream: `answers 403 (forbidden)`. */
@@ -7,6 +8,12 @@ export interface Explanation {
 }
 
 const NETWORK = 'Check the way out of the proxy: network policy, security groups, NAT and proxy_url of remote_write.';
+
+const SERIES_QUOTA: Explanation = {
+  what: 'takes no new series: a quota of active series or metadata is used up',
+  remedy:
+    "The workspace's ACTIVE SERIES quota, or a limit per label set, is used up: drop series at the sender (write_relabel_configs), or ask AWS for more. Known series go on.",
+};
 
 const KNOWN: Readonly<Record<string, Explanation>> = {
   '400': { what: 'answers 400 (bad request)', remedy: 'The sender is told what AMP said; it drops these samples.' },
@@ -38,6 +45,7 @@ const KNOWN: Readonly<Record<string, Explanation>> = {
     remedy:
       "The workspace's ingestion quota is used up: ask AWS for more, or send less. The proxy slows down by itself.",
   },
+  series_limit: SERIES_QUOTA,
   '500': {
     what: 'answers 500 (internal error)',
     remedy: 'The fault is with AMP; look at its health dashboard if it stays.',
@@ -91,11 +99,36 @@ const ELSE_BY_CLASS: Readonly<Record<string, string>> = {
   '5': 'The fault is with AMP or a proxy on the way.',
 };
 
-/** @param code an HTTP status, or the name of a failure or of a reason to refuse */
+/**
+ * @param code an HTTP status, the name of a failure, of a reason to refuse or to reject, or what classify.ts's
+ *   `responseCode` makes of an answer
+ */
 export function explain(code: string): Explanation {
   const known = Object.hasOwn(KNOWN, code) ? KNOWN[code] : undefined;
-  return known ?? { what: `answers ${code}`, remedy: ELSE_BY_CLASS[code.slice(0, 1)] ?? '' };
+  if (known !== undefined) return known;
+  const special = /^(foreign|throttled|unauthorized|quota)_(\d{3})$/.exec(code);
+  if (special !== null) return SPECIAL[special[1] ?? '']?.(special[2] ?? '') ?? { what: `answers ${code}`, remedy: '' };
+  return { what: `answers ${code}`, remedy: ELSE_BY_CLASS[code.slice(0, 1)] ?? '' };
 }
+
+/** Answers whose status alone would mislead. */
+const SPECIAL: Readonly<Record<string, (status: string) => Explanation>> = {
+  foreign: (status) => ({
+    what: `does not answer; something else sends a web page (${status})`,
+    remedy:
+      'Something else than AMP answers, such as a load balancer, a firewall or a TLS inspector. Check scheme, host and port in the url of remote_write, and proxy_url.',
+  }),
+  throttled: (status) => ({
+    what: `throttles requests (${status})`,
+    remedy: "The workspace's quota of requests a second is used up: raise batch_send_deadline, or ask AWS for more.",
+  }),
+  unauthorized: (status) => ({
+    what: `does not accept the signature (${status})`,
+    remedy:
+      'Keys, session token, clock or a proxy that changes headers: the log has what AWS said, and the doctor tells which it is.',
+  }),
+  quota: () => SERIES_QUOTA,
+};
 
 /** A few words for a table. */
 export function shortWords(code: string): string {
@@ -104,28 +137,19 @@ export function shortWords(code: string): string {
   return explain(code).what;
 }
 
-const LONGEST = 300;
 /**
- * A name, and the value after `=` or `:`. Every repetition is bounded, for the text may be hostile. What follows our own
- * `no AWS credentials:` is why.
+ * What became of an attempt, in words of the proxy alone. Anybody may be told, since nothing is quoted: what the upstream
+ * said may hold the series of one sender.
  */
-const NAMED_SECRET =
-  /(?<!\bno AWS )(credential|signature|authorization|token|secret|password|passwd|access_?key|api_?key)(?!\w{0,30}(?:Error|Exception)\b)(\w{0,20}["']?\s{0,3}[=:]\s{0,3}["']?)[^\s,;&"'<>]+/gi;
-
-/**
- * Of a text that an upstream or an SDK wrote: one line, cut, without control characters, and without anything that
- * could be a token, a signature, a key or a password. A hostile upstream may quote what was sent to it.
- */
-export function presentable(text: string): string {
-  const line = text
-    .slice(0, 4 * LONGEST)
-    .replaceAll(/\p{C}+/gu, ' ')
-    .replaceAll(/\b(Bearer|Basic|AWS4-HMAC-SHA256)\s+[^\s,;"'<>]+/gi, '$1 ...')
-    .replaceAll(NAMED_SECRET, '$1$2...')
-    .replaceAll(/\b(AKIA|ASIA)[A-Z0-9]{8,}/g, '$1...')
-    .replaceAll(/\/\/[^\s/@]*@/g, '//...@')
-    .replaceAll(/[A-Za-z0-9+/=%]{40,}/g, '...')
-    .replaceAll(/\s+/g, ' ')
-    .trim();
-  return line.length <= LONGEST ? line : `${line.slice(0, LONGEST - 1)}…`;
+export function failureSummary(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case 'delivered':
+    case 'rejected':
+      return 'the upstream answers';
+    case 'too_large':
+      return `the upstream ${explain('413').what}`;
+    case 'unauthorized':
+    case 'retry':
+      return `the upstream ${explain(verdict.code).what}`;
+  }
 }

@@ -19,7 +19,7 @@ export function httpAnswer(outcome: Outcome): HttpAnswer {
     case 'delivered':
       return NO_CONTENT;
     case 'rejected':
-      return { status: outcome.status, body: outcome.message, retryAfter: undefined };
+      return { status: toldStatus(outcome.status), body: outcome.message, retryAfter: undefined };
     case 'refused':
       return {
         status: 503,
@@ -27,4 +27,9 @@ export function httpAnswer(outcome: Outcome): HttpAnswer {
         retryAfter: Math.max(RETRY_AFTER_SECONDS, Math.ceil((outcome.retryAfterMs ?? 0) / 1000)),
       };
   }
+}
+
+/** A quota on data is told as 400: senders that are set to send again on 429 would do so for hours. */
+function toldStatus(status: number): number {
+  return status === 429 ? 400 : status;
 }

@@ -22,9 +22,17 @@ export const ALERTS: readonly Alert[] = [
     alert: 'AmpWriteProxyRejecting',
     severity: 'warning',
     // Every rejected sample is lost for good, so there is nothing to wait for.
-    expr: 'sum by (namespace, job, remote_name, code, reason) (increase(amp_write_proxy_samples_rejected_total[15m])) > 0',
+    expr: 'sum by (namespace, job, remote_name, code, reason) (increase(amp_write_proxy_samples_rejected_total{reason!="series_limit"}[15m])) > 0',
     summary: 'AMP rejects samples, and they are lost.',
     description: `${DESTINATION}: AMP rejected {{ $value | humanize }} samples in 15 minutes ({{ $labels.code }} {{ $labels.reason }}).`,
+  },
+  {
+    alert: 'AmpWriteProxySeriesQuota',
+    severity: 'warning',
+    // It does not pass by itself: every new series is lost until the quota is raised or series end.
+    expr: 'sum by (namespace, job, remote_name) (increase(amp_write_proxy_samples_rejected_total{reason="series_limit"}[15m])) > 0',
+    summary: "The workspace's quota of active series is used up, and samples of new series are lost.",
+    description: `${DESTINATION}: AMP took none of {{ $value | humanize }} samples in 15 minutes for a quota of active series or metadata.`,
   },
   {
     alert: 'AmpWriteProxyBadRequests',
@@ -74,16 +82,24 @@ export const ALERTS: readonly Alert[] = [
     expr: 'job_remote_name:amp_write_proxy_throttled:ratio_rate5m > 0.1',
     for: '15m',
     summary: 'AMP throttles: more is sent than the quota of the workspace allows.',
-    description: `${DESTINATION}: AMP answers {{ $value | humanizePercentage }} of the attempts with 429.`,
+    description: `${DESTINATION}: AMP answers {{ $value | humanizePercentage }} of the attempts by asking for less.`,
   },
   {
     alert: 'AmpWriteProxyForbidden',
     severity: 'critical',
     // One refusal mends itself: credentials are refreshed and the clock is corrected.
-    expr: 'sum by (namespace, job, remote_name, code) (increase(amp_write_proxy_upstream_responses_total{code=~"401|403"}[3m])) > 0',
+    expr: 'sum by (namespace, job, remote_name, code) (increase(amp_write_proxy_upstream_responses_total{code=~"401|403|unauthorized_.*"}[3m])) > 0',
     for: '5m',
     summary: 'AMP does not accept the identity of the proxy.',
     description: `${DESTINATION}: AMP answered {{ $labels.code }} to {{ $value | humanize }} attempts in 3 minutes.`,
+  },
+  {
+    alert: 'AmpWriteProxyForeignAnswers',
+    severity: 'critical',
+    expr: 'sum by (namespace, job, remote_name, code) (increase(amp_write_proxy_upstream_responses_total{code=~"foreign_.*"}[3m])) > 0',
+    for: '5m',
+    summary: 'Something else than AMP answers in its place.',
+    description: `${DESTINATION}: a web page came instead of an answer of AMP ({{ $labels.code }}) for {{ $value | humanize }} attempts in 3 minutes.`,
   },
   {
     alert: 'AmpWriteProxyCredentialsExpiring',

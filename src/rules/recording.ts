@@ -21,7 +21,7 @@ export const RECORDING_RULES: readonly RecordingRule[] = [
   {
     record: 'job_remote_name:amp_write_proxy_throttled:ratio_rate5m',
     expr:
-      'sum by (namespace, job, remote_name) (rate(amp_write_proxy_upstream_responses_total{code="429"}[5m]))\n' +
+      'sum by (namespace, job, remote_name) (rate(amp_write_proxy_upstream_responses_total{code=~"429|throttled_.*"}[5m]))\n' +
       '  / (sum by (namespace, job, remote_name) (rate(amp_write_proxy_upstream_responses_total[5m])) > 0)',
   },
   {

@@ -2,7 +2,7 @@
 import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
 import { joinBodies } from '../codec/snappy-join.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
-import { classify } from '../outcome/classify.ts';
+import { classify, responseCode } from '../outcome/classify.ts';
 import type { UpstreamAnswer, Verdict } from '../outcome/outcome.ts';
 import type { UpstreamClock } from '../sign/clock.ts';
 import type { Credentials } from '../sign/credentials.ts';
@@ -53,7 +53,7 @@ export class SignedPost {
     const answer = await post(headers, body);
     lease?.release();
     metrics.observeAttempt(nowMs() - startedAtMs);
-    metrics.countResponse(answer.kind === 'answered' ? String(answer.status) : answer.reason);
+    metrics.countResponse(responseCode(answer));
     return { verdict: classify(answer, Date.now()), date: answer.kind === 'answered' ? answer.date : undefined };
   }
 }

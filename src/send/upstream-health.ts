@@ -6,6 +6,7 @@
  */
 import type { Lane } from '../batch/batcher.ts';
 import { IsolatedSenders } from '../batch/isolated-senders.ts';
+import { failureSummary } from '../outcome/explain.ts';
 import type { Outcome, Throttle, Verdict } from '../outcome/outcome.ts';
 import type { Parcel } from '../queue/parcel.ts';
 import { BatchSizeLimit } from './batch-size-limit.ts';
@@ -98,7 +99,7 @@ export class UpstreamHealth {
       this.#answered();
       return;
     }
-    this.#lastFailure = summaryOf(verdict);
+    this.#lastFailure = failureSummary(verdict);
     const isEvidence = delivery.lane !== 'isolated' && delivery.parcels.some(isOfGoodSender);
     for (const parcel of delivery.parcels) this.probes.failed(parcel);
     if (verdict.kind === 'retry' && !verdict.down) {
@@ -185,15 +186,6 @@ function isForAll(throttle: Throttle | undefined): boolean {
 
 function isOfGoodSender({ mergeKey }: Parcel): boolean {
   return mergeKey.kind === 'shared' || mergeKey.kind === 'unmergeable';
-}
-
-/**
- * Without what the upstream said about a request, which may name one sender's data. A refused signature, and what kept us
- * from asking at all, is about nobody's data, and is told.
- */
-function summaryOf(verdict: Extract<Verdict, { kind: 'retry' | 'unauthorized' }>): string {
-  const isOfRequest = verdict.kind === 'retry' && /^\d+$/.test(verdict.code);
-  return isOfRequest ? `the upstream answered ${verdict.code}` : verdict.message;
 }
 
 /** Told to senders while the upstream is down. */

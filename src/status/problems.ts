@@ -5,7 +5,8 @@
 import type { Outcome, Verdict } from '../outcome/outcome.ts';
 import { Kinds } from './kinds.ts';
 import type { ProblemStatus } from './snapshot.ts';
-import { explain, presentable } from '../outcome/explain.ts';
+import { explain } from '../outcome/explain.ts';
+import { redact } from '../outcome/redact.ts';
 
 interface Problem {
   readonly code: string;
@@ -55,7 +56,7 @@ export class Problems {
 
   /** The end of a parcel. */
   closed(sender: string, outcome: Outcome): void {
-    if (outcome.kind === 'rejected') this.#add(String(outcome.status), sender, outcome.message);
+    if (outcome.kind === 'rejected') this.#add(rejectionCode(outcome), sender, outcome.message);
     else if (outcome.kind === 'refused' && TOLD.has(outcome.reason)) this.#add(outcome.reason, '', outcome.message);
   }
 
@@ -66,7 +67,7 @@ export class Problems {
       .map(({ details: { code, sender, message }, count, firstAtMs, lastAtMs }) => ({
         destination,
         what: `AMP ${explain(code).what}`,
-        said: presentable(message.replace(PREAMBLE, '')),
+        said: redact(message.replace(PREAMBLE, '')),
         remedy: explain(code).remedy,
         sender,
         count,
@@ -79,6 +80,11 @@ export class Problems {
   #add(code: string, sender: string, message: string): void {
     this.#problems.add(`${code} ${sender}`, { code, sender, message }, this.#nowMs());
   }
+}
+
+/** A quota on series has a remedy of its own, whatever the status. */
+function rejectionCode({ status, reason }: Extract<Outcome, { readonly kind: 'rejected' }>): string {
+  return reason === 'series_limit' ? reason : String(status);
 }
 
 /** The others are told by what the upstream answers, or are nobody's problem. */

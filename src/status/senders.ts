@@ -4,7 +4,7 @@
  */
 import type { SendersStatus, SenderRow } from './snapshot.ts';
 import type { SenderSource } from './source.ts';
-import { presentable } from '../outcome/explain.ts';
+import { redact } from '../outcome/redact.ts';
 
 export const MAX_ROWS = 25;
 /** Addresses remembered. */
@@ -110,13 +110,13 @@ function rowOf(known: Known, monotonicMs: number): SenderRow {
   const { source, requestsPerSecond, samplesPerSecond, lastRequestAtMs } = known;
   const { address, connections, lastStatus, lastRefusal, isolatedAtMs } = source;
   return {
-    address: presentable(address),
+    address: redact(address),
     connections,
     // What is left of the decaying average of one that has stopped.
     requestsPerSecond: requestsPerSecond < 0.005 ? 0 : requestsPerSecond,
     samplesPerSecond: samplesPerSecond < 0.05 ? 0 : samplesPerSecond,
     lastStatus,
-    lastRefusal: presentable(refusalOf(lastStatus, lastRefusal)),
+    lastRefusal: redact(refusalOf(lastStatus, lastRefusal)),
     isolated: monotonicMs - isolatedAtMs < ISOLATED_SHOWN_MS,
     lastRequestAtMs,
   };

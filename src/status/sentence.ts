@@ -1,6 +1,7 @@
 /** The one sentence of state: what a person looks at first. The worst that is true of any destination is said. */
 import type { Level, State, WorkersStatus } from './snapshot.ts';
-import { explain, presentable } from '../outcome/explain.ts';
+import { explain } from '../outcome/explain.ts';
+import { redact } from '../outcome/redact.ts';
 
 /** What the sentence about one destination is made of. Rates are a second's. */
 export interface DestinationFacts {
@@ -45,7 +46,7 @@ export function stateOf({ draining, workers, destinations }: Facts): State {
   }
   const states = destinations.map((one) => {
     const { level, key, sentence, remedy } = destinationState(one);
-    const of = destinations.length === 1 ? '' : `remote_write ${presentable(one.name)}: `;
+    const of = destinations.length === 1 ? '' : `remote_write ${redact(one.name)}: `;
     return { level, key: `${key} ${one.name}`, sentence: `${of}${sentence}`, remedy };
   });
   const [worst] = withWorkers(workers, destinations, states).toSorted((a, b) => RANK[b.level] - RANK[a.level]);
@@ -79,7 +80,7 @@ function destinationState(facts: DestinationFacts): State {
   const flow = `Delivering ${perSecond(delivered)}`;
   if (!hasCredentials) {
     const { remedy } = explain('no_credentials');
-    const sentence = `There are no AWS credentials: ${presentable(credentialsError)}.`.replace(/\.\.$/, '.');
+    const sentence = `There are no AWS credentials: ${redact(credentialsError)}.`.replace(/\.\.$/, '.');
     return { level: 'bad', key: 'no_credentials', sentence, remedy: `${KEPT} ${remedy}` };
   }
   if (failing !== undefined) {

@@ -19,7 +19,8 @@ import type {
 } from './snapshot.ts';
 import type { DestinationSource, SenderSource } from './source.ts';
 import { Stream } from './stream.ts';
-import { presentable, shortWords } from '../outcome/explain.ts';
+import { shortWords } from '../outcome/explain.ts';
+import { redact } from '../outcome/redact.ts';
 
 const EVERY_MS = 1_000;
 /** Problems shown, of all destinations together. */
@@ -109,7 +110,7 @@ export class Status {
       workers: this.#workers(),
       state: this.state(),
       ready,
-      reasons: reasons.map(presentable),
+      reasons: reasons.map(redact),
       inflightBytes: budget.usedBytes,
       maxInflightBytes,
       destinations: this.#watched.map(({ source, history }) => statusOf(source, history)),
@@ -168,7 +169,7 @@ function statusOf(source: DestinationSource, history: History): DestinationStatu
   const { received, delivered, deduplicated, pending, batches, batchedParcels } = metrics;
   return {
     name: metrics.name,
-    url: presentable(metrics.url),
+    url: redact(metrics.url),
     point: history.latest,
     received,
     delivered,
@@ -187,7 +188,7 @@ function statusOf(source: DestinationSource, history: History): DestinationStatu
     credentials: {
       valid: credentials.tryCurrent() !== undefined,
       expiresAtMs: metrics.credentials.expirationSeconds * 1000,
-      lastError: presentable(credentials.lastError),
+      lastError: redact(credentials.lastError),
       refreshes: metrics.credentials.success,
       failures: metrics.credentials.failure,
     },

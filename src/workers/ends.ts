@@ -1,7 +1,7 @@
 /** Workers that ended though nobody had asked them to, as problems of the status page: one entry for each way to end. */
 import { Kinds } from '../status/kinds.ts';
 import type { ProblemStatus } from '../status/snapshot.ts';
-import { presentable } from '../outcome/explain.ts';
+import { redact } from '../outcome/redact.ts';
 
 /** What each way to end mostly means. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
@@ -27,7 +27,7 @@ export class Ends {
     return this.#ways.all().map(({ details: { slot, how }, count, firstAtMs, lastAtMs }) => ({
       destination: '',
       what: 'A worker ended',
-      said: presentable(`worker ${slot}: ${how}`),
+      said: redact(`worker ${slot}: ${how}`),
       remedy: `Another took its place; its senders send again. ${remedyFor(how)}`,
       sender: '',
       count,

@@ -45,6 +45,33 @@ describe('an answer', () => {
     expect(result.remedy).toContain(remedy);
   });
 
+  it.each([
+    [
+      400,
+      '<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head>',
+      undefined,
+      'something else than AMP answers, with a web page (400: 400 The plain HTTP request was sent to HTTPS port)',
+      'TLS inspector',
+    ],
+    [200, '<!doctype html><title>Log in</title>', undefined, 'web page (200: Log in)', 'proxy_url'],
+    [403, '<html><title>Blocked</title>', undefined, 'web page (403: Blocked)', 'firewall'],
+    [400, '', 'ExpiredTokenException', 'the credentials have expired', 'Get new ones'],
+    [400, '{"message":"no","__type":"RequestExpired"}', undefined, "this machine's clock is wrong", 'chrony'],
+    [400, '', 'MissingAuthenticationToken', 'the signature did not arrive', 'Authorization header'],
+  ])('%i %s %s is no verdict on data', (status, message, errorType, words, remedy) => {
+    const result = explainAnswer(status, message, { ...CONTEXT, errorType });
+    expect(result.status).toBe('failed');
+    expect(result.message).toContain(words);
+    expect(result.remedy).toContain(remedy);
+  });
+
+  it('that throttles, or tells of a quota of series, is a warning with a remedy of its own', () => {
+    const throttled = explainAnswer(400, '{"message":"Rate exceeded"}', CONTEXT);
+    expect(throttled).toMatchObject({ status: 'warning', message: expect.stringContaining('throttled') });
+    const quota = explainAnswer(429, 'per-user series limit of 10 exceeded', CONTEXT);
+    expect(quota).toMatchObject({ status: 'warning', remedy: expect.stringContaining('ACTIVE SERIES') });
+  });
+
   it('of 2xx or 400 is well: the signature is right and allowed', () => {
     for (const status of [200, 202, 204, 400]) expect(explainAnswer(status, '', CONTEXT).status).toBe('ok');
     expect(explainAnswer(429, '', CONTEXT).status).toBe('warning');
@@ -55,6 +82,8 @@ describe('an answer', () => {
     const message = `does not match. The Canonical String for this request should have been 'POST x-amz-security-token:${token}'`;
     expect(explainAnswer(403, message, CONTEXT).message).not.toContain('IQoJ');
     expect(explainAnswer(403, `token ${token}`, CONTEXT).message).not.toContain('IQoJ');
+    const echo = `bad gateway; authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-west-2/aps/aws4_request, Signature=${'0a'.repeat(32)}`;
+    expect(explainAnswer(500, echo, CONTEXT).message).not.toMatch(/AKIA|0a0a/);
   });
 });
 

@@ -1,44 +1,5 @@
 import { expect, test } from 'vitest';
-import { explain, presentable } from '../../src/outcome/explain.ts';
-
-test('nothing that could be a secret is shown', () => {
-  const secrets = [
-    'Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-west-2/aps/aws4_request',
-    'Signature=fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024',
-    'X-Amz-Security-Token: IQoJb3JpZ2luX2VjEXAMPLE',
-    'key ASIAIOSFODNN7EXAMPLE',
-    'http://user:hunter2@proxy:3128/',
-    'Bearer abc.def.ghi',
-    'secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
-    '{"aws_secret_access_key": "short-secret"}',
-    'SecretAccessKey=short-secret password: hunter2 token=abcdefg',
-  ];
-  for (const secret of secrets) {
-    expect(presentable(secret)).not.toMatch(/AKIAIO|fe5f80|IQoJb|IOSFODNN|hunter2|abc\.def|wJalr|short-secret|abcdefg/);
-  }
-});
-
-test('a message that is made to be slow to read is not', () => {
-  const startedAtMs = performance.now();
-  for (const part of ['key', 'secret', 'token:', '//', 'a ', '=', ' ']) presentable(part.repeat(5_000));
-  expect(performance.now() - startedAtMs).toBeLessThan(200);
-});
-
-test('a message of AMP is shown as it is, on one line, cut where it is long', () => {
-  const message = 'per-user series limit of 10000000 exceeded, user=123456789012_ws-EXAMPLE\n(err-mimir)';
-  expect(presentable(message)).toBe(message.replace('\n', ' '));
-  expect(presentable(`a\u0000b\u001b[31mc\u202ed`)).toBe('a b [31mc d');
-  expect(presentable('word '.repeat(1000))).toHaveLength(300);
-});
-
-test('the name of an error is no secret, and what it says is shown', () => {
-  const message = 'CredentialsProviderError: Could not load credentials from any providers';
-  expect(presentable(message)).toBe(message);
-  const none = 'remote_write default has no AWS credentials: AccessDenied: Not authorized to assume the role';
-  expect(presentable(none)).toBe(none);
-  expect(presentable('no AWS credentials: token=hunter2')).toBe('no AWS credentials: token=...');
-  expect(presentable('ExpiredTokenException: token=hunter2')).toBe('ExpiredTokenException: token=...');
-});
+import { explain, failureSummary } from '../../src/outcome/explain.ts';
 
 test('every status and failure has words; what can be mended has a remedy', () => {
   expect(explain('403').remedy).toMatch(/Keys.*aps:RemoteWrite.*doctor/);
@@ -46,4 +7,38 @@ test('every status and failure has words; what can be mended has a remedy', () =
   expect(explain('418').what).toBe('answers 418');
   expect(explain('599').remedy).not.toBe('');
   expect(explain('constructor').what).toBe('answers constructor');
+});
+
+test('a quota of series has a remedy of its own, apart from throttling', () => {
+  for (const code of ['series_limit', 'quota_429']) expect(explain(code).remedy).toContain('ACTIVE SERIES');
+  expect(explain('429').remedy).not.toContain('ACTIVE SERIES');
+});
+
+test('what is not of AMP is explained by what it stands for, with the status', () => {
+  expect(explain('foreign_400')).toEqual({
+    what: expect.stringContaining('web page (400)'),
+    remedy: expect.stringMatching(/load balancer.*TLS inspector.*url of remote_write.*proxy_url/),
+  });
+  expect(explain('throttled_400').what).toContain('(400)');
+  expect(explain('unauthorized_400').remedy).toContain('doctor');
+});
+
+test('the summary of a failure holds none of the words of the upstream', () => {
+  const message = 'the upstream answered 500 Internal Server Error: series={tenant="secret"}';
+  const retry = { throttle: undefined, down: true, mayLieInData: true, retryAfterMs: undefined, message } as const;
+  expect([
+    failureSummary({ kind: 'retry', code: '500', ...retry }),
+    failureSummary({ kind: 'retry', code: 'timeout', ...retry }),
+    failureSummary({ kind: 'unauthorized', code: '403', message }),
+    failureSummary({ kind: 'too_large', message }),
+    failureSummary({ kind: 'rejected', status: 400, reason: 'other', message }),
+    failureSummary({ kind: 'delivered', deduplicated: false }),
+  ]).toEqual([
+    'the upstream answers 500 (internal error)',
+    'the upstream does not answer in time',
+    'the upstream answers 403 (forbidden)',
+    'the upstream answers 413 (too large)',
+    'the upstream answers',
+    'the upstream answers',
+  ]);
 });

@@ -22,6 +22,8 @@ const BUILD = `amp_write_proxy_build_info{${P}, version="1", node="v26"}`;
 const WHERE = 'awp, destination default';
 const WHO = 'pod-1 (awp), destination default';
 
+const rejectedFor = (code: string, reason: string): string =>
+  `amp_write_proxy_samples_rejected_total{${D}, code="${code}", reason="${reason}"}`;
 const rejected = `amp_write_proxy_samples_rejected_total{${D}, code="400", reason="out_of_order"}`;
 const refused = (reason: string): string => `amp_write_proxy_samples_refused_total{${D}, reason="${reason}"}`;
 const turnedAway = (code: string, reason: string): string =>
@@ -39,7 +41,17 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: { [rejected]: '0x9 150x20' },
     labels: { ...GROUP, code: '400', reason: 'out_of_order' },
     says: `${WHERE}: AMP rejected 150 samples in 15 minutes (400 out_of_order).`,
-    silent: { [rejected]: '900x30' },
+    // What is lost to the quota of series has an alert of its own.
+    silent: { [rejected]: '900x30', [rejectedFor('429', 'series_limit')]: '0+60x30' },
+  },
+  {
+    alert: 'AmpWriteProxySeriesQuota',
+    atMinutes: 16,
+    // AMP says it with 429 or with 400.
+    fires: { [rejectedFor('429', 'series_limit')]: '0x9 100x20', [rejectedFor('400', 'series_limit')]: '0x9 50x20' },
+    labels: GROUP,
+    says: `${WHERE}: AMP took none of 150 samples in 15 minutes for a quota of active series or metadata.`,
+    silent: { [rejected]: '0+60x30', [answers('429')]: '0+60x30' },
   },
   {
     alert: 'AmpWriteProxyBadRequests',
@@ -97,8 +109,17 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 25,
     fires: { [answers('429')]: '0+30x30', [answers('200')]: '0+90x30' },
     labels: GROUP,
-    says: `${WHERE}: AMP answers 25% of the attempts with 429.`,
-    silent: { [answers('429')]: '0+5x30', [answers('200')]: '0+90x30' },
+    says: `${WHERE}: AMP answers 25% of the attempts by asking for less.`,
+    // A quota of series is not throttling.
+    silent: { [answers('429')]: '0+5x30', [answers('200')]: '0+90x30', [answers('quota_429')]: '0+90x30' },
+  },
+  {
+    alert: 'AmpWriteProxyThrottled',
+    atMinutes: 25,
+    fires: { [answers('429')]: '0+15x30', [answers('throttled_400')]: '0+15x30', [answers('200')]: '0+90x30' },
+    labels: GROUP,
+    says: `${WHERE}: AMP answers 25% of the attempts by asking for less.`,
+    silent: { [answers('throttled_400')]: '0+5x30', [answers('200')]: '0+90x30' },
   },
   {
     alert: 'AmpWriteProxyForbidden',
@@ -108,6 +129,23 @@ export const ALERT_CASES: readonly AlertCase[] = [
     says: `${WHERE}: AMP answered 403 to 180 attempts in 3 minutes.`,
     // A credential that expired, once.
     silent: { [answers('403')]: '0x5 1x30' },
+  },
+  {
+    alert: 'AmpWriteProxyForbidden',
+    atMinutes: 12,
+    fires: { [answers('unauthorized_400')]: '0+60x30' },
+    labels: { ...GROUP, code: 'unauthorized_400' },
+    says: `${WHERE}: AMP answered unauthorized_400 to 180 attempts in 3 minutes.`,
+    silent: { [answers('400')]: '0+60x30' },
+  },
+  {
+    alert: 'AmpWriteProxyForeignAnswers',
+    atMinutes: 12,
+    fires: { [answers('foreign_400')]: '0+60x30' },
+    labels: { ...GROUP, code: 'foreign_400' },
+    says: `${WHERE}: a web page came instead of an answer of AMP (foreign_400) for 180 attempts in 3 minutes.`,
+    // One page, and rejections of AMP itself.
+    silent: { [answers('foreign_400')]: '0x5 1x30', [answers('400')]: '0+60x30' },
   },
   {
     alert: 'AmpWriteProxyCredentialsExpiring',
