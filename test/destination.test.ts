@@ -11,7 +11,6 @@ import { Metrics } from '../src/metrics/metrics.ts';
 import type { ConnectionActivity } from '../src/queue/connection-activity.ts';
 import type { Parcel } from '../src/queue/parcel.ts';
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts';
-import type { Outcome } from '../src/outcome/outcome.ts';
 import { Exposition } from './support/exposition.ts';
 import { until } from './support/loopback.ts';
 import { makeConnection, outcomeOf } from './support/parcels.ts';
@@ -307,13 +306,14 @@ describe('an upstream that is down', () => {
     rig.send('opens');
     await until(() => rig.rooms.status.isDown(), 'the upstream is down');
     rig.sandbox.faults.clear();
-    const after: Promise<Outcome>[] = [];
-    for (let count = 0; count < 20; count += 1) {
-      after.push(outcomeOf(rig.send('after')));
-      await sleep(50);
+    const clearedAtMs = performance.now();
+    let deliveredAfterMs: number | undefined;
+    for (let count = 0; count < 100 && deliveredAfterMs === undefined; count += 1) {
+      const outcome = await Promise.race([outcomeOf(rig.send('after')), sleep(50)]);
+      if (outcome?.kind === 'delivered') deliveredAfterMs = performance.now() - clearedAtMs;
     }
-    const known = await Promise.race([Promise.all(after), sleep(50)]);
-    expect(known).toContainEqual(DELIVERED);
+    // Half a second between the attempts of a probe, and as much again for a busy machine.
+    expect(deliveredAfterMs).toBeLessThan(1_000);
   });
 
   test('one that throttles is not down', async () => {

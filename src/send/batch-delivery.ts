@@ -256,7 +256,8 @@ export class BatchDelivery {
       return parts;
     }
     if (atMs + waitMs >= latestMs) {
-      const message = `not delivered in time; ${health.lastFailure}`;
+      // What AMP said may be about any request of a joined batch: it is told to a sender whose request was alone.
+      const message = `not delivered in time; ${payloads.length > 1 ? health.lastFailure : verdict.message}`;
       return this.#settle({ kind: 'refused', reason: 'delivery_timeout', message });
     }
     countRetried(metrics, payloads);

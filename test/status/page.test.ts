@@ -76,8 +76,8 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       const problem = page.locator('#problems .said').first();
       await until('it is told', async () => (await problem.innerText()).includes('<img src=x'));
       expect(await page.locator('#senders tbody tr').first().innerText()).toContain('<img src=x');
-      await until('it is apart', async () =>
-        (await page.locator('#senders tbody tr').first().innerText()).includes('held apart'),
+      await until('it is isolated', async () =>
+        (await page.locator('#senders tbody tr').first().innerText()).includes('isolated'),
       );
       expect(await page.evaluate('globalThis.harmed')).toBeUndefined();
       expect(await page.locator('img[src="x"]').count()).toBe(0);

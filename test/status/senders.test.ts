@@ -55,16 +55,16 @@ test('one that has gone stays to be seen, and counts anew when it comes back', (
   expect(row?.samplesPerSecond).toBeLessThanOrEqual(50);
 });
 
-test('a refusal is told until the next 2xx, and holding apart for a while', () => {
+test('a refusal is told until the next 2xx, and isolation for a while', () => {
   const sender = makeSender('10.0.0.1');
   const senders = new Senders(() => [sender]);
   Object.assign(sender, { lastStatus: 400, lastRefusal: 'out of order', isolatedAtMs: 1000 });
   senders.record(1000);
-  expect(senders.status(2000).rows).toMatchObject([{ lastStatus: 400, lastRefusal: 'out of order', apart: true }]);
+  expect(senders.status(2000).rows).toMatchObject([{ lastStatus: 400, lastRefusal: 'out of order', isolated: true }]);
   Object.assign(sender, { lastStatus: 503, lastRefusal: 'the upstream is down; it said a lot' });
   expect(senders.status(2000).rows).toMatchObject([{ lastRefusal: 'the upstream is down' }]);
   sender.lastStatus = 204;
-  expect(senders.status(100_000).rows).toMatchObject([{ lastStatus: 204, lastRefusal: '', apart: false }]);
+  expect(senders.status(100_000).rows).toMatchObject([{ lastStatus: 204, lastRefusal: '', isolated: false }]);
 });
 
 test('one for which there was no room is taken up when there is, and not with all that it ever sent', () => {

@@ -138,7 +138,7 @@ export function showSenders({ senders, atMs }) {
   fillRows(
     find('#senders tbody'),
     rows.map((row) => [
-      { text: row.address, header: 'row', told: row.apart ? 'held apart: its requests are joined with nobody’s' : '' },
+      { text: row.address, header: 'row', told: row.isolated ? 'isolated: its requests are batched separately' : '' },
       { text: brief(row.samplesPerSecond), className: 'number' },
       { text: brief(row.requestsPerSecond), className: 'number' },
       { text: row.connections === 0 ? 'gone' : whole(row.connections), className: 'number wide' },
@@ -275,8 +275,8 @@ export function showIdentity(
     ['Clock', { text: skew, tone: clockSkewMs === 0 ? '' : 'warn' }],
     ['Bodies held', { text: `${bytes(inflightBytes)} of ${bytes(maxInflightBytes)}` }],
     [
-      'Held apart',
-      { text: sendersIsolated === 0 ? 'no sender' : `${whole(sendersIsolated)} that AMP rejected lately` },
+      'Isolated',
+      { text: sendersIsolated === 0 ? 'no sender' : `${whole(sendersIsolated)} whose requests lately failed` },
     ],
   ]);
 }
