@@ -6,19 +6,37 @@
 import assert from 'node:assert/strict';
 import { compressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
-import { splitBody } from '../../src/batch/split.ts';
+import { BodyCutter } from '../../src/batch/split.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
+import { allocateUnsafe } from '../../src/codec/snappy-join.ts';
 import type { Body } from '../bodies.ts';
 import { decodeRequest, encodeRequest, uncompressNative } from './libraries.ts';
 import { compare } from './measure.ts';
 import { describe, madeBodies, realBodies } from './wire-bodies.ts';
 
+const SMALL = Buffer.from('01');
 const BASE = 'snappy + protobufjs';
 
 async function measure(name: string, bodies: readonly Body[], pieces: number): Promise<void> {
   const kernel = new Kernel({ maxBodyBytes: 10 << 20, maxDecodedBytes: 64 << 20 });
-  const cut = ({ compressed, samples }: Body): { body: Uint8Array }[] =>
-    splitBody(kernel, compressed, { maxSamples: Math.ceil(samples / pieces), maxBytes: 1e6 });
+  const cut = ({ compressed, samples }: Body): { body: Uint8Array }[] => {
+    const limits = { maxSamples: Math.ceil(samples / pieces), maxBytes: 1e6 };
+    const cutter = new BodyCutter(kernel, compressed);
+    const taken: { body: Uint8Array }[] = [];
+    while (!cutter.done) taken.push(cutter.take(limits, allocateUnsafe));
+    return taken;
+  };
+  /** Each time, another request has used the kernel in the meantime. */
+  const cutInTurns = ({ compressed, samples }: Body): { body: Uint8Array }[] => {
+    const limits = { maxSamples: Math.ceil(samples / pieces), maxBytes: 1e6 };
+    const cutter = new BodyCutter(kernel, compressed);
+    const taken: { body: Uint8Array }[] = [];
+    while (!cutter.done) {
+      kernel.encode(SMALL);
+      taken.push(cutter.take(limits, allocateUnsafe));
+    }
+    return taken;
+  };
   const cutByTheBook = ({ compressed }: Body): { body: Uint8Array }[] => {
     const { timeseries } = decodeRequest(uncompressNative(compressed));
     const share = Math.ceil(timeseries.length / pieces);
@@ -29,8 +47,10 @@ async function measure(name: string, bodies: readonly Body[], pieces: number): P
   };
   for (const body of bodies) {
     const raw = Buffer.from(uncompress(body.compressed));
-    const ours = cut(body).map((piece) => Buffer.from(uncompress(piece.body)));
-    assert(raw.equals(Buffer.concat(ours)), 'the pieces are not the body, one after another');
+    for (const way of [cut, cutInTurns]) {
+      const ours = way(body).map((piece) => Buffer.from(uncompress(piece.body)));
+      assert(raw.equals(Buffer.concat(ours)), 'the pieces are not the body, one after another');
+    }
   }
   await compare(
     {
@@ -43,6 +63,7 @@ async function measure(name: string, bodies: readonly Body[], pieces: number): P
     [
       { name: BASE, work: () => bodies.map(cutByTheBook) },
       { name: 'cut', work: () => bodies.map(cut) },
+      { name: 'cut, other requests between', work: () => bodies.map(cutInTurns) },
     ],
   );
 }

@@ -4,9 +4,14 @@
  *
  * The pieces' decoded bytes, one after the other, are exactly the request's: order, metadata, unknown fields and every
  * byte of a TimeSeries are kept. The piece that is nothing less than the request is the original body itself.
+ *
+ * A piece is made when it is asked for, and costs what it holds: decoding is taken up where the last piece started.
+ * Where the kernel served another request in the meantime, the last piece is decoded once more, and what it copies from
+ * is kept for that (`heldBytes`).
  */
 import type { Counts, Kernel } from '../codec/kernel.ts';
-import { allocateUnsafe, asBuffer, type Allocate, type JoinPart } from '../codec/snappy-join.ts';
+import type { DecodePoint, RequestWindow } from '../codec/request-window.ts';
+import { asBuffer, type Allocate, type JoinPart } from '../codec/snappy-join.ts';
 import { varintBytes } from '../codec/varint.ts';
 import { RequestError } from '../errors.ts';
 
@@ -21,81 +26,162 @@ export interface SplitLimits {
   maxBytes: number;
 }
 
-/** Pieces that are aimed at stay this far below maxBytes, since how well a part is compressed is a guess. */
-const AIM = 0.95;
-
-/**
- * At least one piece, each within both limits; but a field (a TimeSeries, a metadata entry) that exceeds one by itself
- * is alone in its piece. Throws RequestError as Kernel.scan does, and BODY_TOO_LARGE for a field whose encoding
- * exceeds limits.max_body_bytes.
- *
- * @param allocate gives the memory of what is encoded anew
- */
-export function splitBody(
-  kernel: Kernel,
-  body: Uint8Array,
-  limits: SplitLimits,
-  allocate: Allocate = allocateUnsafe,
-): Piece[] {
-  const whole = kernel.openForCutting(body);
-  const { rawBytes } = whole;
-  const samples = whole.samples + whole.histograms;
-  const original: Piece = { body: asBuffer(body), rawBytes, elementsAt: whole.elementsAt, ...countsOf(whole) };
-  if (samples <= limits.maxSamples && body.length <= limits.maxBytes) return [original];
-
-  // As few as are needed, of about the same size: a full piece and a crumb would be two requests all the same.
-  const pieces: Piece[] = [];
-  let samplesLeft = samples;
-  for (let from = 0; from < rawBytes;) {
-    const bytesLeft = (body.length * (rawBytes - from)) / rawBytes;
-    const target = {
-      maxSamples: Math.min(limits.maxSamples, evenShare(samplesLeft, samplesLeft / limits.maxSamples)),
-      maxRawBytes: evenShare(rawBytes - from, bytesLeft / (limits.maxBytes * AIM)),
-    };
-    const piece = takeEncoded(kernel, from, target, limits.maxBytes, allocate);
-    if (piece.rawBytes === rawBytes) return [original];
-    pieces.push(piece);
-    from += piece.rawBytes;
-    samplesLeft -= piece.samples + piece.histograms;
-  }
-  return pieces.length === 0 ? [original] : pieces;
+/** What Kernel.scan has found; with it, a request is not scanned again to be cut. */
+export interface ScannedRequest extends Counts {
+  rawBytes: number;
+  elementsAt: number;
+  /** How far back the body's copies reach, in decoded bytes. */
+  reachBytes: number;
 }
 
-/** The next piece from the decoded offset `from`, made smaller until it is within maxBytes or one field. */
-function takeEncoded(
-  kernel: Kernel,
-  from: number,
-  target: { maxSamples: number; maxRawBytes: number },
-  maxBytes: number,
-  allocate: Allocate,
-): Piece {
-  const counts: Counts = { series: 0, samples: 0, histograms: 0, exemplars: 0, metadata: 0 };
-  let end = kernel.takePiece(from, target, counts);
-  for (;;) {
-    const rawBytes = end - from;
-    const body = kernel.encodePiece(from, end, allocate);
-    if (body !== undefined && body.length <= maxBytes) return pieceOf(body, rawBytes, counts);
-    // Always less than it was: of one field only, takePiece returns the same end again.
-    const share = body === undefined ? 0.5 : (maxBytes * AIM) / body.length;
-    const smaller = kernel.takePiece(from, { ...target, maxRawBytes: Math.floor(rawBytes * share) }, counts);
-    if (smaller === end) {
-      if (body !== undefined) return pieceOf(body, rawBytes, counts);
+/** Pieces that are aimed at stay this far below maxBytes, since how well a part is compressed is a guess. */
+const AIM = 0.95;
+/** Decoded somewhat farther than the piece is guessed to reach, as a second look costs more. */
+const GUESS = 1.1;
+/**
+ * What copies reach back to is kept up to this size. Snappy's own encoders start afresh every 64 KiB and need no more
+ * than that; where copies reach farther than this, a piece is decoded from the request's start instead.
+ */
+export const MAX_HISTORY_BYTES = 4 * 1024 * 1024;
+
+export class BodyCutter {
+  readonly #window: RequestWindow;
+  readonly #whole: Piece;
+  readonly #samples: number;
+  readonly #historyBytes: number;
+  #history: Buffer | undefined;
+  /** Where a window is opened, for the piece that was taken last. */
+  #point: DecodePoint;
+  #pointFor = 0;
+  /** Decoded offsets where the last piece starts and where the next one does, and the samples behind both. */
+  #lastAt = 0;
+  #nextAt = 0;
+  #lastSamplesLeft: number;
+  #samplesLeft: number;
+  #taken = false;
+
+  /**
+   * @param body the compressed request, as Kernel.scan has accepted it; it must stay readable while the cutter is used
+   * @param scanned scanned anew where it is not given
+   */
+  constructor(kernel: Kernel, body: Uint8Array, scanned: ScannedRequest = kernel.scan(body)) {
+    const { rawBytes, elementsAt, series, samples, histograms, exemplars, metadata } = scanned;
+    this.#whole = { body: asBuffer(body), rawBytes, elementsAt, series, samples, histograms, exemplars, metadata };
+    this.#samples = samples + histograms;
+    this.#lastSamplesLeft = this.#samples;
+    this.#samplesLeft = this.#samples;
+    const reachBytes = Math.min(scanned.reachBytes, rawBytes);
+    this.#historyBytes = reachBytes <= MAX_HISTORY_BYTES ? reachBytes : 0;
+    this.#window = kernel.windowOn(this.#whole);
+    this.#point = { elementAt: elementsAt, rawAt: 0, history: Buffer.alloc(0) };
+  }
+
+  /** True when every byte of the request was taken. */
+  get done(): boolean {
+    return this.#taken && this.#nextAt === this.#whole.rawBytes;
+  }
+
+  /** What the cutter holds at most beside the body and the pieces, in bytes: MAX_HISTORY_BYTES or less. */
+  get heldBytes(): number {
+    return this.#historyBytes;
+  }
+
+  /**
+   * The next piece, within both limits; but a field (a TimeSeries, a metadata entry) that exceeds one by itself is
+   * alone in its piece. Throws RequestError BODY_TOO_LARGE for a field whose encoding exceeds limits.max_body_bytes.
+   *
+   * @param allocate gives the memory of the piece, once its size is known. It is called at most once, and not for a
+   * piece that is the whole request, which is the body itself. The caller gives the memory back when it was sent.
+   */
+  take(limits: SplitLimits, allocate: Allocate): Piece {
+    if (this.done) throw new Error('every byte of the request was taken');
+    const whole = this.#whole;
+    const from = this.#nextAt;
+    if (from === 0 && this.#samples <= limits.maxSamples && whole.body.length <= limits.maxBytes) {
+      return this.#took(whole);
+    }
+    this.#open(from);
+    // As few as are needed, of about the same size: a full piece and a crumb would be two requests all the same.
+    const bytesLeft = (whole.body.length * (whole.rawBytes - from)) / whole.rawBytes;
+    const target = {
+      maxSamples: Math.min(limits.maxSamples, evenShare(this.#samplesLeft, this.#samplesLeft / limits.maxSamples)),
+      maxRawBytes: evenShare(whole.rawBytes - from, bytesLeft / (limits.maxBytes * AIM)),
+    };
+    return this.#took(this.#encode(from, target, limits.maxBytes, allocate));
+  }
+
+  /** The piece that was taken last is not sent: the next take starts where it started. */
+  putBack(): void {
+    this.#nextAt = this.#lastAt;
+    this.#samplesLeft = this.#lastSamplesLeft;
+    this.#taken = false;
+  }
+
+  #took(piece: Piece): Piece {
+    this.#lastAt = this.#nextAt;
+    this.#lastSamplesLeft = this.#samplesLeft;
+    this.#nextAt += piece.rawBytes;
+    this.#samplesLeft -= piece.samples + piece.histograms;
+    this.#taken = true;
+    return piece;
+  }
+
+  /** Opens the window for a piece from `from`, and sees to it that it can be opened there again. */
+  #open(from: number): void {
+    if (!this.#window.isOpen) this.#window.openAt(this.#point);
+    if (from === this.#pointFor || this.#historyBytes === 0) return;
+    this.#pointFor = from;
+    this.#history ??= Buffer.allocUnsafeSlow(this.#historyBytes);
+    this.#point = this.#window.pointBefore(from, this.#history);
+  }
+
+  /** The next piece from the decoded offset `from`, made smaller until it is within maxBytes or one field. */
+  #encode(
+    from: number,
+    target: { maxSamples: number; maxRawBytes: number },
+    maxBytes: number,
+    allocate: Allocate,
+  ): Piece {
+    const window = this.#window;
+    const counts: Counts = { series: 0, samples: 0, histograms: 0, exemplars: 0, metadata: 0 };
+    const rest = this.#whole.rawBytes - from;
+    const bySamples = this.#samplesLeft > 0 ? (rest * target.maxSamples) / this.#samplesLeft : rest;
+    const guess = Math.ceil(Math.min(target.maxRawBytes, bySamples) * GUESS);
+    let end = window.takePiece(from, target, guess, counts);
+    for (;;) {
+      const rawBytes = end - from;
+      const bytes = window.encodePiece(from, end);
+      if (bytes === undefined || bytes > maxBytes) {
+        // Always less than it was: of one field only, takePiece returns the same end again.
+        const share = bytes === undefined ? 0.5 : (maxBytes * AIM) / bytes;
+        const smaller = { ...target, maxRawBytes: Math.floor(rawBytes * share) };
+        const smallerEnd = window.takePiece(from, smaller, smaller.maxRawBytes, counts);
+        if (smallerEnd < end) {
+          end = smallerEnd;
+          continue;
+        }
+      }
+      if (rawBytes === this.#whole.rawBytes) return this.#whole;
+      if (bytes !== undefined) return pieceOf(window.copyPiece(allocate), rawBytes, counts);
       throw new RequestError(
         'BODY_TOO_LARGE',
         `one TimeSeries or metadata entry of ${rawBytes} bytes, encoded, exceeds limits.max_body_bytes ` +
           `and cannot be cut; send fewer samples of a series at once, or raise it`,
       );
     }
-    end = smaller;
   }
+}
+
+/** All pieces at once: for the sender of today, until it takes them one by one. */
+export function splitBody(kernel: Kernel, body: Uint8Array, limits: SplitLimits, allocate: Allocate): Piece[] {
+  const cutter = new BodyCutter(kernel, body);
+  const pieces: Piece[] = [];
+  while (!cutter.done) pieces.push(cutter.take(limits, allocate));
+  return pieces;
 }
 
 function pieceOf(body: Buffer, rawBytes: number, counts: Counts): Piece {
   return { body, rawBytes, elementsAt: varintBytes(rawBytes), ...counts };
-}
-
-function countsOf({ series, samples, histograms, exemplars, metadata }: Counts): Counts {
-  return { series, samples, histograms, exemplars, metadata };
 }
 
 /** What each piece gets of `total` when it takes so many (a fraction counts as one more). */

@@ -2,17 +2,20 @@ import * as fc from 'fast-check';
 import { compressSync, uncompressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
 import { describe, expect, it } from 'vitest';
-import { splitBody, type Piece } from '../../src/batch/split.ts';
+import { BodyCutter, MAX_HISTORY_BYTES, type Piece } from '../../src/batch/split.ts';
+
 import { Kernel } from '../../src/codec/kernel.ts';
-import { joinBodies } from '../../src/codec/snappy-join.ts';
+import { allocateUnsafe, joinBodies } from '../../src/codec/snappy-join.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
 import { arbitraryBlockOf, noise, preamble } from '../support/arbitrary-snappy.ts';
 import { arbitraryWriteRequest, bytesField } from '../support/arbitrary-write-request.ts';
 import { requestErrorOf } from '../support/request-error-of.ts';
 import { tryReadStrictly } from '../support/strict-write-request.ts';
+import { piecesOf } from '../support/pieces-of.ts';
 import { wireBody } from '../support/wire-fixtures.ts';
 
 const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 4 << 20 });
+const large64 = new Kernel({ maxBodyBytes: 10 << 20, maxDecodedBytes: 64 << 20 });
 
 /** The bytes that the pieces hold, by a library. */
 function rawOf(pieces: readonly Piece[]): Buffer {
@@ -50,7 +53,123 @@ function seriesWith(value: Uint8Array): Buffer {
 const SAMPLE = Buffer.from('12021001', 'hex');
 const SMALL = seriesWith(Buffer.from('b'));
 
+const MANY = noise(1 << 16);
+
+/** A request that the kernel serves between two pieces of another. */
+const OTHER = compressSync(Buffer.concat(Array.from({ length: 200 }, (_, i) => seriesWith(noise(50 + i)))));
+
 describe('cutting a request', () => {
+  it(
+    'takes the same pieces when the kernel serves others in between, and again after putBack',
+    {
+      timeout: PROPERTY_TIMEOUT_MS,
+    },
+    () => {
+      const limits = fc.record({
+        maxSamples: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.constant(1_000_000)),
+        maxBytes: fc.oneof(fc.integer({ min: 1, max: 2000 }), fc.constant(1_000_000)),
+      });
+      const body = arbitraryWriteRequest(25).chain((request) =>
+        fc.oneof(fc.constant(compressSync(request.raw)), arbitraryBlockOf(request.raw)),
+      );
+      const steps = fc.array(fc.record({ isServing: fc.boolean(), isPutBack: fc.boolean() }), {
+        minLength: 25,
+        maxLength: 25,
+      });
+      fc.assert(
+        fc.property(body, limits, steps, (body, limits, steps) => {
+          const expected = piecesOf(kernel, body, limits);
+          const cutter = new BodyCutter(kernel, body);
+          for (const [index, piece] of expected.entries()) {
+            const { isServing, isPutBack } = steps[index % steps.length] ?? {};
+            if (isServing === true) kernel.scan(OTHER);
+            expect(cutter.done).toBe(false);
+            expect(cutter.take(limits, allocateUnsafe)).toEqual(piece);
+            if (isPutBack !== true) continue;
+            cutter.putBack();
+            if (isServing !== true) kernel.scan(OTHER);
+            expect(cutter.done).toBe(false);
+            expect(cutter.take(limits, allocateUnsafe)).toEqual(piece);
+          }
+          expect(cutter.done).toBe(true);
+        }),
+        runs(200),
+      );
+    },
+  );
+
+  it('cuts what was put back into smaller pieces, and goes on behind it', () => {
+    const body = wireBody('prometheus-3.5-rw1-01');
+    const cutter = new BodyCutter(kernel, body);
+    const first = cutter.take({ maxSamples: 250, maxBytes: 1e6 }, allocateUnsafe);
+    cutter.putBack();
+    const half = { maxSamples: 1e6, maxBytes: Math.ceil(first.body.length * 0.55) };
+    const pieces = [cutter.take(half, allocateUnsafe)];
+    expect(pieces[0]?.samples).toBeLessThan(200);
+    while (!cutter.done) {
+      kernel.scan(OTHER);
+      pieces.push(cutter.take({ maxSamples: 250, maxBytes: 1e6 }, allocateUnsafe));
+    }
+    expect(rawOf(pieces).equals(Buffer.from(uncompress(body)))).toBe(true);
+  });
+
+  it('asks for the memory of a piece once, of exactly its size, and for none of the whole request', () => {
+    const body = wireBody('prometheus-3.5-rw1-01');
+    const sizes: number[] = [];
+    const allocate = (bytes: number): Buffer => {
+      sizes.push(bytes);
+      return allocateUnsafe(bytes);
+    };
+    // Noise behind what compresses well: the first guess at where to cut is far off.
+    const uneven = compressSync(
+      Buffer.concat([
+        ...Array.from({ length: 2000 }, () => SMALL),
+        ...Array.from({ length: 100 }, (_, i) => seriesWith(noise(300 + i))),
+      ]),
+    );
+    const pieces = piecesOf(kernel, uneven, { maxSamples: 1e6, maxBytes: 4000 }, allocate);
+    expect(pieces.length).toBeGreaterThan(5);
+    expect(sizes).toEqual(pieces.map((piece) => piece.body.length));
+    piecesOf(kernel, body, { maxSamples: 500, maxBytes: 1e6 }, allocate);
+    expect(sizes).toHaveLength(pieces.length);
+  });
+
+  it('cuts a request whose copies reach back farther than what is kept, and holds nothing for it', () => {
+    const large = new Kernel({ maxBodyBytes: 8 << 20, maxDecodedBytes: 64 << 20 });
+    const one = seriesWith(Buffer.concat(Array.from({ length: 80 }, () => noise(1 << 16))));
+    const raw = Buffer.concat([one, SMALL, one, SMALL]);
+    const back = one.length + SMALL.length;
+    const body = Buffer.concat([
+      preamble(raw.length),
+      literal(one),
+      literal(SMALL),
+      ...copies(one.length, back),
+      literal(SMALL),
+    ]);
+    const cutter = new BodyCutter(large, body);
+    expect(back).toBeGreaterThan(MAX_HISTORY_BYTES);
+    expect(cutter.heldBytes).toBe(0);
+    const pieces: Piece[] = [];
+    while (!cutter.done) {
+      large.scan(OTHER);
+      pieces.push(cutter.take({ maxSamples: 2, maxBytes: 1e7 }, allocateUnsafe));
+    }
+    expect(pieces.map((piece) => piece.samples)).toEqual([2, 2]);
+    expect(rawOf(pieces).equals(raw)).toBe(true);
+  });
+
+  it('decodes of a request no more than the piece and the one before it, whatever comes behind', () => {
+    // What comes behind the pieces is changed to what cannot be decoded: nobody looks.
+    const small = Array.from({ length: 40_000 }, (_, i) => seriesWith(MANY.subarray(i % 977, (i % 977) + 100)));
+    const body = Buffer.from(compressSync(Buffer.concat(small)));
+    const cutter = new BodyCutter(large64, body);
+    body.fill(0xff, Math.ceil(body.length / 2));
+    for (let taken = 0; taken < 10; taken += 1) {
+      large64.scan(OTHER);
+      expect(cutter.take({ maxSamples: 1000, maxBytes: 1e6 }, allocateUnsafe).samples).toBe(1000);
+    }
+  });
+
   it(
     'keeps every byte in its order, within the limits, in pieces that are requests',
     { timeout: PROPERTY_TIMEOUT_MS },
@@ -66,7 +185,7 @@ describe('cutting a request', () => {
       );
       fc.assert(
         fc.property(arbitraryBody, limits, ({ request, compressed }, limits) => {
-          const pieces = splitBody(kernel, compressed, limits);
+          const pieces = piecesOf(kernel, compressed, limits);
           expect(rawOf(pieces).equals(request.raw)).toBe(true);
           expect(uncompressSync(joinBodies(pieces))).toEqual(request.raw);
           for (const { body, rawBytes, elementsAt, ...counts } of pieces) {
@@ -86,10 +205,10 @@ describe('cutting a request', () => {
 
   it('cuts captured requests into pieces of about the same size', () => {
     const body = wireBody('prometheus-3.5-rw1-01');
-    expect(splitBody(kernel, body, { maxSamples: 499, maxBytes: 1e6 }).map((piece) => piece.samples)).toEqual([
+    expect(piecesOf(kernel, body, { maxSamples: 499, maxBytes: 1e6 }).map((piece) => piece.samples)).toEqual([
       250, 250,
     ]);
-    const pieces = splitBody(kernel, body, { maxSamples: 1e6, maxBytes: 6000 });
+    const pieces = piecesOf(kernel, body, { maxSamples: 1e6, maxBytes: 6000 });
     expect(rawOf(pieces).equals(Buffer.from(uncompress(body)))).toBe(true);
     for (const piece of pieces) {
       expect(piece.body.length).toBeLessThanOrEqual(6000);
@@ -98,23 +217,23 @@ describe('cutting a request', () => {
   });
 
   it('keeps metadata entries and counts them', () => {
-    const pieces = splitBody(kernel, wireBody('prometheus-3.5-rw1-04'), { maxSamples: 100, maxBytes: 5000 });
+    const pieces = piecesOf(kernel, wireBody('prometheus-3.5-rw1-04'), { maxSamples: 100, maxBytes: 5000 });
     expect(pieces.length).toBeGreaterThan(2);
     expect(pieces.reduce((sum, piece) => sum + piece.metadata, 0)).toBe(258);
   });
 
   it('gives back the body itself when it is within the limits or has one TimeSeries', () => {
     const body = wireBody('prometheus-3.5-rw1-12');
-    const [whole, ...rest] = splitBody(kernel, body, { maxSamples: 117, maxBytes: body.length });
+    const [whole, ...rest] = piecesOf(kernel, body, { maxSamples: 117, maxBytes: body.length });
     expect(whole?.body).toBe(body);
     expect(rest).toEqual([]);
     const label = bytesField(1, Buffer.concat([bytesField(1, Buffer.from('a')), bytesField(2, Buffer.from('b'))]));
     const samples = Array.from({ length: 50 }, () => Buffer.from('12021001', 'hex'));
     const one = compressSync(bytesField(1, Buffer.concat([label, ...samples])));
-    expect(splitBody(kernel, one, { maxSamples: 1, maxBytes: 1 }).map((piece) => [piece.body, piece.samples])).toEqual([
+    expect(piecesOf(kernel, one, { maxSamples: 1, maxBytes: 1 }).map((piece) => [piece.body, piece.samples])).toEqual([
       [one, 50],
     ]);
-    expect(splitBody(kernel, Buffer.from([0]), { maxSamples: 0, maxBytes: 0 }).map((piece) => piece.rawBytes)).toEqual([
+    expect(piecesOf(kernel, Buffer.from([0]), { maxSamples: 0, maxBytes: 0 }).map((piece) => piece.rawBytes)).toEqual([
       0,
     ]);
   });
@@ -124,7 +243,7 @@ describe('cutting a request', () => {
     const series = (samples: number): Buffer =>
       bytesField(1, Buffer.concat([label, ...Array.from({ length: samples }, () => Buffer.from('12021001', 'hex'))]));
     const raw = Buffer.concat([series(1), series(9), series(0), series(2)]);
-    const pieces = splitBody(kernel, compressSync(raw), { maxSamples: 3, maxBytes: 1e6 });
+    const pieces = piecesOf(kernel, compressSync(raw), { maxSamples: 3, maxBytes: 1e6 });
     expect(pieces.map((piece) => piece.samples)).toEqual([1, 9, 2]);
     expect(pieces.map((piece) => piece.series)).toEqual([1, 1, 2]);
   });
@@ -133,7 +252,7 @@ describe('cutting a request', () => {
     // Literals only, which the encoder would never leave as they are.
     const raw = Buffer.concat(Array.from({ length: 3000 }, () => SMALL));
     const literals = Array.from({ length: 3000 }, () => Buffer.concat([Buffer.from([(SMALL.length - 1) << 2]), SMALL]));
-    const pieces = splitBody(kernel, Buffer.concat([preamble(raw.length), ...literals]), {
+    const pieces = piecesOf(kernel, Buffer.concat([preamble(raw.length), ...literals]), {
       maxSamples: 1000,
       maxBytes: 1e6,
     });
@@ -155,7 +274,7 @@ describe('cutting a request', () => {
     ]);
     expect(Buffer.from(uncompress(body)).equals(raw)).toBe(true);
     for (const maxSamples of [1, 2, 3]) {
-      const pieces = splitBody(kernel, body, { maxSamples, maxBytes: 1e6 });
+      const pieces = piecesOf(kernel, body, { maxSamples, maxBytes: 1e6 });
       expect(pieces).toHaveLength(Math.ceil(4 / maxSamples));
       expect(rawOf(pieces).equals(raw)).toBe(true);
       expect(pieces.map((piece) => Buffer.from(uncompress(piece.body)).length)).toEqual(
@@ -163,7 +282,7 @@ describe('cutting a request', () => {
       );
     }
     // Two samples each: the second piece's copy reaches over its start, the first one's does not.
-    const [first, second] = splitBody(kernel, body, { maxSamples: 2, maxBytes: 1e6 });
+    const [first, second] = piecesOf(kernel, body, { maxSamples: 2, maxBytes: 1e6 });
     expect(first?.body.length).toBeLessThan(80_000);
     expect(second?.body.length).toBeGreaterThan(70_000);
   });
@@ -182,7 +301,7 @@ describe('cutting a request', () => {
       copy,
       literal(one.subarray(at + 4)),
     ]);
-    const pieces = splitBody(kernel, body, { maxSamples: 1, maxBytes: 1e6 });
+    const pieces = piecesOf(kernel, body, { maxSamples: 1, maxBytes: 1e6 });
     expect(pieces.map((piece) => Buffer.from(uncompress(piece.body)).equals(one))).toEqual([true, true]);
   });
 
@@ -194,7 +313,7 @@ describe('cutting a request', () => {
       const bytes = raw.subarray(at, at + 60);
       parts.push(Buffer.from([(bytes.length - 1) << 2]), bytes);
     }
-    const pieces = splitBody(large, Buffer.concat(parts), { maxSamples: 700, maxBytes: 1e6 });
+    const pieces = piecesOf(large, Buffer.concat(parts), { maxSamples: 700, maxBytes: 1e6 });
     expect(pieces).toHaveLength(18);
     expect(rawOf(pieces).equals(raw)).toBe(true);
   });
@@ -221,7 +340,7 @@ describe('cutting a request', () => {
     ]);
     expect(Buffer.from(uncompress(body)).equals(raw)).toBe(true);
     const small = new Kernel({ maxBodyBytes: body.length, maxDecodedBytes: 1 << 20 });
-    const error = requestErrorOf(() => splitBody(small, body, { maxSamples: 100, maxBytes: 1000 }));
+    const error = requestErrorOf(() => piecesOf(small, body, { maxSamples: 100, maxBytes: 1000 }));
     expect(error.code).toBe('BODY_TOO_LARGE');
     expect(error.message).toMatch(message);
     expect(error.message).toMatch(/limits\.max_body_bytes.*cannot be cut.*raise it/);

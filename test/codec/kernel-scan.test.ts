@@ -205,6 +205,7 @@ describe('scanning a WriteRequest', () => {
     expect(kernel.scan(Buffer.from([0]))).toEqual({
       rawBytes: 0,
       elementsAt: 1,
+      reachBytes: 65_535,
       series: 0,
       samples: 0,
       histograms: 0,

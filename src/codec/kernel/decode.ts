@@ -25,6 +25,8 @@ import {
   PATTERNS_AT,
   SLOT_FARTHEST,
   SLOT_MARKS,
+  SLOT_NEXT_AT,
+  SLOT_NEXT_OUT,
   STEPS_AT,
   STEPS_BYTES,
 } from './layout';
@@ -35,6 +37,7 @@ const COPIED_BYTES: u32 = 64;
 const WINDOW_BYTES: u32 = STEPS_BYTES;
 /** One mark a window for a body of less than this, one in two for less than twice this, and so on: half of MOST_MARKS. */
 const MARKED_BYTES: u32 = (WINDOW_BYTES * MOST_MARKS) >>> 1;
+const MARKS_END: u32 = MARKS_AT + (MOST_MARKS << 3);
 /** Of copies with 1- and 2-byte offsets. */
 const FARTHEST: u32 = 65535;
 
@@ -42,28 +45,51 @@ const FARTHEST: u32 = 65535;
 let nextIn: u32 = 0;
 let nextOut: u32 = 0;
 
+/** Where the next mark goes, and how many windows it is until then. */
+let mark: u32 = MARKS_AT;
+let untilMark: u32 = 0;
+let markEvery: u32 = 1;
+
 /**
  * Decodes the elements in [from, fromEnd) into exactly [to, toEnd). Writes at most 16 bytes beyond toEnd.
  * Returns whether all is well; else a fault is noted, at an address in the input. Leaves marks for findKept.
  */
 export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bool {
+  startRun(from, fromEnd);
+  return decodeRun(to, from, fromEnd, to, toEnd, <u32>-1);
+}
+
+/** Forgets the marks: the first run of decodeRun in [from, fromEnd) comes next. */
+export function startRun(from: u32, fromEnd: u32): void {
+  markEvery = 1 + (fromEnd - from) / MARKED_BYTES;
+  untilMark = 0;
+  mark = MARKS_AT;
+  setResult(SLOT_FARTHEST, FARTHEST);
+}
+
+/**
+ * As decodeElements, but stops at the first element that begins at `stop` or behind it; copies may reach back to
+ * `base`, from where on the output area holds what was decoded before. In the results block is then where the next
+ * element begins and where its bytes go: where to go on, with the same `base`, `fromEnd` and `toEnd`.
+ */
+export function decodeRun(base: u32, from: u32, fromEnd: u32, to: u32, toEnd: u32, stop: u32): bool {
   let ip = from;
   let op = to;
-  const to16 = to + 16;
-  const lastOut = toEnd - COPIED_BYTES;
-  const markEvery = 1 + (fromEnd - from) / MARKED_BYTES;
-  let untilMark = markEvery;
-  let mark = putMark(MARKS_AT, ip, op);
-  setResult(SLOT_FARTHEST, FARTHEST);
+  const base16 = base + 16;
+  const lastOut = min<u32>(toEnd - COPIED_BYTES, stop - 1);
+  if (untilMark == 0) {
+    untilMark = markEvery;
+    putMark(ip, op);
+  }
   // The hot loop counts from where a copy can first reach back 16 bytes.
-  while (ip < fromEnd && op < to16) {
-    if (!element(ip, fromEnd, op, to, toEnd)) return false;
+  while (ip < fromEnd && op < base16 && op < stop) {
+    if (!element(ip, fromEnd, op, base, toEnd)) return false;
     ip = nextIn;
     op = nextOut;
   }
-  while (ip < fromEnd) {
+  while (ip < fromEnd && op < stop) {
     if (--untilMark == 0) {
-      mark = putMark(mark, ip, op);
+      putMark(ip, op);
       untilMark = markEvery;
     }
     // The window ends at WINDOW_BYTES, which is a constant, so that positions in it start late where the input is short.
@@ -71,7 +97,7 @@ export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bo
     const window = ip - position;
     writeSteps(window, position);
     do {
-      let behind16 = op - to16;
+      let behind16 = op - base16;
       while (op <= lastOut) {
         const next = position + <u32>load<u8>(position, STEPS_AT);
         // It is whole in the window, and so in the input.
@@ -95,26 +121,28 @@ export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bo
         position = next;
       }
       ip = window + position;
-      if (ip == fromEnd) break;
-      if (!element(ip, fromEnd, op, to, toEnd)) return false;
+      if (ip == fromEnd || op >= stop) break;
+      if (!element(ip, fromEnd, op, base, toEnd)) return false;
       ip = nextIn;
       op = nextOut;
       position = ip - window;
-    } while (position < WINDOW_BYTES);
+    } while (position < WINDOW_BYTES && op < stop);
   }
-  if (op != toEnd) {
+  setResult(SLOT_MARKS, (mark - MARKS_AT) >>> 3);
+  setResult(SLOT_NEXT_AT, ip);
+  setResult(SLOT_NEXT_OUT, op);
+  if (ip == fromEnd && op != toEnd) {
     fail(OUTPUT_SHORT, fromEnd);
     return false;
   }
-  setResult(SLOT_MARKS, (mark - MARKS_AT) >>> 3);
   return true;
 }
 
-/** Returns where the next one goes. */
-function putMark(mark: u32, ip: u32, op: u32): u32 {
+function putMark(ip: u32, op: u32): void {
+  if (mark == MARKS_END) return;
   store<u32>(mark, ip);
   store<u32>(mark, op, 4);
-  return mark + 8;
+  mark += 8;
 }
 
 /**

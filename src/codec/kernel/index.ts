@@ -7,7 +7,7 @@ import { writeTables } from './decode';
 writeTables();
 
 export { takePiece } from './cut';
-export { decodeElements } from './decode';
+export { decodeElements, decodeRun, startRun } from './decode';
 export { encodeElements } from './encode';
-export { findKept } from './keep';
+export { findElement, findKept } from './keep';
 export { scanRequest } from './scan';

@@ -55,6 +55,13 @@ export function findKept(elementsEnd: u32, from: u32, end: u32): void {
   setResult(SLOT_KEPT_END_OUT, foundOut);
 }
 
+/** Finds the element in which `border` of the output area lies: where it starts, and where its bytes go. */
+export function findElement(elementsEnd: u32, border: u32): void {
+  seek(elementsEnd, border);
+  setResult(SLOT_KEPT_AT, foundAt);
+  setResult(SLOT_KEPT_OUT, foundOut);
+}
+
 /** Finds the element in which `border` of the output area lies, or with which it begins; elementsEnd where none is. */
 function seek(elementsEnd: u32, border: u32): void {
   const mark = lastMark(border);

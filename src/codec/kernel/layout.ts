@@ -57,5 +57,10 @@ export const SLOT_KEPT_AT = 22;
 export const SLOT_KEPT_OUT = 23;
 export const SLOT_KEPT_END_AT = 24;
 export const SLOT_KEPT_END_OUT = 25;
+// Where decodeRun has stopped.
+export const SLOT_NEXT_AT = 26;
+export const SLOT_NEXT_OUT = 27;
+/** Whether takePiece needs more of the request to be decoded before it can go on. */
+export const SLOT_MORE = 28;
 /** How many 32-bit slots there are in all. */
-export const SLOTS = 26;
+export const SLOTS = 30;

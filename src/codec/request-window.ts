@@ -1,0 +1,189 @@
+/**
+ * A window on a compressed request: decodes as much of it as the next piece takes, and encodes the piece.
+ *
+ * Decoding starts at a DecodePoint and not at the request's start, so that a piece costs what it holds and not what
+ * the request holds. What the kernel's memory holds of the request lives until the memory is placed anew: `isOpen` tells.
+ * All positions are offsets in the request, compressed or decoded; addresses stay in here.
+ */
+import { encodeRoom, worstCaseBytes } from './areas.ts';
+import type { Counts, KernelMemory } from './kernel-memory.ts';
+import * as layout from './kernel/layout.ts';
+import type { Allocate } from './snappy-join.ts';
+import { varintBytes, writeVarint } from './varint.ts';
+
+/** A request as Kernel.scan has accepted it; nothing is checked here. */
+export interface OpenRequest {
+  readonly body: Uint8Array;
+  readonly rawBytes: number;
+}
+
+/** Where an element starts, with all that the elements behind it can copy from. */
+export interface DecodePoint {
+  /** Offset of the element in the body. */
+  readonly elementAt: number;
+  /** Offset of its bytes in the decoded request. */
+  readonly rawAt: number;
+  /** The decoded bytes before that, or as many of them as copies reach back. */
+  readonly history: Uint8Array;
+}
+
+/** The least that is decoded at a time, so that small pieces do not call into the kernel too often. */
+const LEAST_DECODED_BYTES = 64 * 1024;
+
+export class RequestWindow {
+  readonly #memory: KernelMemory;
+  readonly #request: OpenRequest;
+  #placement = -1;
+  /** Offset in the body of what lies at the start of the input area. */
+  #openedAt = 0;
+  /** Address that a decoded offset of 0 would have, and that of the first decoded byte which is there. */
+  #rawAddress = 0;
+  #baseAddress = 0;
+  /** Addresses of the next element and of its bytes, and where both end. */
+  #nextElement = 0;
+  #decodedEnd = 0;
+  #elementsEnd = 0;
+  /** Of the piece that was encoded last. */
+  #pieceBytes = 0;
+  #keptAt = 0;
+  #keptBytes = 0;
+  #keptTo = 0;
+  #encodedEnd = 0;
+
+  constructor(memory: KernelMemory, request: OpenRequest) {
+    this.#memory = memory;
+    this.#request = request;
+  }
+
+  /** Whether the kernel's memory still holds what this window has decoded. */
+  get isOpen(): boolean {
+    return this.#memory.placement === this.#placement;
+  }
+
+  openAt({ elementAt, rawAt, history }: DecodePoint): void {
+    const memory = this.#memory;
+    const { body, rawBytes } = this.#request;
+    const bodyBytes = body.length - elementAt;
+    const mostEncoded = Math.max(Math.min(memory.limits.maxBodyBytes, worstCaseBytes(rawBytes - rawAt)), bodyBytes);
+    memory.place(bodyBytes, encodeRoom(mostEncoded), history.length + rawBytes - rawAt);
+    this.#placement = memory.placement;
+    this.#openedAt = elementAt;
+    memory.bytes.set(elementAt === 0 ? body : body.subarray(elementAt), layout.INPUT_AT); // copies
+    memory.bytes.set(history, memory.outputAt); // copies
+    this.#baseAddress = memory.outputAt;
+    this.#decodedEnd = memory.outputAt + history.length;
+    this.#rawAddress = this.#decodedEnd - rawAt;
+    this.#nextElement = layout.INPUT_AT;
+    this.#elementsEnd = layout.INPUT_AT + bodyBytes;
+    memory.kernel.startRun(this.#nextElement, this.#elementsEnd);
+  }
+
+  /**
+   * Takes fields from the decoded offset `from` on, one at least, for as long as they have together at most
+   * `maxSamples` samples and histograms and `maxRawBytes` decoded bytes. Writes their counts to `counts` and returns
+   * the offset where they end. `from` must be 0 or what an earlier call has returned, and not before the point that
+   * the window was opened at.
+   *
+   * @param guessBytes how many decoded bytes it will probably take
+   */
+  takePiece(
+    from: number,
+    limits: { maxSamples: number; maxRawBytes: number },
+    guessBytes: number,
+    counts: Counts,
+  ): number {
+    this.#assertOpen(from, this.#request.rawBytes);
+    const { kernel } = this.#memory;
+    const start = this.#rawAddress + from;
+    const maxSamples = Math.min(limits.maxSamples, 0x7fffffff);
+    const maxRawBytes = Math.min(limits.maxRawBytes, 0x7fffffff);
+    let guess = Math.max(LEAST_DECODED_BYTES, guessBytes);
+    let end = start;
+    do {
+      this.#decodeTo(start + guess);
+      const isWhole = this.#nextElement === this.#elementsEnd ? 1 : 0;
+      end = kernel.takePiece(start, end, this.#decodedEnd, isWhole, maxSamples, maxRawBytes) >>> 0;
+      guess *= 2;
+    } while (this.#memory.slot(layout.SLOT_MORE) !== 0);
+    this.#memory.readCounts(counts);
+    return end - this.#rawAddress;
+  }
+
+  /**
+   * Encodes the decoded bytes [from, end), of which takePiece has told, as a snappy block in the kernel's memory, where
+   * copyPiece finds it. Returns its size; undefined where the room does not suffice. What it can keep of the request's
+   * own elements is not encoded anew.
+   */
+  encodePiece(from: number, end: number): number | undefined {
+    this.#assertOpen(from, end);
+    const memory = this.#memory;
+    const fromAddress = this.#rawAddress + from;
+    const endAddress = this.#rawAddress + end;
+    memory.kernel.findKept(this.#nextElement, fromAddress, endAddress);
+    const keptAt = memory.slot(layout.SLOT_KEPT_AT);
+    const keptBytes = memory.slot(layout.SLOT_KEPT_END_AT) - keptAt;
+    const headEnd = keptBytes === 0 ? endAddress : memory.slot(layout.SLOT_KEPT_OUT);
+    const tail = keptBytes === 0 ? endAddress : memory.slot(layout.SLOT_KEPT_END_OUT);
+    const keptTo = memory.encodeElements(fromAddress, headEnd, memory.encodeAt);
+    const encodedEnd = keptTo === 0 ? 0 : memory.encodeElements(tail, endAddress, keptTo);
+    if (encodedEnd === 0 || keptBytes > memory.encodeRoomFrom(encodedEnd)) return undefined;
+    this.#keptAt = keptAt;
+    this.#keptBytes = keptBytes;
+    this.#keptTo = keptTo;
+    this.#encodedEnd = encodedEnd;
+    this.#pieceBytes = end - from;
+    return varintBytes(end - from) + encodedEnd - memory.encodeAt + keptBytes;
+  }
+
+  /** The block that encodePiece has made, in what `allocate` gives. */
+  copyPiece(allocate: Allocate): Buffer {
+    const { encodeAt, bytes } = this.#memory;
+    const block = allocate(varintBytes(this.#pieceBytes) + this.#encodedEnd - encodeAt + this.#keptBytes);
+    let at = writeVarint(block, 0, this.#pieceBytes);
+    at += bytes.copy(block, at, encodeAt, this.#keptTo); // copies
+    at += bytes.copy(block, at, this.#keptAt, this.#keptAt + this.#keptBytes); // copies
+    bytes.copy(block, at, this.#keptTo, this.#encodedEnd); // copies
+    return block;
+  }
+
+  /**
+   * Where to open a window whose first piece starts at `from`.
+   * @param history is written to: holds what copies reach back to
+   */
+  pointBefore(from: number, history: Buffer): DecodePoint {
+    this.#assertOpen(from, from);
+    const memory = this.#memory;
+    this.#decodeTo(this.#rawAddress + from);
+    memory.kernel.findElement(this.#nextElement, this.#rawAddress + from);
+    const elementAt = memory.slot(layout.SLOT_KEPT_AT) - layout.INPUT_AT + this.#openedAt;
+    const rawAddress = memory.slot(layout.SLOT_KEPT_OUT);
+    const historyBytes = Math.min(history.length, rawAddress - this.#baseAddress);
+    memory.bytes.copy(history, 0, rawAddress - historyBytes, rawAddress); // copies
+    return { elementAt, rawAt: rawAddress - this.#rawAddress, history: history.subarray(0, historyBytes) };
+  }
+
+  /** Decodes up to the address `end`, and to the end of the element there. */
+  #decodeTo(end: number): void {
+    const memory = this.#memory;
+    if (this.#decodedEnd >= end || this.#nextElement === this.#elementsEnd) return;
+    const toEnd = this.#rawAddress + this.#request.rawBytes;
+    const ok = memory.kernel.decodeRun(
+      this.#baseAddress,
+      this.#nextElement,
+      this.#elementsEnd,
+      this.#decodedEnd,
+      toEnd,
+      Math.min(end, 0xffffffff),
+    );
+    if (ok === 0) throw new Error(`a request that was accepted cannot be decoded (${memory.slot(layout.SLOT_FAULT)})`);
+    this.#nextElement = memory.slot(layout.SLOT_NEXT_AT);
+    this.#decodedEnd = memory.slot(layout.SLOT_NEXT_OUT);
+  }
+
+  #assertOpen(from: number, end: number): void {
+    if (!this.isOpen) throw new Error('the window is not open: the memory of the kernel was placed anew');
+    if (from > end || end > this.#request.rawBytes || this.#rawAddress + from < this.#baseAddress) {
+      throw new Error(`bytes ${from} to ${end} are not in the window`);
+    }
+  }
+}
