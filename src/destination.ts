@@ -23,6 +23,7 @@ import type { RoutedDestination } from './receive/server.ts';
 import { Deliveries } from './send/deliveries.ts';
 import type { BatchDelivery, DeliveryLog } from './send/batch-delivery.ts';
 import { openUpstream } from './send/upstream/open-upstream.ts';
+import type { HeldMemory } from './send/payload.ts';
 import { RetryQueue } from './send/retry-queue.ts';
 import { Shards } from './send/shards.ts';
 import { SignedPost } from './send/signed-post.ts';
@@ -63,7 +64,14 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
   readonly #maxBytes: number;
   #draining = false;
 
-  constructor(entry: RemoteWriteConfig, kernel: Kernel, pool: BufferPool, metrics: Metrics, parentLog: Log) {
+  constructor(
+    entry: RemoteWriteConfig,
+    kernel: Kernel,
+    pool: BufferPool,
+    metrics: Metrics,
+    memory: HeldMemory,
+    parentLog: Log,
+  ) {
     const log = parentLog.child({ remote_name: entry.name });
     this.#log = log;
     this.#rejections = new RecurringLog((fields, message) => log.warn(fields, message), monotonicMs);
@@ -128,17 +136,19 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
       credentials: this.credentials,
       clock,
       pool,
+      memory,
       metrics: this.#metrics,
       nowMs: monotonicMs,
     });
     const deliveries = new Deliveries(this.#batcher, this.#retryQueue, {
       limits: () => this.#batcher.limits,
       backoff,
-      cut: (body) => new BodyCutter(kernel, body),
+      cut: (parcel) => new BodyCutter(kernel, parcel.body, parcel),
       send: (payloads) => signedPost.send(payloads),
       credentials: this.credentials,
       clock,
       pool,
+      memory,
       health: this.#health,
       metrics: this.#metrics,
       log: makeDeliveryLog(log),

@@ -61,7 +61,7 @@ export class Pipeline {
     this.#budget = budget;
     const [first, ...others] = config.remote_write;
     const rooms = (entry: RemoteWriteConfig): DestinationRooms =>
-      new DestinationRooms(entry, kernel, pool, metrics, log);
+      new DestinationRooms(entry, kernel, pool, metrics, budget, log);
     this.#destinations = [rooms(first), ...others.map(rooms)];
     this.#tls = server.tls === undefined ? undefined : new ServerTls(requireFiles(server.tls), log);
     this.#auth = server.auth === undefined ? undefined : new Authenticator(server.auth, log);

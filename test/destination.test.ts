@@ -62,7 +62,7 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   const metrics = new Metrics({ version: 'test' });
   const logged: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line) => logged.push(line) });
-  const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, log);
+  const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, { hold: () => {} }, log);
   await rooms.credentials.refresh();
   const send: Rig['send'] = (sender, labels = {}, connection = makeConnection(sender)) => {
     made += 1;

@@ -36,6 +36,7 @@ function makeParcel({ mergeKey, sender }: From, keptBy: ParcelLedger): Parcel {
   const contents = {
     lease: pool.take(BODY_BYTES),
     rawBytes: 5 * BODY_BYTES,
+    reachBytes: 65_536,
     elementsAt: 3,
     series: SAMPLES,
     samples: SAMPLES,

@@ -188,39 +188,3 @@ function pieceOf(body: Buffer, rawBytes: number, counts: Counts): Piece {
 function evenShare(total: number, pieces: number): number {
   return pieces > 1 ? Math.ceil(total / Math.ceil(pieces)) : total;
 }
-
-/** Takes pieces of one request, in order. */
-export class BodyCutter {
-  readonly #kernel: Kernel;
-  readonly #body: Uint8Array;
-  #pieces: Piece[] | undefined;
-  #last: Piece | undefined;
-
-  constructor(kernel: Kernel, body: Uint8Array) {
-    this.#kernel = kernel;
-    this.#body = body;
-  }
-
-  get done(): boolean {
-    return this.#pieces?.length === 0;
-  }
-
-  take(limits: SplitLimits): Piece {
-    const pieces = (this.#pieces ??= splitBody(this.#kernel, this.#body, limits));
-    const [first] = pieces;
-    if (
-      first !== undefined &&
-      (first.samples + first.histograms > limits.maxSamples || first.body.length > limits.maxBytes)
-    ) {
-      pieces.splice(0, 1, ...splitBody(this.#kernel, first.body, limits));
-    }
-    const piece = pieces.shift();
-    if (piece === undefined) throw new Error('nothing is left of the request');
-    this.#last = piece;
-    return piece;
-  }
-
-  putBack(): void {
-    if (this.#last !== undefined) this.#pieces?.unshift(this.#last);
-  }
-}

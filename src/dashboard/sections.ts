@@ -59,10 +59,11 @@ const SENDERS: Row = {
       ['limit', 'min(amp_write_proxy_inflight_limit_bytes{%p})'],
     ),
     graph(
-      'Apart, and kinds of company',
+      'Isolated senders, retries and merge keys',
       'short',
-      'Senders that AMP lately rejected travel alone for 5 min. Merge keys: groups that must not be joined and wait now.',
-      ['senders apart', 'sum(amp_write_proxy_senders_apart{%d})'],
+      'Requests of isolated senders are batched separately for 5 min after their last failure. Retries: batches that wait for another attempt. Merge keys: groups that must not be joined and wait now.',
+      ['isolated senders', 'sum(amp_write_proxy_senders_isolated{%d})'],
+      ['batches to retry', 'sum(amp_write_proxy_retry_batches{%d})'],
       ['merge keys', 'sum(amp_write_proxy_merge_keys{%d})'],
     ),
     graph(

@@ -23,6 +23,7 @@ export function decodeWriteRequest(kernel: Kernel, lease: Lease): ParcelContents
   return {
     lease,
     rawBytes: scan.rawBytes,
+    reachBytes: scan.reachBytes,
     elementsAt: scan.elementsAt,
     series: scan.series,
     samples: scan.samples,

@@ -18,6 +18,8 @@ export interface ParcelContents {
   readonly lease: Lease;
   /** Bytes after decompression. */
   readonly rawBytes: number;
+  /** How far back the copies in the body reach, in decoded bytes. */
+  readonly reachBytes: number;
   /** Where the snappy elements start in `body`. */
   readonly elementsAt: number;
   readonly series: number;
@@ -49,6 +51,7 @@ export interface ParcelLedger {
 export class Parcel implements JoinPart {
   readonly bodyBytes: number;
   readonly rawBytes: number;
+  readonly reachBytes: number;
   readonly elementsAt: number;
   readonly series: number;
   readonly samples: number;
@@ -92,6 +95,7 @@ export class Parcel implements JoinPart {
     this.#lease = contents.lease;
     this.bodyBytes = contents.lease.buffer.length;
     this.rawBytes = contents.rawBytes;
+    this.reachBytes = contents.reachBytes;
     this.elementsAt = contents.elementsAt;
     this.series = contents.series;
     this.samples = contents.samples;

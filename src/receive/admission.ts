@@ -97,6 +97,14 @@ export class ByteBudget {
     holder.heldBytes = heldBytes;
   }
 
+  /**
+   * Counts what is held for requests that were let in, beside their bodies: it is never refused, but the next request
+   * may be. @param bytes negative for what is given back
+   */
+  hold(bytes: number): void {
+    this.#usedBytes += bytes;
+  }
+
   release(bytes: number, holder: Holder): void {
     this.#usedBytes -= bytes;
     holder.heldBytes -= bytes;

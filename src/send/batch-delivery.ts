@@ -20,7 +20,7 @@ import type { Outcome, Verdict } from '../outcome/outcome.ts';
 import type { Parcel } from '../queue/parcel.ts';
 import type { UpstreamClock } from '../sign/clock.ts';
 import type { Credentials } from '../sign/credentials.ts';
-import { countRetried, weightOf, type Payload } from './payload.ts';
+import { countRetried, weightOf, type HeldMemory, type Payload } from './payload.ts';
 import { Piecewise, type Cutter } from './piecewise.ts';
 import { PROBE_INTERVAL_MS } from './breaker.ts';
 import { LAST_ATTEMPT_MS, retryWaitMs, type BackoffLimits } from './retry.ts';
@@ -31,12 +31,13 @@ export interface DeliveryDeps {
   /** They may change between attempts. */
   readonly limits: () => BatchLimits;
   readonly backoff: BackoffLimits;
-  readonly cut: (body: Buffer) => Cutter;
+  readonly cut: (parcel: Parcel) => Cutter;
   readonly send: (payloads: readonly Payload[]) => Promise<Attempted>;
   readonly credentials: Credentials;
   readonly clock: UpstreamClock;
   /** Where pieces are written. */
   readonly pool: BufferPool;
+  readonly memory: HeldMemory;
   readonly health: UpstreamHealth;
   /** Told of every attempt, before anything is done about it. */
   readonly learn: (delivery: BatchDelivery, verdict: Verdict) => void;
@@ -185,7 +186,7 @@ export class BatchDelivery {
 
   #cut(parcel: Parcel, limits: BatchLimits): Piecewise {
     this.#deps.metrics.cutParcels += 1;
-    return new Piecewise(this.#deps.cut(parcel.body), limits, this.#deps.pool);
+    return new Piecewise(this.#deps.cut(parcel), limits, this.#deps.pool, this.#deps.memory);
   }
 
   #nextPiece(): readonly BatchDelivery[] {
@@ -327,6 +328,7 @@ export class BatchDelivery {
     if (!NEXT_STATES[this.#state].includes(next))
       throw new Error(`a batch cannot become ${next} when it is ${this.#state}`);
     this.#state = next;
+    if (next === 'ended') this.#piecewise?.dispose();
   }
 }
 

@@ -11,6 +11,12 @@ export interface Payload extends JoinPart {
   readonly metadata: number;
 }
 
+/** Counts what is held for requests beside their bodies against `limits.max_inflight_bytes`. */
+export interface HeldMemory {
+  /** @param bytes negative for what is given back */
+  hold(bytes: number): void;
+}
+
 /** Samples and histograms. */
 export function weightOf(payloads: readonly Payload[]): number {
   return payloads.reduce((sum, { samples, histograms }) => sum + samples + histograms, 0);

@@ -6,11 +6,13 @@ import type { BatchLimits } from '../batch/batcher.ts';
 import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
 import type { Allocate } from '../codec/snappy-join.ts';
 import { DEDUPLICATED, DELIVERED, type Outcome, type Verdict } from '../outcome/outcome.ts';
-import type { Payload } from './payload.ts';
+import type { HeldMemory, Payload } from './payload.ts';
 
 /** Takes a request apart at the borders of its TimeSeries (batch/split.ts). */
 export interface Cutter {
   readonly done: boolean;
+  /** Bytes that it keeps between two pieces. */
+  readonly heldBytes: number;
   /** Throws when a single TimeSeries is too large to be sent at all. */
   take(limits: BatchLimits, allocate: Allocate): Payload;
   /** The piece that was taken last is not sent: the next one starts where it started. */
@@ -25,6 +27,8 @@ const LEAST_SAMPLES = 100;
 export class Piecewise {
   readonly #cutter: Cutter;
   readonly #pool: BufferPool;
+  readonly #memory: HeldMemory;
+  #heldBytes = 0;
   #limits: BatchLimits;
   #piece: Payload | undefined;
   #lease: Lease | undefined;
@@ -33,8 +37,10 @@ export class Piecewise {
   #rejected: Outcome | undefined;
   #deduplicated = true;
 
-  constructor(cutter: Cutter, limits: BatchLimits, pool: BufferPool) {
+  /** @param memory is told what is held for the request beside its body */
+  constructor(cutter: Cutter, limits: BatchLimits, pool: BufferPool, memory: HeldMemory) {
     this.#cutter = cutter;
+    this.#memory = memory;
     this.#limits = limits;
     this.#pool = pool;
   }
@@ -47,6 +53,7 @@ export class Piecewise {
       try {
         piece = this.#take();
       } catch (error) {
+        this.dispose();
         return tooLarge(error instanceof Error ? error.message : String(error), 0);
       }
       if (piece !== undefined) return piece;
@@ -80,6 +87,17 @@ export class Piecewise {
     }
   }
 
+  /** Gives back what is held; nothing more is sent. */
+  dispose(): void {
+    this.#giveBack();
+    this.#hold(0);
+  }
+
+  #hold(bytes: number): void {
+    this.#memory.hold(bytes - this.#heldBytes);
+    this.#heldBytes = bytes;
+  }
+
   #shrink(samples: number): void {
     const maxSamples = Math.max(LEAST_SAMPLES, Math.ceil(samples * HALF));
     if (maxSamples < this.#limits.maxSamples) this.#limits = { ...this.#limits, maxSamples };
@@ -93,6 +111,7 @@ export class Piecewise {
       return this.#lease.buffer;
     });
     this.#piece = piece;
+    this.#hold(this.#cutter.heldBytes + (this.#lease?.buffer.length ?? 0));
     const tooLargeBytes = this.#tooLargeBytes;
     this.#tooLargeBytes = undefined;
     if (tooLargeBytes === undefined || piece.body.length < tooLargeBytes) return piece;
@@ -105,6 +124,7 @@ export class Piecewise {
     this.#lease?.release();
     this.#lease = undefined;
     this.#piece = undefined;
+    this.#hold(this.#cutter.heldBytes);
   }
 }
 

@@ -7,7 +7,7 @@ import type { UpstreamAnswer, Verdict } from '../outcome/outcome.ts';
 import type { UpstreamClock } from '../sign/clock.ts';
 import type { Credentials } from '../sign/credentials.ts';
 import type { RemoteWriteSigner } from '../sign/sigv4.ts';
-import { countSent, type Payload } from './payload.ts';
+import { countSent, type HeldMemory, type Payload } from './payload.ts';
 
 export interface SignedPostDeps {
   readonly post: (headers: string[], body: Buffer) => Promise<UpstreamAnswer>;
@@ -16,6 +16,7 @@ export interface SignedPostDeps {
   readonly clock: UpstreamClock;
   /** Where joined bodies are written. */
   readonly pool: BufferPool;
+  readonly memory: HeldMemory;
   readonly metrics: DestinationMetrics;
   /** Monotonic clock, ms. */
   readonly nowMs: () => number;
@@ -36,7 +37,7 @@ export class SignedPost {
 
   /** Never rejects because of the upstream. The payloads are not read any more when it has resolved. */
   async send(payloads: readonly Payload[]): Promise<Attempted> {
-    const { credentials, signer, clock, post, metrics, nowMs, pool } = this.#deps;
+    const { credentials, signer, clock, post, metrics, nowMs, pool, memory } = this.#deps;
     const identity = credentials.tryCurrent();
     if (identity === undefined) {
       metrics.countResponse('no_credentials');
@@ -45,12 +46,14 @@ export class SignedPost {
     let lease: Lease | undefined;
     const body = joinBodies(payloads, (bytes) => {
       lease = pool.take(bytes);
+      memory.hold(bytes);
       return lease.buffer;
     });
     const headers = signer.sign(body, identity, clock.now());
     const startedAtMs = nowMs();
     countSent(metrics, payloads, body.length);
     const answer = await post(headers, body);
+    if (lease !== undefined) memory.hold(-lease.buffer.length);
     lease?.release();
     metrics.observeAttempt(nowMs() - startedAtMs);
     metrics.countResponse(responseCode(answer));

@@ -64,7 +64,7 @@ describe('counts', () => {
 
   test('an empty WriteRequest has nothing, and no time', () => {
     const contents = decode(Buffer.from([0]));
-    expect(contents).toMatchObject({ rawBytes: 0, elementsAt: 1, series: 0, samples: 0, mergeKey: '' });
+    expect(contents).toMatchObject({ rawBytes: 0, elementsAt: 1, series: 0, samples: 0, dedupKey: '' });
     expect(contents.maxTimestampMs).toBeNaN();
   });
 

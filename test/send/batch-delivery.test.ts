@@ -30,6 +30,16 @@ const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
 const LIMITS = { maxSamples: 1000, maxBytes: 100_000 };
 const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 24 });
 
+class HeldBytes {
+  bytes = 0;
+  mostBytes = 0;
+
+  hold(bytes: number): void {
+    this.bytes += bytes;
+    this.mostBytes = Math.max(this.mostBytes, this.bytes);
+  }
+}
+
 interface Rig {
   /** Begins to deliver a batch; every parcel has its outcome when it resolves. */
   readonly deliver: (parcels: readonly Parcel[]) => Promise<void>;
@@ -38,6 +48,7 @@ interface Rig {
   readonly health: UpstreamHealth;
   readonly retryQueue: RetryQueue;
   readonly pool: BufferPool;
+  readonly memory: HeldBytes;
   /** How often credentials were asked for, the first time included. */
   readonly refreshes: () => number;
   readonly clock: UpstreamClock;
@@ -93,9 +104,10 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
   const credentials = options.credentials ?? made;
   const clock = new UpstreamClock(() => wallMs);
   const pool = options.pool ?? new BufferPool(1 << 20);
+  const memory = new HeldBytes();
   const signer = new RemoteWriteSigner(upstream.url, 'us-west-2');
   const post = options.post ?? ((headers: string[], body: Buffer) => client.post(headers, body));
-  const signedPost = new SignedPost({ post, signer, credentials, clock, pool, metrics, nowMs });
+  const signedPost = new SignedPost({ post, signer, credentials, clock, pool, memory, metrics, nowMs });
   const settings = { minShards: 1, maxShards: 8, maxSamples: limits.maxSamples, backoff, deliveryTimeoutMs: 10_000 };
   const health = new UpstreamHealth(settings, { log: QUIET, wentDown: () => {}, hasWork: () => false, nowMs, random });
   const retryQueue = new RetryQueue(new ParcelQueue(1_000_000));
@@ -103,11 +115,12 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
   const deps: DeliveryDeps = {
     limits: () => limits,
     backoff,
-    cut: (body) => new BodyCutter(kernel, body),
+    cut: (parcel) => new BodyCutter(kernel, parcel.body),
     send: (payloads) => signedPost.send(payloads),
     credentials,
     clock,
     pool,
+    memory,
     health,
     learn: (delivery, verdict) => health.learn(delivery, verdict),
     metrics,
@@ -148,7 +161,7 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
     // Bodies are given back when the last attempt is over.
     await until(() => shards.inFlight === 0, 'the last attempt is over');
   };
-  return { deliver, upstream, metrics, health, retryQueue, pool, refreshes: () => refreshes, clock, stop };
+  return { deliver, upstream, metrics, health, retryQueue, pool, memory, refreshes: () => refreshes, clock, stop };
 }
 
 function parcelOf(series: readonly (string | TestSeries)[], deadlineInMs = 10_000): Parcel {
@@ -165,6 +178,7 @@ function parcelOf(series: readonly (string | TestSeries)[], deadlineInMs = 10_00
 
 async function deliver(rig: Rig, parcels: Parcel[]): Promise<unknown[]> {
   await rig.deliver(parcels);
+  expect(rig.memory.bytes).toBe(0);
   return Promise.all(parcels.map(outcomeOf));
 }
 

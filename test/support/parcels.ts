@@ -65,6 +65,7 @@ export function makeParcel(shape: ParcelShape = {}, ledger: TestLedger = new Ope
   const contents: ParcelContents = {
     lease: lend(Buffer.alloc(bytes)),
     rawBytes: bytes * 4,
+    reachBytes: 0,
     elementsAt: 1,
     series: 1,
     samples: shape.samples ?? 1,
@@ -107,6 +108,7 @@ export function makeRealParcel(
   const contents: ParcelContents = {
     lease: lend(body),
     rawBytes,
+    reachBytes: rawBytes,
     elementsAt: varintLength(rawBytes),
     series: full.length,
     samples,
