@@ -26,7 +26,9 @@ const LONG_RUN = /(?<![A-Za-z0-9+/=%])[A-Za-z0-9+/=%]{40,}(?:\r?\n[A-Za-z0-9+/=%
 /** Base64 for URLs, or a name. */
 const LONG_URL_RUN = /(?<![\w-])[\w-]{40,}/g;
 /** The rest of an ARN before a run: names of roles are long as well, and whoever mends permissions needs them. */
-const WITHIN_ARN = /\barn:aws[\w:/+=,.@-]{0,160}$/;
+const WITHIN_ARN = /\barn:aws[\w:/+.@-]{0,160}$/;
+/** Names within an ARN are shorter, session tokens are longer. */
+const LONGEST_NAME = 128;
 
 /**
  * One line without control characters, without anything that could be a token, a signature, a key or a password, and no
@@ -49,7 +51,7 @@ export function redact(text: string, longest: number = LONGEST): string {
 }
 
 function hiddenRun(run: string, at: number, text: string): string {
-  return WITHIN_ARN.test(text.slice(Math.max(0, at - 170), at)) ? run : '...';
+  return run.length <= LONGEST_NAME && WITHIN_ARN.test(text.slice(Math.max(0, at - 170), at)) ? run : '...';
 }
 
 /** Names do not mix capitals, small letters and digits. */
