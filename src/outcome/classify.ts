@@ -38,33 +38,35 @@ export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
   }
   const { status } = answer;
   const { said, awsError, special } = readAnswer(answer);
-  const code = responseCode(answer);
+  if (special === undefined && status >= 200 && status < 300) {
+    return { kind: 'delivered', deduplicated: status === 202 };
+  }
+  if (special === 'quota') return { kind: 'rejected', status, reason: 'series_limit', message: shown(said) };
+  if (special === undefined && isVerdict(status)) {
+    const reason = rejectionReason(status, said);
+    if (reason !== 'too_large') return { kind: 'rejected', status, reason, message: shown(said) };
+  }
+  const code = codeOf(status, special);
   const retryAfterMs = parseRetryAfter(answer.retryAfter, nowMs);
   const message = `the upstream answered ${status} ${STATUS_CODES[status] ?? ''}${remedy(code)}: ${redact(said)}`;
   if (special === 'foreign') {
     return { kind: 'retry', code, throttle: undefined, down: true, mayLieInData: true, retryAfterMs, message };
   }
-  if (status >= 200 && status < 300) return { kind: 'delivered', deduplicated: status === 202 };
-  if (special === 'quota') return { kind: 'rejected', status, reason: 'series_limit', message: shown(said) };
   if (awsError === 'throttling') return throttled(code, 'requests', false, retryAfterMs, message);
   if (awsError === 'authentication' || status === 401 || status === 403) {
     const explained = `the upstream answered ${status}${remedy(code)}: ${redact(said)}`;
     return { kind: 'unauthorized', code, message: explained };
   }
-  if (status === 413) return { kind: 'too_large', message };
   if (status === 408 || status === 429 || status === 503) {
     const quota = status === 408 ? undefined : quotaOf(said);
     const throttle = quota === undefined || quota === 'data' ? 'unknown' : quota;
     return throttled(code, throttle, status === 503, retryAfterMs, message);
   }
+  // Left of those that are verdicts: 413, and what says in words that a message is too large.
+  if (status === 413 || isVerdict(status)) return { kind: 'too_large', message };
   // The configuration or the network on the way is at fault, not what the sender sent.
-  if (status < 400 || status >= 500 || OURS.has(status)) {
-    const mayLieInData = status >= 500;
-    return { kind: 'retry', code, throttle: undefined, down: true, mayLieInData, retryAfterMs, message };
-  }
-  const reason = rejectionReason(status, said);
-  if (reason === 'too_large') return { kind: 'too_large', message };
-  return { kind: 'rejected', status, reason, message: shown(said) };
+  const mayLieInData = status >= 500;
+  return { kind: 'retry', code, throttle: undefined, down: true, mayLieInData, retryAfterMs, message };
 }
 
 /**
@@ -73,8 +75,11 @@ export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
  */
 export function responseCode(answer: UpstreamAnswer): string {
   if (answer.kind === 'failed') return answer.reason;
-  const { special } = readAnswer(answer);
-  return special === undefined ? String(answer.status) : `${special}_${answer.status}`;
+  return codeOf(answer.status, readAnswer(answer).special);
+}
+
+function codeOf(status: number, special: ReadAnswer['special']): string {
+  return special === undefined ? String(status) : `${special}_${status}`;
 }
 
 interface ReadAnswer {
@@ -115,13 +120,19 @@ function throttled(
 /** Said to whoever asks with a wrong URL, method, header or proxy, or does not pay; whatever a sender sends, it is so. */
 const OURS: ReadonlySet<number> = new Set([402, 404, 405, 406, 407, 410, 411, 414, 415, 421, 426, 431]);
 
+/** A 4xx that says something about the data that was sent, if it is AMP's. */
+function isVerdict(status: number): boolean {
+  return status >= 400 && status < 500 && !NO_VERDICT.has(status) && !OURS.has(status);
+}
+
+const NO_VERDICT: ReadonlySet<number> = new Set([401, 403, 408, 413, 429]);
+
 /**
- * A status that says something about data or identity if it is AMP's: a page in its place is somebody else's. A 413 is
- * cut whoever says it, and the others are tried again anyway.
+ * A status that means something if it is AMP's: a page in its place is somebody else's. A 413 is cut whoever says it, and
+ * the others are tried again anyway.
  */
 function mustBeAmp(status: number): boolean {
-  if (status >= 200 && status < 300) return true;
-  return status >= 400 && status < 500 && status !== 408 && status !== 413 && status !== 429 && !OURS.has(status);
+  return (status >= 200 && status < 300) || status === 401 || status === 403 || isVerdict(status);
 }
 
 function shown(said: string): string {

@@ -21,14 +21,14 @@ const QUOTED_REQUEST =
 const NAMED_SECRET =
   /(?<!\bno AWS )(credential|signature|authorization|cookie|token|secret|password|passwd|access_?key|api_?key)(?!\w{0,30}(?:Error|Exception)\b)(\w{0,20}["'\\]{0,3}\s{0,3}(?:[=:]|%3[AaDd])\s{0,3}[["'\\]{0,3})[^\s,;&"'<>\\]+/gi;
 
-/**
- * Base64, hex or percent-encoded, with the lines that go on from it. Session tokens and signatures are longer. Names of
- * roles within an ARN are long as well, and whoever mends permissions needs them.
- */
-const LONG_RUN = /(?<!\barn:aws[\w:/+=,.@-]{0,160})[A-Za-z0-9+/=%]{40,}(?:\r?\n[A-Za-z0-9+/=%]+)*/g;
-/** Base64 for URLs. Names are long as well, but they do not mix capitals, small letters and digits. */
-const LONG_URL_RUN =
-  /(?<!\barn:aws[\w:/+=,.@-]{0,160})(?=[\w-]{0,200}[A-Z])(?=[\w-]{0,200}[a-z])(?=[\w-]{0,200}\d)[\w-]{40,}/g;
+/** Base64, hex or percent-encoded, with the lines that go on from it. Session tokens and signatures are longer. */
+const LONG_RUN = /(?<![A-Za-z0-9+/=%])[A-Za-z0-9+/=%]{40,}(?:\r?\n[A-Za-z0-9+/=%]+)*/g;
+/** Base64 for URLs, or a name. */
+const LONG_URL_RUN = /(?<![\w-])[\w-]{40,}/g;
+/** The rest of an ARN before a run: names of roles are long as well, and whoever mends permissions needs them. */
+const WITHIN_ARN = /\barn:aws[\w:/+.@-]{0,160}$/;
+/** Names within an ARN are shorter, session tokens are longer. */
+const LONGEST_NAME = 128;
 
 /**
  * One line without control characters, without anything that could be a token, a signature, a key or a password, and no
@@ -38,14 +38,23 @@ export function redact(text: string, longest: number = LONGEST): string {
   const read = text.slice(0, LONGEST_READ);
   const quotedAt = read.search(QUOTED_REQUEST);
   const line = (quotedAt === -1 ? read : `${read.slice(0, quotedAt)}...`)
-    .replaceAll(LONG_RUN, '...')
+    .replaceAll(LONG_RUN, hiddenRun)
     .replaceAll(/\p{C}+/gu, ' ')
     .replaceAll(/\b(Bearer|Basic)\s+[^\s,;"'<>]+/gi, '$1 ...')
     .replaceAll(NAMED_SECRET, '$1$2...')
     .replaceAll(/\b(AKIA|ASIA)[A-Z0-9]{8,}/g, '$1...')
     .replaceAll(/\/\/[^\s/@]*@/g, '//...@')
-    .replaceAll(LONG_URL_RUN, '...')
-    .replaceAll(/\s+/g, ' ')
+    .replaceAll(LONG_URL_RUN, hiddenUrlRun)
+    .replaceAll(/\s{2,}|[^\S ]/g, ' ')
     .trim();
   return line.length <= longest ? line : `${line.slice(0, longest - 1)}…`;
+}
+
+function hiddenRun(run: string, at: number, text: string): string {
+  return run.length <= LONGEST_NAME && WITHIN_ARN.test(text.slice(Math.max(0, at - 170), at)) ? run : '...';
+}
+
+/** Names do not mix capitals, small letters and digits. */
+function hiddenUrlRun(run: string, at: number, text: string): string {
+  return /[A-Z]/.test(run) && /[a-z]/.test(run) && /\d/.test(run) ? hiddenRun(run, at, text) : run;
 }

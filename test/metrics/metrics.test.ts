@@ -141,6 +141,18 @@ test('what may happen is counted from the start, so that a rate sees the first t
   expect(text).toContain(`amp_write_proxy_upstream_responses_total{${labels},code="403"} 0`);
   expect(text).toContain(`amp_write_proxy_samples_refused_total{${labels},reason="queue_full"} 0`);
   expect(text).toContain(`amp_write_proxy_samples_rejected_total{${labels},code="413",reason="too_large"} 0`);
+  for (const [code, reason] of [
+    ['429', 'series_limit'],
+    ['400', 'series_limit'],
+    ['400', 'histogram'],
+    ['400', 'ha_clusters'],
+    ['400', 'metadata'],
+  ]) {
+    expect(text).toContain(`amp_write_proxy_samples_rejected_total{${labels},code="${code}",reason="${reason}"} 0`);
+  }
+  for (const code of ['foreign_400', 'quota_429', 'throttled_400', 'unauthorized_400']) {
+    expect(text).toContain(`amp_write_proxy_upstream_responses_total{${labels},code="${code}"} 0`);
+  }
   const door = 'amp_write_proxy_requests_turned_away_total{route="default",code="415",reason="unsupported_encoding"}';
   expect(text).toContain(`${door} 0`);
   destination.countResponse('403');

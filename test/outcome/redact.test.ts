@@ -45,3 +45,10 @@ test('a role that AWS names is shown, however long its name is', () => {
     'User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSOAdministratorAccess0123456789abcdef/session is not authorized to perform: aps:RemoteWrite';
   expect(redact(message)).toBe(message);
 });
+
+test('a token behind a role is not taken for a name of it', () => {
+  const token = 'IQoJb3JpZ2luX2Vj'.repeat(20);
+  for (const between of [',', '=', '/', ' ', '","x":"']) {
+    expect(redact(`arn:aws:iam::123456789012:role/writer${between}${token}`)).not.toContain('IQoJ');
+  }
+});

@@ -51,6 +51,20 @@ test('a rejection names its sender; what is refused for an outage is not told ag
   expect(problems.list('default')).toMatchObject([{ sender: '10.0.0.7', said: 'out of order' }]);
 });
 
+test('a quota of series has its own remedy, whatever the status; what is not AMP is said to be something else', () => {
+  const problems = new Problems(() => 0);
+  const message = 'per-user series limit of 10 exceeded';
+  for (const status of [400, 429]) {
+    problems.closed('10.0.0.7', { kind: 'rejected', status, reason: 'series_limit', message });
+  }
+  problems.attempted(retry('foreign_400', 'the upstream answered 400 Bad Request (a page, not an answer): Blocked'));
+  expect(problems.list('default')).toMatchObject([
+    { what: expect.stringContaining('web page'), said: 'Blocked', remedy: expect.stringContaining('load balancer') },
+    { sender: '10.0.0.7', said: message, count: 2, remedy: expect.stringContaining('ACTIVE SERIES') },
+  ]);
+  expect(problems.failing).toBe('foreign_400');
+});
+
 test('however many kinds there are, the latest are kept', () => {
   const problems = new Problems(() => 0);
   for (let sender = 0; sender < 1000; sender += 1) {
