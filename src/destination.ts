@@ -12,6 +12,7 @@ import type { Log } from './log.ts';
 import type { DestinationMetrics } from './metrics/counts.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { monotonicMs } from './monotonic.ts';
+import { explain } from './outcome/explain.ts';
 import type { Outcome, Verdict } from './outcome/outcome.ts';
 import type { ConnectionActivity } from './queue/connection-activity.ts';
 import { Ledger } from './queue/ledger.ts';
@@ -283,10 +284,11 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
 
   #rejected(parcel: Parcel, { status, reason, message }: Extract<Outcome, { kind: 'rejected' }>): void {
     const { sender, weight, mergeKey } = parcel;
+    const remedy = reason === 'series_limit' ? { remedy: explain(reason).remedy } : {};
     this.#rejections.warn(
       // Not by sender: as many lines as there are senders would fill the log.
-      String(status),
-      { sender, status, reason, samples: weight, answer: message },
+      `${status} ${reason}`,
+      { sender, status, reason, samples: weight, answer: message, ...remedy },
       'the upstream rejected a request for good; its sender was told, and drops it',
     );
     // Requests that share no batch harm nobody.

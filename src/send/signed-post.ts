@@ -3,6 +3,7 @@ import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
 import { joinBodies } from '../codec/snappy-join.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import { classify, responseCode } from '../outcome/classify.ts';
+import { redact } from '../outcome/redact.ts';
 import type { UpstreamAnswer, Verdict } from '../outcome/outcome.ts';
 import type { UpstreamClock } from '../sign/clock.ts';
 import type { Credentials } from '../sign/credentials.ts';
@@ -69,6 +70,6 @@ function noCredentials(lastError: string): Verdict {
     down: true,
     mayLieInData: false,
     retryAfterMs: undefined,
-    message: `no AWS credentials: ${lastError}`,
+    message: `no AWS credentials: ${redact(lastError)}`,
   };
 }

@@ -33,6 +33,7 @@ describe('a configuration file', () => {
               max_shards: 50,
               capacity: 10_000,
               batch_send_deadline: 50,
+              out_of_order_window: 60_000,
               min_backoff: 30,
               max_backoff: 5000,
               delivery_timeout: 25_000,

@@ -82,7 +82,13 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
       parcel.onSettled = onSettled;
       ledger.open(parcel);
       submitted.push({ name, parcel });
-      submit(parcel);
+      try {
+        submit(parcel);
+      } catch (error) {
+        parcel.onSettled = undefined;
+        parcel.trySettle({ kind: 'refused', reason: 'internal', message: '' });
+        throw error;
+      }
       return parcel;
     },
   });
