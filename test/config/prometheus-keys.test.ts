@@ -65,6 +65,7 @@ describe('a section pasted from prometheus.yml', () => {
         max_shards: 200,
         capacity: 2500,
         batch_send_deadline: 500,
+        out_of_order_window: 60_000,
         min_backoff: 30,
         max_backoff: 5000,
         delivery_timeout: 25_000,
