@@ -17,6 +17,13 @@ export const REQUEST_ERROR_STATUS = {
   BODY_TOO_LARGE: 413,
   /** Declared decoded size over limits.max_decoded_bytes. */
   DECODED_TOO_LARGE: 413,
+  /** More series, samples, metadata entries or fields than limits.max_..._per_request. */
+  TOO_MANY_SERIES: 413,
+  TOO_MANY_SAMPLES: 413,
+  TOO_MANY_METADATA: 413,
+  TOO_MANY_FIELDS: 413,
+  /** A request that would have to be cut into more than batch/split.ts's MAX_PIECES. */
+  TOO_MANY_PIECES: 413,
   /** Content-Type or Content-Encoding is not that of remote write 1.0. */
   UNSUPPORTED_ENCODING: 415,
   /** limits.max_inflight_bytes is used up. */

@@ -55,7 +55,14 @@ export class Pipeline {
     const metrics = new Metrics(build);
     this.metrics = metrics;
     // One kernel serves all: it is used within one turn of the event loop.
-    const kernel = new Kernel({ maxBodyBytes: limits.max_body_bytes, maxDecodedBytes: limits.max_decoded_bytes });
+    const kernel = new Kernel({
+      maxBodyBytes: limits.max_body_bytes,
+      maxDecodedBytes: limits.max_decoded_bytes,
+      maxSeries: limits.max_series_per_request,
+      maxSamples: limits.max_samples_per_request,
+      maxMetadata: limits.max_metadata_per_request,
+      maxFields: limits.max_fields_per_request,
+    });
     const pool = new BufferPool(MAX_IDLE_BYTES);
     const budget = new ByteBudget(limits.max_inflight_bytes);
     this.#budget = budget;

@@ -44,6 +44,12 @@ const GUESS = 1.1;
  */
 export const MAX_HISTORY_BYTES = 4 * 1024 * 1024;
 
+/**
+ * Pieces of one request at most: at 50 ms each they take 25 s, the default of delivery_timeout, and a request of
+ * limits.max_samples_per_request (500,000) has 100 of max_samples_per_send (5000).
+ */
+export const MAX_PIECES = 500;
+
 export class BodyCutter {
   readonly #window: RequestWindow;
   readonly #whole: Piece;
@@ -59,6 +65,7 @@ export class BodyCutter {
   #lastSamplesLeft: number;
   #samplesLeft: number;
   #taken = false;
+  #pieces = 0;
 
   /**
    * @param body the compressed request, as Kernel.scan has accepted it; it must stay readable while the cutter is used
@@ -88,7 +95,8 @@ export class BodyCutter {
 
   /**
    * The next piece, within both limits; but a field (a TimeSeries, a metadata entry) that exceeds one by itself is
-   * alone in its piece. Throws RequestError BODY_TOO_LARGE for a field whose encoding exceeds limits.max_body_bytes.
+   * alone in its piece. Throws RequestError BODY_TOO_LARGE for a field whose encoding exceeds limits.max_body_bytes,
+   * and TOO_MANY_PIECES over MAX_PIECES, with the first piece where that can be told.
    *
    * @param allocate gives the memory of the piece, once its size is known. It is called at most once, and not for a
    * piece that is the whole request, which is the body itself. The caller gives the memory back when it was sent.
@@ -100,6 +108,8 @@ export class BodyCutter {
     if (from === 0 && this.#samples <= limits.maxSamples && whole.body.length <= limits.maxBytes) {
       return this.#took(whole);
     }
+    const expected = this.#pieces + Math.min(whole.series, Math.ceil(this.#samplesLeft / limits.maxSamples));
+    if (expected > MAX_PIECES || this.#pieces >= MAX_PIECES) throw tooManyPieces(this.#samples, expected);
     this.#open(from);
     // As few as are needed, of about the same size: a full piece and a crumb would be two requests all the same.
     const bytesLeft = (whole.body.length * (whole.rawBytes - from)) / whole.rawBytes;
@@ -115,6 +125,7 @@ export class BodyCutter {
     this.#nextAt = this.#lastAt;
     this.#samplesLeft = this.#lastSamplesLeft;
     this.#taken = false;
+    this.#pieces -= 1;
   }
 
   #took(piece: Piece): Piece {
@@ -123,6 +134,7 @@ export class BodyCutter {
     this.#nextAt += piece.rawBytes;
     this.#samplesLeft -= piece.samples + piece.histograms;
     this.#taken = true;
+    this.#pieces += 1;
     return piece;
   }
 
@@ -148,6 +160,8 @@ export class BodyCutter {
     const bySamples = this.#samplesLeft > 0 ? (rest * target.maxSamples) / this.#samplesLeft : rest;
     const guess = Math.ceil(Math.min(target.maxRawBytes, bySamples) * GUESS);
     let end = window.takePiece(from, target, guess, counts);
+    // The target is less than the request, so this is one field.
+    if (end - from === this.#whole.rawBytes) return this.#whole;
     for (;;) {
       const rawBytes = end - from;
       const bytes = window.encodePiece(from, end);
@@ -161,7 +175,6 @@ export class BodyCutter {
           continue;
         }
       }
-      if (rawBytes === this.#whole.rawBytes) return this.#whole;
       if (bytes !== undefined) return pieceOf(window.copyPiece(allocate), rawBytes, counts);
       throw new RequestError(
         'BODY_TOO_LARGE',
@@ -178,6 +191,14 @@ export function splitBody(kernel: Kernel, body: Uint8Array, limits: SplitLimits,
   const pieces: Piece[] = [];
   while (!cutter.done) pieces.push(cutter.take(limits, allocate));
   return pieces;
+}
+
+function tooManyPieces(samples: number, pieces: number): RequestError {
+  return new RequestError(
+    'TOO_MANY_PIECES',
+    `body of ${samples} samples would take ${pieces} requests upstream or more, which exceeds ${MAX_PIECES}; ` +
+      'raise max_samples_per_send of the proxy, or lower that of the sender',
+  );
 }
 
 function pieceOf(body: Buffer, rawBytes: number, counts: Counts): Piece {

@@ -12,7 +12,18 @@ export interface KernelLimits {
   maxBodyBytes: number;
   /** limits.max_decoded_bytes: decoded bytes of one body. */
   maxDecodedBytes: number;
+  /** limits.max_series_per_request; not limited where it is not given, as the other three. */
+  maxSeries?: number;
+  /** limits.max_samples_per_request: samples, histograms and exemplars. */
+  maxSamples?: number;
+  /** limits.max_metadata_per_request: metadata entries. */
+  maxMetadata?: number;
+  /** limits.max_fields_per_request: fields that are read one by one. */
+  maxFields?: number;
 }
+
+/** More than any request holds. */
+export const NO_LIMIT = 0xffffffff;
 
 /** What a run of TimeSeries and metadata holds. */
 export interface Counts {
@@ -30,7 +41,14 @@ interface Exports {
   encodeElements: (from: number, fromEnd: number, to: number, toEnd: number) => number;
   findElement: (elementsEnd: number, border: number) => void;
   findKept: (elementsEnd: number, from: number, end: number) => void;
-  scanRequest: (from: number, end: number) => number;
+  scanRequest: (
+    from: number,
+    end: number,
+    maxSeries: number,
+    maxSamples: number,
+    maxMetadata: number,
+    maxFields: number,
+  ) => number;
   startRun: (from: number, fromEnd: number) => void;
   takePiece: (from: number, to: number, end: number, isWhole: number, maxSamples: number, maxBytes: number) => number;
 }

@@ -7,9 +7,9 @@
  * (request-window.ts), which knows when another call has taken the memory.
  */
 import { encodeRoom, worstCaseBytes } from './areas.ts';
-import { KernelMemory, type Counts, type KernelLimits } from './kernel-memory.ts';
+import { KernelMemory, NO_LIMIT, type Counts, type KernelLimits } from './kernel-memory.ts';
 import * as layout from './kernel/layout.ts';
-import { bodyTooLarge, decodedTooLarge, messageFault, notSnappy, snappyFault } from './refusals.ts';
+import { bodyTooLarge, decodedTooLarge, messageFault, notSnappy, snappyFault, type CountLimits } from './refusals.ts';
 import { RequestWindow, type OpenRequest } from './request-window.ts';
 import { allocateUnsafe } from './snappy-join.ts';
 import { readVarint, varintBytes, varintEnd, writeVarint } from './varint.ts';
@@ -39,6 +39,7 @@ const MAX_EXPANSION = 22;
 
 export class Kernel {
   readonly #memory: KernelMemory;
+  readonly #counts: CountLimits;
 
   readonly #scan: Scan = {
     rawBytes: 0,
@@ -58,6 +59,8 @@ export class Kernel {
 
   constructor(limits: KernelLimits) {
     this.#memory = new KernelMemory(limits);
+    const { maxSeries = NO_LIMIT, maxSamples = NO_LIMIT, maxMetadata = NO_LIMIT, maxFields = NO_LIMIT } = limits;
+    this.#counts = { maxSeries, maxSamples, maxMetadata, maxFields };
   }
 
   /** What the memory takes now. */
@@ -73,7 +76,7 @@ export class Kernel {
   /**
    * Decodes and checks one whole body and counts what is in it.
    * Throws RequestError: BODY_TOO_LARGE, BODY_NOT_SNAPPY, DECODED_TOO_LARGE, BODY_NOT_WRITE_REQUEST or
-   * SERIES_WITHOUT_LABELS. Nothing is allocated, and the memory does not grow, before the declared size is plausible.
+   * SERIES_WITHOUT_LABELS, and TOO_MANY_... where it stops at a limit. Nothing is allocated, and the memory does not grow, before the declared size is plausible.
    */
   scan(body: Uint8Array): Scan {
     const memory = this.#memory;
@@ -89,8 +92,9 @@ export class Kernel {
     if (kernel.decodeElements(inputAt + elementsAt, inputAt + body.length, outputAt, outputAt + rawBytes) === 0) {
       throw snappyFault(memory.slot(layout.SLOT_FAULT), memory.slot(layout.SLOT_FAULT_AT) - inputAt);
     }
-    if (kernel.scanRequest(outputAt, outputAt + rawBytes) === 0) {
-      throw messageFault(memory.slot(layout.SLOT_FAULT), memory.slot(layout.SLOT_FAULT_AT) - outputAt);
+    const { maxSeries, maxSamples, maxMetadata, maxFields } = this.#counts;
+    if (kernel.scanRequest(outputAt, outputAt + rawBytes, maxSeries, maxSamples, maxMetadata, maxFields) === 0) {
+      throw messageFault(memory.slot(layout.SLOT_FAULT), memory.slot(layout.SLOT_FAULT_AT) - outputAt, this.#counts);
     }
     this.#readScan(rawBytes, elementsAt);
     return this.#scan;

@@ -2,7 +2,7 @@
  * Why a body is refused, in words that its sender reads.
  */
 import { formatSize } from '../config/sizes.ts';
-import { RequestError } from '../errors.ts';
+import { RequestError, type RequestErrorCode } from '../errors.ts';
 import * as faults from './kernel/faults.ts';
 
 /** What the kernel found wrong: number (kernel/faults.ts) -> the phrase before "at byte N". */
@@ -41,8 +41,43 @@ export function notSnappy(what: string): RequestError {
   return new RequestError('BODY_NOT_SNAPPY', `body is not one snappy block: ${what}`);
 }
 
+/** What a request may hold. */
+export interface CountLimits {
+  maxSeries: number;
+  maxSamples: number;
+  maxMetadata: number;
+  maxFields: number;
+}
+
+function tooMany(fault: number, limits: CountLimits): RequestError | undefined {
+  switch (fault) {
+    case faults.TOO_MANY_SERIES:
+      return overCount('TOO_MANY_SERIES', limits.maxSeries, 'series', 'max_series_per_request');
+    case faults.TOO_MANY_SAMPLES:
+      return overCount('TOO_MANY_SAMPLES', limits.maxSamples, SAMPLES, 'max_samples_per_request');
+    case faults.TOO_MANY_METADATA:
+      return overCount('TOO_MANY_METADATA', limits.maxMetadata, 'metadata entries', 'max_metadata_per_request');
+    case faults.TOO_MANY_FIELDS:
+      return overCount('TOO_MANY_FIELDS', limits.maxFields, FIELDS, 'max_fields_per_request');
+    default:
+      return undefined;
+  }
+}
+
+const SAMPLES = 'samples, histograms and exemplars';
+const FIELDS = 'fields of histograms, exemplars, metadata and unknown kinds';
+
+function overCount(code: RequestErrorCode, limit: number, what: string, key: string): RequestError {
+  return new RequestError(
+    code,
+    `body has more than ${limit} ${what}, which exceeds limits.${key} (${limit}); ${REMEDY}`,
+  );
+}
+
 /** @param at offset in the decoded message */
-export function messageFault(fault: number, at: number): RequestError {
+export function messageFault(fault: number, at: number, limits: CountLimits): RequestError {
+  const over = tooMany(fault, limits);
+  if (over !== undefined) return over;
   const what = `${faultText(fault)} at byte ${at} of the decoded message`;
   return fault === faults.SERIES_WITHOUT_LABELS
     ? new RequestError('SERIES_WITHOUT_LABELS', `${what}; the receiver would refuse the request`)

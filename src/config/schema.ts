@@ -84,6 +84,29 @@ const limitsSchema = z.strictObject(
       'Largest request after decompression; a body that declares more is refused with 413 before anything is ' +
         'allocated. Real bodies shrink 6 times or so: 10MiB x 6 = 60MiB.',
     ),
+    max_series_per_request: wholeNumber(
+      200_000,
+      'Series of one request; more is refused with 413. Senders put 500 to 10,000 into one, so 20 times that.',
+      100_000_000,
+    ),
+    max_samples_per_request: wholeNumber(
+      500_000,
+      'Samples, histograms and exemplars of one request; more is refused with 413. 50 times the 10,000 of the ' +
+        'largest requests, and 100 requests upstream of max_samples_per_send.',
+      100_000_000,
+    ),
+    max_metadata_per_request: wholeNumber(
+      200_000,
+      'Metadata entries of one request; more is refused with 413. Prometheus sends 2000 at once, so 100 times that.',
+      100_000_000,
+    ),
+    max_fields_per_request: wholeNumber(
+      500_000,
+      'Protobuf fields of one request that are neither plain labels nor plain samples nor plain metadata: those of ' +
+        'histograms and exemplars and unknown ones; more is refused with 413. A native histogram has about 30: ' +
+        '10,000 have 300,000. They are read at about 20 ns each.',
+      1_000_000_000,
+    ),
     max_inflight_bytes: size(
       '256MiB',
       'Compressed bytes held for all senders together; over it a request is refused with 503 and Retry-After ' +

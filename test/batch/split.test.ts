@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { compressSync, uncompressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
 import { describe, expect, it } from 'vitest';
-import { BodyCutter, MAX_HISTORY_BYTES, type Piece } from '../../src/batch/split.ts';
+import { BodyCutter, MAX_HISTORY_BYTES, MAX_PIECES, type Piece } from '../../src/batch/split.ts';
 
 import { Kernel } from '../../src/codec/kernel.ts';
 import { allocateUnsafe, joinBodies } from '../../src/codec/snappy-join.ts';
@@ -203,6 +203,15 @@ describe('cutting a request', () => {
     },
   );
 
+  it('refuses what would take too many pieces before the first is made', () => {
+    const body = compressSync(Buffer.concat(Array.from({ length: 2 * MAX_PIECES + 1 }, () => SMALL)));
+    expect(piecesOf(kernel, body.subarray(), { maxSamples: 3, maxBytes: 1e6 }).length).toBeLessThanOrEqual(MAX_PIECES);
+    const cutter = new BodyCutter(kernel, body);
+    const error = requestErrorOf(() => cutter.take({ maxSamples: 2, maxBytes: 1e6 }, allocateUnsafe));
+    expect(error.code).toBe('TOO_MANY_PIECES');
+    expect(error.message).toMatch(/1001 samples would take 501 requests upstream.*exceeds 500.*lower/);
+  });
+
   it('cuts captured requests into pieces of about the same size', () => {
     const body = wireBody('prometheus-3.5-rw1-01');
     expect(piecesOf(kernel, body, { maxSamples: 499, maxBytes: 1e6 }).map((piece) => piece.samples)).toEqual([
@@ -307,7 +316,9 @@ describe('cutting a request', () => {
 
   it('finds the cuts in a body of many MB', () => {
     const large = new Kernel({ maxBodyBytes: 40 << 20, maxDecodedBytes: 64 << 20 });
-    const raw = Buffer.concat(Array.from({ length: 12_000 }, (_, i) => seriesWith(noise(900 + i).subarray(i))));
+    const raw = Buffer.concat(
+      Array.from({ length: 12_000 }, (_, i) => seriesWith(MANY.subarray((i * 5) % 64_000, ((i * 5) % 64_000) + 900))),
+    );
     const parts = [preamble(raw.length)];
     for (let at = 0; at < raw.length; at += 60) {
       const bytes = raw.subarray(at, at + 60);

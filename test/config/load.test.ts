@@ -19,7 +19,15 @@ describe('a configuration file', () => {
           max_connection_age: 600_000,
           shutdown_timeout: 30_000,
         },
-        limits: { max_body_bytes: 10_485_760, max_decoded_bytes: 67_108_864, max_inflight_bytes: 268_435_456 },
+        limits: {
+          max_body_bytes: 10_485_760,
+          max_decoded_bytes: 67_108_864,
+          max_series_per_request: 200_000,
+          max_samples_per_request: 500_000,
+          max_metadata_per_request: 200_000,
+          max_fields_per_request: 500_000,
+          max_inflight_bytes: 268_435_456,
+        },
         remote_write: [
           {
             name: 'default',

@@ -2,9 +2,17 @@
  * Finds where a checked request may be cut: at the borders of its fields, so that every TimeSeries, metadata entry and
  * unknown field stays whole, each byte as it was.
  */
-import { SLOT_HISTOGRAMS, SLOT_MORE, SLOT_SAMPLES, SLOT_SERIES, SLOT_UNKNOWN } from './layout';
+import {
+  SLOT_EXEMPLARS,
+  SLOT_HISTOGRAMS,
+  SLOT_METADATA,
+  SLOT_MORE,
+  SLOT_SAMPLES,
+  SLOT_SERIES,
+  SLOT_UNKNOWN,
+} from './layout';
 import { getResult, setResult } from './results';
-import { fieldEnd, scanFields } from './scan';
+import { fieldEnd, scanFields, setLimits } from './scan';
 
 /**
  * Takes fields of the checked request from `from` on, one at least, for as long as they have together at most
@@ -16,26 +24,72 @@ import { fieldEnd, scanFields } from './scan';
  * Returns where the piece ends; its counts are in the results block.
  */
 export function takePiece(from: u32, to: u32, end: u32, isWhole: bool, maxSamples: u32, maxBytes: u32): u32 {
+  // What was accepted is not limited again.
+  setLimits(NO_LIMIT, NO_LIMIT, NO_LIMIT, NO_LIMIT);
   setResult(SLOT_MORE, 0);
   if (to == from) clearCounts();
   let p = to;
+  let isOneByOne = false;
   while (p < end || !isWhole) {
-    const next = p < end ? fieldEnd(p, end) : 0;
-    if (p > from && (next == 0 ? end : next) - from > maxBytes) break;
-    if (next == 0) {
-      setResult(SLOT_MORE, 1);
-      return p;
-    }
+    // Some fields at once, as scanning them one by one takes longer.
+    const most: u32 = isOneByOne ? 1 : AT_ONCE_BYTES;
+    let next = p;
+    let isOver = false;
+    do {
+      const after = next < end ? fieldEnd(next, end) : 0;
+      isOver = next > from && (after == 0 ? end : after) - from > maxBytes;
+      if (after == 0 || isOver) {
+        if (next == p && !isOver) {
+          setResult(SLOT_MORE, 1);
+          return p;
+        }
+        break;
+      }
+      next = after;
+    } while (next - p < most && (next < end || !isWhole));
+    if (next == p) break;
+    saveCounts();
     scanFields(p, next);
-    if (p > from && getResult(SLOT_SAMPLES) + getResult(SLOT_HISTOGRAMS) > maxSamples) {
-      // That field was one too many: the counts are those of what comes before it.
-      clearCounts();
-      scanFields(from, p);
-      break;
+    // (A first field that is over by itself is taken alone: it is looked at one by one.)
+    if (getResult(SLOT_SAMPLES) + getResult(SLOT_HISTOGRAMS) > maxSamples) {
+      if (isOneByOne) {
+        // That field was one too many, where it is not the first.
+        if (p > from) restoreCounts();
+        return p > from ? p : next;
+      }
+      restoreCounts();
+      isOneByOne = true;
+      continue;
     }
     p = next;
+    if (isOver) break;
   }
   return p;
+}
+
+const NO_LIMIT: u32 = 0xffffffff;
+const AT_ONCE_BYTES: u32 = 4096;
+
+let series: u32 = 0;
+let samples: u32 = 0;
+let histograms: u32 = 0;
+let exemplars: u32 = 0;
+let metadata: u32 = 0;
+
+function saveCounts(): void {
+  series = getResult(SLOT_SERIES);
+  samples = getResult(SLOT_SAMPLES);
+  histograms = getResult(SLOT_HISTOGRAMS);
+  exemplars = getResult(SLOT_EXEMPLARS);
+  metadata = getResult(SLOT_METADATA);
+}
+
+function restoreCounts(): void {
+  setResult(SLOT_SERIES, series);
+  setResult(SLOT_SAMPLES, samples);
+  setResult(SLOT_HISTOGRAMS, histograms);
+  setResult(SLOT_EXEMPLARS, exemplars);
+  setResult(SLOT_METADATA, metadata);
 }
 
 function clearCounts(): void {

@@ -23,3 +23,9 @@ export const GROUPS_TOO_DEEP = 17;
 export const PACKED_NOT_WHOLE = 18;
 
 export const SERIES_WITHOUT_LABELS = 19;
+
+/** Counts over what the request may hold. */
+export const TOO_MANY_SERIES = 20;
+export const TOO_MANY_SAMPLES = 21;
+export const TOO_MANY_METADATA = 22;
+export const TOO_MANY_FIELDS = 23;

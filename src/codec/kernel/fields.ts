@@ -18,6 +18,7 @@ import {
   PACKED_NOT_WHOLE,
   SERIES_WITHOUT_LABELS,
   TAG_TOO_LARGE,
+  TOO_MANY_FIELDS,
   UNKNOWN_WIRE_TYPE,
   VARINT_CUT,
   VARINT_TOO_LONG,
@@ -79,6 +80,20 @@ function fieldsOf(message: u32): u64 {
 export let varint: u64 = 0;
 export let tag: u32 = 0;
 export let length: u32 = 0;
+
+/** How many more fields may be read one by one: what this reader does costs many times what the hot loop does. */
+let fieldsLeft: u32 = 0;
+
+export function allowFields(count: u32): void {
+  fieldsLeft = count;
+}
+
+/** Counts the field at `at`; false and a fault noted when it is one too many. */
+export function countField(at: u32): bool {
+  if (fieldsLeft == 0) return fail(TOO_MANY_FIELDS, at) != 0;
+  fieldsLeft--;
+  return true;
+}
 
 /** Reads a varint of at most 10 bytes into `varint`; bits beyond the 64th are dropped, as Go does. */
 export function readVarint(at: u32, end: u32): u32 {
@@ -159,6 +174,7 @@ export function skipField(at: u32, p: u32, end: u32): u32 {
     if (p == 0) return 0;
     if (depth == 0) return p;
     if (p >= end) return fail(GROUP_NOT_CLOSED, at);
+    if (!countField(at)) return 0;
     at = p;
     p = readTag(p, end);
   } while (p != 0);
@@ -181,6 +197,7 @@ function walk(message: u32, messageAt: u32, p: u32, end: u32, labels: u32): u32 
   let timestampMs: i64 = 0;
   while (p < end) {
     const at = p;
+    if (!countField(at)) return 0;
     p = readTag(p, end);
     if (p == 0) return 0;
     const number = tag >>> 3;
@@ -203,6 +220,7 @@ function walk(message: u32, messageAt: u32, p: u32, end: u32, labels: u32): u32 
       if (p == 0) return 0;
       const next = p + length;
       if (holds == PACKED_VARINT) {
+        if (areVarints(p, next)) p = next;
         while (p < next) {
           p = readVarint(p, next);
           if (p == 0) return 0;
@@ -211,7 +229,9 @@ function walk(message: u32, messageAt: u32, p: u32, end: u32, labels: u32): u32 
         if ((length & 7) != 0) return fail(PACKED_NOT_WHOLE, lengthAt);
       } else if (holds >= MESSAGE_LABEL) {
         if (holds == MESSAGE_LABEL) labels++;
-        if (walk(holds, at, p, next, 0) == 0) return 0;
+        if (length == 0) {
+          if (!endMessage(holds, at, 0, 0)) return 0;
+        } else if (walk(holds, at, p, next, 0) == 0) return 0;
       }
       p = next;
     }
@@ -245,10 +265,33 @@ function endMessage(message: u32, at: u32, labels: u32, timestampMs: i64): bool 
   return true;
 }
 
+/** Whether [p, end) is varints of at most 9 bytes, the last of them whole; 16 bytes at a time. Longer ones may be right. */
+function areVarints(p: u32, end: u32): bool {
+  if (p == end) return true;
+  if (load<u8>(end - 1) >= 0x80) return false;
+  // Which bytes go on, in the order of the bytes: the 16 before and the 16 here.
+  let goOn: u32 = 0;
+  for (; p < end; p += 16) {
+    goOn = (goOn >>> 16) | ((<u32>i8x16.bitmask(v128.load(p))) << 16);
+    // Runs of 2, 4, 8 and 9; what lies behind the end can only begin one there, since the last byte does not go on.
+    const two = goOn & (goOn >>> 1);
+    const four = two & (two >>> 2);
+    const eight = four & (four >>> 4);
+    if ((eight & (goOn >>> 8)) != 0 && end - p > 16) return false;
+    if ((eight & (goOn >>> 8)) != 0) {
+      const inside = goOn & (<u32>0xffffffff >>> (16 - min<u32>(end - p, 16)));
+      const pairs = inside & (inside >>> 1);
+      const fours = pairs & (pairs >>> 2);
+      if ((fours & (fours >>> 4) & (inside >>> 8)) != 0) return false;
+    }
+  }
+  return true;
+}
+
 function skipFixed(p: u32, end: u32, bytes: u32): u32 {
   return bytes > end - p ? fail(FIXED_PAST_END, p) : p + bytes;
 }
 
-function increment(slot: i32): void {
+export function increment(slot: i32): void {
   setResult(slot, getResult(slot) + 1);
 }

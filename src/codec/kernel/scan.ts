@@ -7,18 +7,33 @@
  * up to 300 bytes past the message into the slack, but takes a shape only when its lengths add up inside the message.
  * bench/micro/kernel.ts justifies it.
  */
-import { length, readLength, readTag, skipField, tag, walkRequest, walkSeries } from './fields';
+import { TOO_MANY_METADATA, TOO_MANY_SAMPLES, TOO_MANY_SERIES } from './faults';
+import {
+  allowFields,
+  countField,
+  increment,
+  length,
+  readLength,
+  readTag,
+  skipField,
+  tag,
+  walkRequest,
+  walkSeries,
+} from './fields';
 import {
   SLOT_CLUSTER_AT,
   SLOT_CLUSTER_BYTES,
+  SLOT_EXEMPLARS,
   SLOT_FAULT,
+  SLOT_HISTOGRAMS,
   SLOT_METADATA,
   SLOT_REPLICA_AT,
   SLOT_REPLICA_BYTES,
   SLOT_SAMPLES,
   SLOT_SERIES,
+  SLOT_UNKNOWN,
 } from './layout';
-import { getResult, setResult } from './results';
+import { fail, getResult, setResult } from './results';
 import { forgetTimestamps, noteTimestamp, writeTimestamps } from './timestamps';
 
 const FIELD_1_BYTES: u32 = 0x0a;
@@ -27,18 +42,39 @@ const FIELD_3_BYTES: u32 = 0x1a;
 const FIELD_4_BYTES: u32 = 0x22;
 const FIELD_5_BYTES: u32 = 0x2a;
 const FIELD_1_VARINT: u32 = 0x08;
+const SERIES_FIELD: u32 = 1;
+const METADATA_FIELD: u32 = 3;
 const SAMPLE_VALUE: u32 = 0x09;
 const SAMPLE_TIMESTAMP: u32 = 0x10;
 /** The continuation bits of a varint of 6 bytes, and what they are in one. */
 const VARINT6_BITS: u64 = 0x0000808080808080;
 const VARINT6_SET: u64 = 0x0000008080808080;
 
-/** Checks and counts the WriteRequest in [from, end). Results and faults are in the results block. */
-export function scanRequest(from: u32, end: u32): bool {
+/** What a request may hold. `samples` are histograms and exemplars too. */
+let maxSeries: u32 = 0;
+let maxSamples: u32 = 0;
+let maxMetadata: u32 = 0;
+
+/** Sets what the requests that are scanned next may hold. */
+export function setLimits(series: u32, samples: u32, metadata: u32, fields: u32): void {
+  maxSeries = series;
+  maxSamples = samples;
+  maxMetadata = metadata;
+  allowFields(fields);
+}
+
+/**
+ * Checks and counts the WriteRequest in [from, end), which may hold so much at most. Results and faults are in the
+ * results block.
+ */
+export function scanRequest(from: u32, end: u32, series: u32, samples: u32, metadata: u32, fields: u32): bool {
   for (let slot = SLOT_FAULT; slot <= SLOT_REPLICA_BYTES; slot++) setResult(slot, 0);
   forgetTimestamps();
-  if (!scanFields(from, end)) return false;
+  setLimits(series, samples, metadata, fields);
+  if (!scanFields(from, end) || !isWithinLimits(end)) return false;
   writeTimestamps();
+  // It passes fields that were counted.
+  allowFields(0xffffffff);
   findMergeKey(from, end);
   return true;
 }
@@ -68,6 +104,7 @@ export function scanFields(from: u32, end: u32): bool {
         isPlainMetadata(content, contentEnd)
       ) {
         metadata++;
+        if (metadata > maxMetadata) return fail(TOO_MANY_METADATA, p) != 0;
         p = contentEnd;
       } else {
         p = scanOther(p, end);
@@ -105,10 +142,24 @@ export function scanFields(from: u32, end: u32): bool {
       contentEnd = nextEnd;
       s = t;
     }
+    if (series > maxSeries) return fail(TOO_MANY_SERIES, p) != 0;
+    if (samples > maxSamples) return fail(TOO_MANY_SAMPLES, p) != 0;
   }
   setResult(SLOT_SERIES, getResult(SLOT_SERIES) + series);
   setResult(SLOT_SAMPLES, getResult(SLOT_SAMPLES) + samples);
   setResult(SLOT_METADATA, getResult(SLOT_METADATA) + metadata);
+  return true;
+}
+
+/**
+ * Whether the counts are what the request may hold; a fault is noted if not. scanFields stops by itself where the hot
+ * loop alone, or the careful reader alone, is over a limit: this is for both together.
+ */
+function isWithinLimits(end: u32): bool {
+  if (getResult(SLOT_SERIES) > maxSeries) return fail(TOO_MANY_SERIES, end) != 0;
+  const samples = getResult(SLOT_SAMPLES) + getResult(SLOT_HISTOGRAMS) + getResult(SLOT_EXEMPLARS);
+  if (samples > maxSamples) return fail(TOO_MANY_SAMPLES, end) != 0;
+  if (getResult(SLOT_METADATA) > maxMetadata) return fail(TOO_MANY_METADATA, end) != 0;
   return true;
 }
 
@@ -161,7 +212,7 @@ function endUncommonSeries(p: u32, content: u32, s: u32, contentEnd: u32): bool 
     if (labelEnd == 0 || labelEnd > contentEnd) break;
     s = labelEnd;
   }
-  return walkSeries(p, s, contentEnd, <u32>(s != content)) != 0;
+  return countField(p) && walkSeries(p, s, contentEnd, <u32>(s != content)) != 0;
 }
 
 /** Whether a TimeSeries starts with `head`, whose length takes 1 or 2 bytes. */
@@ -228,8 +279,14 @@ export function fieldEnd(at: u32, end: u32): u32 {
 
 /** One field that the hot loop does not take, by the careful reader. */
 function scanOther(p: u32, end: u32): u32 {
-  const next = fieldEnd(p, end);
-  return next == 0 ? 0 : walkRequest(p, next);
+  const content = readTag(p, end);
+  if (content == 0) return 0;
+  const number = tag >>> 3;
+  const next = skipField(p, content, end);
+  if (next == 0 || number == SERIES_FIELD || number == METADATA_FIELD) return next == 0 ? 0 : walkRequest(p, next);
+  if (!countField(p)) return 0;
+  increment(SLOT_UNKNOWN);
+  return next;
 }
 
 /** The value of a varint of 6 bytes in the low 48 bits: 7 bits of each byte, moved together in three steps. */
