@@ -25,6 +25,9 @@ export const TURNED_AWAY: readonly string[] = [
   '503 too_many_logins',
 ];
 
+/** Route, status and reason of requests that lead to no destination. */
+export const UNROUTED: readonly string[] = ['unknown 404 unknown_route', 'unknown 503 unknown_entry'];
+
 /**
  * Reason of samples that were refused: their worker died, and their senders' connections with it. No outcome of a
  * parcel; the primary counts it (workers/totals.ts).

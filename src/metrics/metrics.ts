@@ -10,7 +10,7 @@ import { Registry, type Aggregator } from 'prom-client';
 import { collectCounter, collectGauge, type Emit } from './collected.ts';
 import { DestinationMetrics } from './counts.ts';
 import { makeHistograms, type Histograms } from './histograms.ts';
-import { REJECTIONS, RESPONSES, TURNED_AWAY, WORKER_DIED, withZeros } from './known-labels.ts';
+import { REJECTIONS, RESPONSES, TURNED_AWAY, UNROUTED, WORKER_DIED, withZeros } from './known-labels.ts';
 import { exposeProcess } from './process-metrics.ts';
 import type { DestinationReadings, DestinationSettings } from './readings.ts';
 import { REFUSAL_REASONS } from '../outcome/outcome.ts';
@@ -79,7 +79,7 @@ export class Metrics {
       ['route', 'code', 'reason'],
       (emit) => {
         const known = this.#destinations.flatMap(({ metrics }) => TURNED_AWAY.map((why) => `${metrics.name} ${why}`));
-        for (const [key, count] of withZeros(this.turnedAway, [...known, 'unknown 404 unknown_route'])) {
+        for (const [key, count] of withZeros(this.turnedAway, [...known, ...UNROUTED])) {
           const [route = '', code = '', reason = ''] = key.split(' ');
           emit({ route, code, reason }, count);
         }

@@ -97,7 +97,7 @@ async function start(tls: ServerTls): Promise<number> {
     pool: new BufferPool(0),
     maxBodyBytes: 100_000,
     metrics: new Metrics({ version: 'test' }),
-    log: { error: () => {} },
+    log: { error: () => {}, warn: () => {} },
     nowMs: () => performance.now(),
     maxConnectionAgeMs: 0,
     random: () => 0,

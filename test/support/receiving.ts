@@ -33,6 +33,8 @@ export interface Receiver {
   readonly submitted: { name: string; parcel: Parcel }[];
   /** Faults of the proxy itself that were logged. */
   readonly faults: unknown[];
+  /** What was logged as a warning: its fields and its message. */
+  readonly warnings: object[];
   /** Stops listening and resolves when every connection has ended. */
   close: () => Promise<void>;
   /** How many are open, in the lane and with Node. */
@@ -56,6 +58,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const budget = new ByteBudget(options.maxInflightBytes ?? MAX_INFLIGHT_BYTES);
   const metrics = new Metrics({ version: 'test' });
   const faults: unknown[] = [];
+  const warnings: object[] = [];
   const pool = new BufferPool(1 << 20);
   const route = new WriteRoute({
     kernel: new Kernel({ maxBodyBytes: MAX_BODY_BYTES, maxDecodedBytes: 1 << 24 }),
@@ -64,7 +67,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     maxBodyBytes: MAX_BODY_BYTES,
     auth: options.auth,
     metrics,
-    log: { error: (fields) => faults.push(fields) },
+    log: { error: (fields) => faults.push(fields), warn: (fields, message) => warnings.push({ ...fields, message }) },
     nowMs: () => performance.now(),
     maxConnectionAgeMs: options.maxConnectionAgeMs ?? 0,
     random: () => 0,
@@ -109,6 +112,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     route,
     submitted,
     faults,
+    warnings,
     close: async () => {
       await server.close();
     },
