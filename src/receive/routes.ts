@@ -23,6 +23,10 @@ export interface Unrouted {
   readonly headers: Readonly<Record<string, string | number>>;
 }
 
+export type Found<Entry> =
+  | { readonly entry: Entry; readonly unrouted?: undefined }
+  | { readonly entry?: undefined; readonly unrouted: Unrouted };
+
 const WRITE_PATH = '/api/v1/write';
 const SUPPORTED = `${WRITE_PATH}, ${WRITE_PATH}/NAME or /workspaces/WS/api/v1/remote_write`;
 /** A path as senders write it: names of entries and workspaces need no more than this. */
@@ -59,10 +63,11 @@ export class Routes<Entry extends RoutedEntry> {
   }
 
   /** @param target of the request line, whatever it holds */
-  find(method: string, target: string): Entry | Unrouted {
+  find(method: string, target: string): Found<Entry> {
     const path = decoded(target.replace(/[?#].*$/s, '')).replace(/\/$/, '');
-    if (method !== 'POST') return path.includes('write') ? wrongMethod(method) : unknownRoute();
-    return this.#byPath.get(path) ?? this.#unknownEntry(path) ?? unknownRoute();
+    if (method !== 'POST') return { unrouted: path.includes('write') ? wrongMethod(method) : unknownRoute() };
+    const entry = this.#byPath.get(path);
+    return entry === undefined ? { unrouted: this.#unknownEntry(path) ?? unknownRoute() } : { entry };
   }
 
   #unknownEntry(path: string): Unrouted | undefined {
@@ -74,10 +79,6 @@ export class Routes<Entry extends RoutedEntry> {
     if (workspace === undefined) return undefined;
     return unknownEntry(`no remote_write entry has a url with the workspace ${quoted(workspace)}`);
   }
-}
-
-export function isUnrouted(found: RoutedEntry | Unrouted): found is Unrouted {
-  return 'status' in found;
 }
 
 function unknownEntry(what: string): Unrouted {

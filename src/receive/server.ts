@@ -6,7 +6,7 @@ import { monotonicMs } from '../monotonic.ts';
 import type { Exchange } from './exchange.ts';
 import { LaneServer, type LaneOptions } from './lane-server.ts';
 import { NodeExchange } from './node-exchange.ts';
-import { isUnrouted, Routes, type RoutedEntry } from './routes.ts';
+import { Routes, type RoutedEntry } from './routes.ts';
 import type { ServerTls } from './tls.ts';
 import type { Destination } from './visit.ts';
 import type { WriteRoute } from './write-route.ts';
@@ -38,9 +38,9 @@ export function makeServer(
 ): FastifyInstance {
   const routes = new Routes(destinations);
   const handle = (exchange: Exchange, method: string, target: string): void => {
-    const found = routes.find(method, target);
-    if (isUnrouted(found)) route.handleUnrouted(exchange, target, found);
-    else route.handle(exchange, found);
+    const { entry: destination, unrouted } = routes.find(method, target);
+    if (destination === undefined) route.handleUnrouted(exchange, target, unrouted);
+    else route.handle(exchange, destination);
   };
   // Paths that lead nowhere are taken too: who may not send is told the same of them, to the byte.
   const tryHandle = (exchange: Exchange, path: string): boolean => {

@@ -1,5 +1,6 @@
 /** receive: lets a request in, or turns its sender away, and remembers what is to be known of its connection. */
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator, AuthResult } from './auth.ts';
 import { RecurringLog } from '../recurring-log.ts';
 import type { Exchange } from './exchange.ts';
@@ -117,6 +118,21 @@ export class WriteRoute {
     if (result !== 'allowed') {
       // A connection that has shown no right credentials is not kept.
       exchange.closeAfterAnswer();
+      if (result === 'refused') {
+        this.#warnings.warn(
+          'unauthorized',
+          {
+            sender: address,
+            remedy: 'check the authorization in its remote_write; if it is nobody of yours, keep it away',
+          },
+          'server.auth does not know a sender',
+        );
+      }
+      const waitMs = auth.refuse(result, address, this.#rooms.nowMs());
+      if (waitMs > 0) {
+        exchange.discardBody();
+        await sleep(waitMs, undefined, { ref: false });
+      }
       turnedAway(refusalOf(result, auth.scheme));
     }
     // Gone while its password was checked: its end has been told already, and nothing would give back what it holds.

@@ -1,10 +1,13 @@
 /** Senders that guess, and what those learn whom server.auth does not know. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { hashSync } from 'bcryptjs';
 import { expect, onTestFinished, test } from 'vitest';
 import { Authenticator } from '../../src/receive/auth.ts';
-import { rawConnection, readUntilClose } from '../support/loopback.ts';
+import { rawConnection, readAnswer, readUntilClose, until } from '../support/loopback.ts';
 import { encodeBody } from '../support/parcels.ts';
 import { rawRequest, SERIES, startReceiver, type Receiver } from '../support/receiving.ts';
 
@@ -68,3 +71,99 @@ test('who is known is told what there is', async () => {
   socket.write(request);
   expect(await answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*first, second, bare/);
 });
+
+test('a guesser gets few answers however many connections it has, and a login of another address gets in beside it', async () => {
+  const { receiver, auth } = await startWithPasswords(10);
+  const guesser = startGuessing(receiver.port, '127.0.0.2', 100);
+  await until(() => guesser.statuses.length > 20, 'it guesses');
+  await until(() => guesser.statuses.includes(401), 'a guess is wrong');
+  const answeredBefore = guesser.statuses.length;
+  const startedAtMs = performance.now();
+  expect(await statusOf(receiver.port, 'fresh:right')).toBe(204);
+  const perSecond = (1000 * (guesser.statuses.length - answeredBefore)) / (performance.now() - startedAtMs + 250);
+  expect(perSecond).toBeLessThan(300);
+  expect(auth.tryCheck(`Basic ${Buffer.from('fresh:right').toString('base64')}`, 0)).toBe('allowed');
+  expect(receiver.faults).toEqual([]);
+});
+
+test('the event loop turns while passwords are guessed', async () => {
+  const { receiver } = await startWithPasswords(11);
+  const guesser = startGuessing(receiver.port, '127.0.0.2', 20);
+  await until(() => guesser.statuses.includes(503), 'it guesses');
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  await until(() => guesser.statuses.includes(401), 'a guess is wrong');
+  delay.disable();
+  // One check of this cost takes 100 ms and more.
+  expect(delay.percentile(90) / 1e6).toBeLessThan(50);
+});
+
+test('while a refusal waits, nothing of its body is kept or read', async () => {
+  const { receiver } = await startWithPasswords(4);
+  const guess = async (body: Buffer): Promise<Socket> => {
+    const socket = await rawConnection(receiver.port);
+    onTestFinished(() => void socket.destroy());
+    socket.write(rawRequest(body, [credentials('fresh:wrong')]));
+    return socket;
+  };
+  // Known to be wrong after the first, so that each of these is a failure at once.
+  await readUntilClose(await guess(Buffer.alloc(10)));
+  await Promise.all(Array.from({ length: 4 }, async () => guess(Buffer.alloc(10))));
+  const waiting = await Promise.all(Array.from({ length: 3 }, async () => guess(Buffer.alloc(90_000))));
+  await until(() => receiver.lane.laneConnections >= 3, 'they wait');
+  expect(receiver.lane.keptBytes).toBe(0);
+  expect(await readUntilClose(await guess(Buffer.alloc(90_000)), 9_000)).toMatch(/^HTTP\/1\.1 401 /);
+  for (const socket of waiting) socket.destroy();
+  await until(() => receiver.lane.laneConnections === 0, 'the connections are forgotten');
+  expect([receiver.budget.usedBytes, receiver.route.open, receiver.faults]).toEqual([0, 0, []]);
+});
+
+async function startWithPasswords(cost: number): Promise<{ receiver: Receiver; auth: Authenticator }> {
+  const folder = mkdtempSync(join(tmpdir(), 'amp-write-proxy-hostile-'));
+  const file = join(folder, 'passwords');
+  const hash = hashSync('right', cost);
+  writeFileSync(file, `good:${hash}\nfresh:${hash}\n`);
+  const auth = new Authenticator({ basic_auth_file: file }, { info: () => {}, error: () => {} });
+  onTestFinished(() => {
+    auth.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return { receiver: await startReceiver({ auth }), auth };
+}
+
+function credentials(nameAndPassword: string): string {
+  return `Authorization: Basic ${Buffer.from(nameAndPassword).toString('base64')}`;
+}
+
+/** Of a sender that sends again on 503, as Prometheus does. */
+async function statusOf(port: number, nameAndPassword: string): Promise<number> {
+  for (;;) {
+    const socket = await rawConnection(port);
+    socket.write(rawRequest(BODY, [credentials(nameAndPassword)]));
+    const { status } = await readAnswer(socket);
+    socket.destroy();
+    if (status !== 503) return status;
+  }
+}
+
+/** Connections of one address, each with another wrong password as soon as it has an answer. */
+function startGuessing(port: number, localAddress: string, connections: number): { statuses: number[] } {
+  const statuses: number[] = [];
+  let guesses = 0;
+  let over = false;
+  onTestFinished(() => void (over = true));
+  const open = (): void => {
+    if (over) return;
+    const socket = connect({ port, host: '127.0.0.1', localAddress });
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => {});
+    socket.on('connect', () => socket.write(rawRequest(BODY, [credentials(`good:wrong ${(guesses += 1)}`)])));
+    socket.once('data', (chunk: Buffer) => {
+      statuses.push(Number(chunk.toString('latin1', 9, 12)));
+      socket.destroy();
+    });
+    socket.on('close', () => setImmediate(open));
+  };
+  for (let index = 0; index < connections; index += 1) open();
+  return { statuses };
+}
