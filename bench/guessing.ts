@@ -19,6 +19,7 @@ const { values } = parseArgs({
     guessers: { type: 'string', default: '100' },
     cost: { type: 'string', default: '10' },
     from: { type: 'string', default: '127.0.0.2' },
+    workers: { type: 'string', default: '1' },
     'guess-at': { type: 'string' },
   },
 });

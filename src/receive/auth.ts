@@ -8,7 +8,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { monotonicMs } from '../monotonic.ts';
 import { LoginFailures } from './login-failures.ts';
-import { LoginLine } from './login-line.ts';
+import { LoginLine, type Login } from './login-line.ts';
 import { isPasswordHash } from './password-hash.ts';
 import { PasswordThread } from './password-thread.ts';
 import { watchFiles, type WatchLog } from './watched-file.ts';
@@ -23,6 +23,7 @@ export type AuthResult = 'allowed' | 'refused' | 'busy';
 
 const MAX_REMEMBERED = 1_000;
 const REFUSED_FOR_MS = 10_000;
+const MANY_FAILURES = 1_000_000;
 
 export class Authenticator {
   /** For the WWW-Authenticate header of a 401. */
@@ -36,10 +37,9 @@ export class Authenticator {
   readonly #refusedUntilMs = new Map<string, number>();
   readonly #underWay = new Map<string, Promise<AuthResult>>();
   readonly #failures = new LoginFailures();
-  readonly #line = new LoginLine({
-    failuresOf: (address) => this.#failures.of(address, monotonicMs()),
-    nowMs: monotonicMs,
-  });
+  /** By address and name, so that a name that nobody guesses gets in beside one that is guessed at the same address. */
+  readonly #failuresOfAccounts = new LoginFailures();
+  readonly #line = new LoginLine({ failuresOf: (login) => this.#failuresOf(login), nowMs: monotonicMs });
   readonly #thread: PasswordThread;
 
   /** Throws when the file cannot be read or has nothing that can be used. */
@@ -85,16 +85,27 @@ export class Authenticator {
     const known = this.tryCheck(header, nowMs);
     if (known !== undefined) return known;
     // The connections of one sender come at once after a restart, all with the same password.
-    const digest = this.#digest(this.#credentials(header)).toString('base64');
+    const credentials = this.#credentials(header);
+    const digest = this.#digest(credentials).toString('base64');
     const underWay = this.#underWay.get(digest);
     if (underWay !== undefined) return underWay;
-    const checked = this.#line.enter(sender, async () => this.#checkPassword(header, nowMs));
+    const account = this.#digest(nameAndPassword(credentials)[0]).toString('base64');
+    const checked = this.#line.enter({ address: sender, account }, async () => this.#checkPassword(header, nowMs));
     this.#underWay.set(digest, checked);
     try {
-      return await checked;
+      const result = await checked;
+      if (result === 'refused') this.#failuresOfAccounts.note(`${sender} ${account}`, monotonicMs());
+      return result;
     } finally {
       this.#underWay.delete(digest);
     }
+  }
+
+  /** Those of its name at its address come first, those of its address then. */
+  #failuresOf({ address, account }: Login): number {
+    const nowMs = monotonicMs();
+    const ofAccount = this.#failuresOfAccounts.of(`${address} ${account}`, nowMs);
+    return MANY_FAILURES * ofAccount + Math.min(MANY_FAILURES, this.#failures.of(address, nowMs));
   }
 
   /** What follows the scheme; empty where the header is not of this scheme and form. */
@@ -105,13 +116,13 @@ export class Authenticator {
 
   async #checkPassword(header: string | undefined, nowMs: number): Promise<AuthResult> {
     const credentials = this.#credentials(header);
-    const [name = '', ...rest] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
+    const [name, password] = nameAndPassword(credentials);
     const hashes = this.#hashes;
     // An unknown name takes as long as a wrong password of one of the known, always the same one, so that names cannot
     // be told from the time.
     const decoys = [...hashes.values()];
     const hash = hashes.get(name) ?? decoys[this.#digest(name).readUInt16LE(0) % decoys.length] ?? '';
-    const right = (await this.#thread.matches(rest.join(':'), hash)) && hashes.has(name);
+    const right = (await this.#thread.matches(password, hash)) && hashes.has(name);
     // The file may have changed meanwhile.
     if (hashes !== this.#hashes) return 'busy';
     const digest = this.#digest(credentials).toString('base64');
@@ -153,4 +164,10 @@ export class Authenticator {
   #digest(text: string): Buffer {
     return createHmac('sha256', this.#key).update(text).digest();
   }
+}
+
+/** Of Basic credentials: a password may have colons. */
+function nameAndPassword(credentials: string): [name: string, password: string] {
+  const [name = '', ...rest] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
+  return [name, rest.join(':')];
 }

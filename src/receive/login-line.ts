@@ -1,26 +1,32 @@
 /**
- * The line of logins whose passwords are to be checked, one at a time. An address with fewer failures is served first.
- * When every place is taken, the login with the most failures gives way. After the login of an address with failures the
- * next one of such an address rests for four times as long, so that guessing takes a fifth of a processor at most.
+ * The line of logins whose passwords are to be checked, one at a time. Those with fewer failures are served first. When
+ * every place is taken, the login with the most failures gives way. After a login that has failures the next such login
+ * rests for four times as long, so that guessing takes a fifth of a processor at most.
  */
 import type { AuthResult } from './auth.ts';
 
-interface Waiting {
+export interface Login {
   readonly address: string;
+  /** The name that it gives, as whatever tells names apart. */
+  readonly account: string;
+}
+
+interface Waiting extends Login {
   readonly check: () => Promise<AuthResult>;
   readonly resolve: (result: AuthResult | Promise<AuthResult>) => void;
 }
 
 export interface LoginLineRooms {
-  /** Logins of the address that failed lately. */
-  readonly failuresOf: (address: string) => number;
+  /** How much speaks against it: 0 where nothing like it failed lately. */
+  readonly failuresOf: (login: Login) => number;
   /** Monotonic clock, ms. */
   readonly nowMs: () => number;
 }
 
 const PLACES = 16;
-/** Of one address, so that nobody keeps the others from being checked. */
-const PLACES_OF_ADDRESS = 2;
+/** Of one address, so that nobody keeps the others from being checked; and of one name that it gives. */
+const PLACES_OF_ADDRESS = 4;
+const PLACES_OF_ACCOUNT = 2;
 const REST = 4;
 
 export class LoginLine {
@@ -36,12 +42,14 @@ export class LoginLine {
   }
 
   /** Resolves with what `check` does, or with busy where there is no place for it, or not any more. */
-  async enter(address: string, check: () => Promise<AuthResult>): Promise<AuthResult> {
+  async enter({ address, account }: Login, check: () => Promise<AuthResult>): Promise<AuthResult> {
     const all = this.#current === undefined ? this.#waiting : [this.#current, ...this.#waiting];
-    if (all.filter((each) => each.address === address).length >= PLACES_OF_ADDRESS) return 'busy';
-    if (all.length >= PLACES && !this.#tryMakePlace(this.#rooms.failuresOf(address))) return 'busy';
+    const ofAddress = all.filter((each) => each.address === address);
+    const ofAccount = ofAddress.filter((each) => each.account === account);
+    if (ofAddress.length >= PLACES_OF_ADDRESS || ofAccount.length >= PLACES_OF_ACCOUNT) return 'busy';
+    if (all.length >= PLACES && !this.#tryMakePlace(this.#rooms.failuresOf({ address, account }))) return 'busy';
     return new Promise((resolve) => {
-      this.#waiting.push({ address, check, resolve });
+      this.#waiting.push({ address, account, check, resolve });
       this.#next();
     });
   }
@@ -54,7 +62,7 @@ export class LoginLine {
 
   #tryMakePlace(failures: number): boolean {
     const worst = this.#extreme((mine, best) => mine > best);
-    if (worst === undefined || this.#rooms.failuresOf(worst.address) <= failures) return false;
+    if (worst === undefined || this.#rooms.failuresOf(worst) <= failures) return false;
     this.#waiting = this.#waiting.filter((each) => each !== worst);
     worst.resolve('busy');
     return true;
@@ -64,7 +72,7 @@ export class LoginLine {
     if (this.#current !== undefined) return;
     const next = this.#extreme((mine, best) => mine < best);
     if (next === undefined) return;
-    const guesses = this.#rooms.failuresOf(next.address) > 0;
+    const guesses = this.#rooms.failuresOf(next) > 0;
     const restMs = this.#restUntilMs - this.#rooms.nowMs();
     if (guesses && restMs > 0) {
       clearTimeout(this.#timer);
@@ -92,7 +100,7 @@ export class LoginLine {
     let found: Waiting | undefined;
     let best = 0;
     for (const each of this.#waiting) {
-      const mine = this.#rooms.failuresOf(each.address);
+      const mine = this.#rooms.failuresOf(each);
       if (found !== undefined && !isBeyond(mine, best)) continue;
       found = each;
       best = mine;

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { LoginFailures } from '../../src/receive/login-failures.ts';
-import { networkOf } from '../../src/receive/network.ts';
 
 describe('login failures', () => {
   test('slow the refusals of their address only, more with each, up to four a second', () => {
@@ -40,20 +39,5 @@ describe('login failures', () => {
     for (let index = 0; index < 10_500; index += 1) failures.note(`10.0.${index >> 8}.${index & 255}`, 0);
     expect(failures.size).toBe(10_000);
     expect([failures.of('10.0.0.0', 0), failures.of('10.0.41.3', 0)]).toEqual([0, 1]);
-  });
-});
-
-describe('the network that stands for a sender', () => {
-  test.each([
-    ['192.0.2.1', '192.0.2.1'],
-    ['::ffff:192.0.2.1', '192.0.2.1'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-    ['2001:db8::1', '2001:db8:0:0::/64'],
-    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
-    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-    ['::1', '0:0:0:0::/64'],
-    ['', ''],
-  ])('of %s is %s', (address, network) => {
-    expect(networkOf(address)).toBe(network);
   });
 });

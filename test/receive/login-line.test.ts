@@ -10,10 +10,13 @@ interface Asked {
 function makeLine(failures: Record<string, number> = {}) {
   let nowMs = 0;
   const asked: Asked[] = [];
-  const line = new LoginLine({ failuresOf: (address) => failures[address] ?? 0, nowMs: () => nowMs });
-  const enter = (address: string): Promise<AuthResult> =>
+  const line = new LoginLine({
+    failuresOf: ({ address, account }) => failures[account] ?? failures[address] ?? 0,
+    nowMs: () => nowMs,
+  });
+  const enter = (address: string, account = 'prom'): Promise<AuthResult> =>
     line.enter(
-      address,
+      { address, account },
       () =>
         new Promise((resolve) => {
           const answer = async (result: AuthResult): Promise<void> => {
@@ -76,7 +79,21 @@ test('after a guess the next one rests for four times as long; who has no failur
 
 test('a check that fails is told to its sender, and does not stop the line', async () => {
   const { line } = makeLine();
-  const failed = line.enter('a', async () => Promise.reject(new Error('no thread')));
+  const failed = line.enter({ address: 'a', account: '' }, async () => Promise.reject(new Error('no thread')));
   await expect(failed).rejects.toThrow('no thread');
-  expect(await line.enter('b', async () => Promise.resolve('allowed'))).toBe('allowed');
+  expect(await line.enter({ address: 'b', account: '' }, async () => Promise.resolve('allowed'))).toBe('allowed');
+});
+
+test('a name has two places of the four of its address, so that others get in beside one that is guessed', async () => {
+  const { enter, asked, order } = makeLine({ guessed: 9, guesser: 2 });
+  void enter('guesser', 'guessed');
+  void enter('guesser', 'guessed');
+  expect(await enter('guesser', 'guessed')).toBe('busy');
+  const fresh = enter('guesser', 'fresh');
+  void enter('guesser', 'another');
+  expect(await enter('guesser', 'one too many')).toBe('busy');
+  await asked[0]?.answer('refused');
+  expect(order()).toEqual(['guesser', 'guesser']);
+  await asked[1]?.answer('allowed');
+  expect(await fresh).toBe('allowed');
 });
