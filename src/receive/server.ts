@@ -3,24 +3,26 @@ import type { RequestListener } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import fastify, { type FastifyInstance } from 'fastify';
 import { monotonicMs } from '../monotonic.ts';
+import { capConnections, type ConnectionCapRooms } from './connection-cap.ts';
 import type { Exchange } from './exchange.ts';
 import { LaneServer, type LaneOptions } from './lane-server.ts';
 import { NodeExchange } from './node-exchange.ts';
 import { Routes, type RoutedEntry } from './routes.ts';
+import { CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './timeouts.ts';
 import type { ServerTls } from './tls.ts';
 import type { Destination } from './visit.ts';
 import type { WriteRoute } from './write-route.ts';
 
 export interface RoutedDestination extends Destination, RoutedEntry {}
 
-/** A head that takes longer is cut off; a sender writes it in one go. */
-const HEADERS_TIMEOUT_MS = 10_000;
-/** A whole request: Prometheus gives up after 30 s (remote_timeout). */
-const REQUEST_TIMEOUT_MS = 30_000;
-/** Longer than the 5 minutes after which Prometheus closes an idle connection, so that ours is never closed as it is used. */
-const KEEP_ALIVE_TIMEOUT_MS = 330_000;
-const CHECK_INTERVAL_MS = 2_000;
+/** Of all senders together; limits.max_connections_per_address is half of it. */
 const MAX_CONNECTIONS = 20_000;
+const REMEDY =
+  'raise limits.max_connections_per_address where many senders have this address, as behind a balancer; ' +
+  'else look for a sender that does not use its connections again';
+
+/** What the server does about connections that are too many. */
+export type ConnectionRooms = Pick<ConnectionCapRooms, 'maxOfAddress' | 'count' | 'log'>;
 
 /** How long the lane waits, and by which clock. */
 export type LaneTiming = Omit<LaneOptions, 'tryHandle'>;
@@ -33,6 +35,7 @@ const LANE: LaneTiming = {
 export function makeServer(
   destinations: readonly [RoutedDestination, ...RoutedDestination[]],
   route: WriteRoute,
+  connections: ConnectionRooms,
   tls?: ServerTls,
   timing: LaneTiming = LANE,
 ): FastifyInstance {
@@ -70,11 +73,19 @@ export function makeServer(
     serverFactory: () => {
       // TLS is read by Node's HTTP server alone.
       if (tls === undefined) return new LaneServer(limits, entry, { ...timing, tryHandle });
-      const secure = createSecureServer({ ...limits, ...tls.options }, entry);
+      const secure = createSecureServer(
+        { ...limits, ...tls.options, handshakeTimeout: timing.timeouts.firstRequest },
+        entry,
+      );
       tls.onChange((material) => secure.setSecureContext(material));
       return secure;
     },
   });
-  server.server.maxConnections = MAX_CONNECTIONS;
+  capConnections(server.server, {
+    ...connections,
+    maxConnections: MAX_CONNECTIONS,
+    remedy: REMEDY,
+    nowMs: timing.nowMs,
+  });
   return server;
 }

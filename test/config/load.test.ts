@@ -15,11 +15,17 @@ describe('a configuration file', () => {
         server: {
           listen: { host: '0.0.0.0', port: 8005 },
           admin_listen: { host: '0.0.0.0', port: 8006 },
+          admin_hosts: [],
           workers: 1,
           max_connection_age: 600_000,
           shutdown_timeout: 30_000,
         },
-        limits: { max_body_bytes: 10_485_760, max_decoded_bytes: 67_108_864, max_inflight_bytes: 268_435_456 },
+        limits: {
+          max_body_bytes: 10_485_760,
+          max_decoded_bytes: 67_108_864,
+          max_inflight_bytes: 268_435_456,
+          max_connections_per_address: 10_000,
+        },
         remote_write: [
           {
             name: 'default',

@@ -110,7 +110,7 @@ async function start(tls: ServerTls): Promise<number> {
     mergeKeyFor: (_sender: string, mergeKey: string) => mergeKey,
     submit: (parcel: { trySettle: (outcome: typeof DELIVERED) => boolean }) => void parcel.trySettle(DELIVERED),
   };
-  const server = makeServer([destination], route, tls);
+  const server = makeServer([destination], route, { maxOfAddress: 100, count: () => {}, log: { warn: () => {} } }, tls);
   await server.listen({ host: '127.0.0.1', port: 0 });
   cleanups.push(async () => {
     const closed = server.close();

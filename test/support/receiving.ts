@@ -48,6 +48,7 @@ export interface ReceiverOptions {
   readonly maxInflightBytes?: number;
   readonly auth?: Authenticator;
   readonly timing?: LaneTiming;
+  readonly maxConnectionsOfAddress?: number;
   /** Address to listen on. */
   readonly host?: string;
 }
@@ -59,6 +60,10 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const metrics = new Metrics({ version: 'test' });
   const faults: unknown[] = [];
   const warnings: object[] = [];
+  const log = {
+    error: (fields: object): void => void faults.push(fields),
+    warn: (fields: object, message: string): void => void warnings.push({ ...fields, message }),
+  };
   const pool = new BufferPool(1 << 20);
   const route = new WriteRoute({
     kernel: new Kernel({ maxBodyBytes: MAX_BODY_BYTES, maxDecodedBytes: 1 << 24 }),
@@ -67,7 +72,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     maxBodyBytes: MAX_BODY_BYTES,
     auth: options.auth,
     metrics,
-    log: { error: (fields) => faults.push(fields), warn: (fields, message) => warnings.push({ ...fields, message }) },
+    log,
     nowMs: () => performance.now(),
     maxConnectionAgeMs: options.maxConnectionAgeMs ?? 0,
     random: () => 0,
@@ -89,6 +94,11 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const server = makeServer(
     [destination('first', 'ws-1'), destination('second', 'ws-2'), destination('bare', undefined)],
     route,
+    {
+      maxOfAddress: options.maxConnectionsOfAddress ?? 1_000,
+      count: (reason) => metrics.countRefusedConnection(reason),
+      log,
+    },
     undefined,
     options.timing,
   );
