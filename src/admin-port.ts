@@ -4,6 +4,8 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { ListenAddress } from './config/listen-address.ts';
+import type { ServerConfig } from './config/schema.ts';
+import { AdminHosts } from './receive/admin-host.ts';
 import { makeAdminServer, type Exposition } from './receive/admin.ts';
 import { addStatusRoutes } from './status/routes.ts';
 import { Status, type StatusRooms } from './status/status.ts';
@@ -12,27 +14,32 @@ export interface AdminRooms extends StatusRooms {
   readonly exposition: Exposition;
   /** Always, where the process itself carries the data. */
   readonly isHealthy?: () => boolean;
+  readonly config: Pick<ServerConfig, 'admin_hosts' | 'admin_listen'>;
+  readonly log: StatusRooms['log'] & { warn(fields: object, message: string): void };
 }
 
 export class AdminPort {
   readonly #server: FastifyInstance;
   readonly #status: Status;
+  readonly #listen: ListenAddress;
 
   constructor(rooms: AdminRooms) {
     this.#status = new Status(rooms);
+    this.#listen = rooms.config.admin_listen;
     this.#server = makeAdminServer(
       rooms.exposition,
       rooms.readiness,
+      { hosts: new AdminHosts(rooms.config.admin_hosts, rooms.config.admin_listen.host), log: rooms.log },
       (server) => addStatusRoutes(server, this.#status),
       rooms.isHealthy,
     );
   }
 
   /** @returns where it listens; rejects when it cannot */
-  async start(address: ListenAddress): Promise<string> {
+  async start(): Promise<string> {
     this.#status.start();
     // A copy: Fastify writes into it.
-    return this.#server.listen({ ...address });
+    return this.#server.listen({ ...this.#listen });
   }
 
   async close(): Promise<void> {

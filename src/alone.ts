@@ -19,6 +19,7 @@ export async function serveAlone(config: Config, log: Log, version: string): Pro
   const { registry } = pipeline.metrics;
   exposeWorkers(registry, { running: () => 1, restarts: () => 0 });
   const admin = new AdminPort({
+    config: config.server,
     ...pipeline.shown,
     version,
     exposition: registry,
@@ -29,7 +30,7 @@ export async function serveAlone(config: Config, log: Log, version: string): Pro
   const signal = endSignal(log);
   try {
     const listen = await pipeline.start();
-    const adminListen = await admin.start(config.server.admin_listen);
+    const adminListen = await admin.start();
     log.info(
       { listen, adminListen, version, destinations: config.remote_write.map(({ name, url }) => ({ name, url })) },
       'listening',

@@ -16,6 +16,7 @@ import { monotonicMs } from './monotonic.ts';
 import type { Readiness } from './receive/admin.ts';
 import { ByteBudget } from './receive/admission.ts';
 import { Authenticator } from './receive/auth.ts';
+import type { RefusedConnection } from './receive/connection-cap.ts';
 import { drainServer } from './receive/drain.ts';
 import { makeServer } from './receive/server.ts';
 import { ServerTls, type TlsConfig } from './receive/tls.ts';
@@ -85,7 +86,12 @@ export class Pipeline {
       random: Math.random,
     });
     metrics.exposeInflight(budget);
-    this.server = makeServer(this.#destinations, this.#route, this.#tls);
+    const connections = {
+      maxOfAddress: limits.max_connections_per_address,
+      count: (reason: RefusedConnection) => metrics.countRefusedConnection(reason),
+      log,
+    };
+    this.server = makeServer(this.#destinations, this.#route, connections, this.#tls);
     this.#sweep = setInterval(() => {
       for (const destination of this.#destinations) destination.sweep(monotonicMs() + SWEEP_MS);
     }, SWEEP_MS);

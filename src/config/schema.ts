@@ -13,6 +13,7 @@ import { choice, duration, flag, listenAddress, optionalText, size, wholeNumber 
 /** Made to be read by people: the key is given to a section as a whole in the file, or not at all. */
 const SECTION = { error: 'must be a section with keys of its own' } as const;
 
+const NOT_HOST = 'is not a host name; write it without scheme and port, as in proxy.example.com or *.example.com';
 const NOT_WORKERS = 'is not a number of processes; write a whole number from 1, or auto';
 
 const serverTlsSchema = z.strictObject(
@@ -40,6 +41,19 @@ const serverSchema = z.strictObject(
   {
     listen: listenAddress('0.0.0.0:8005', 'Where senders point remote_write; port 0 lets the system choose.'),
     admin_listen: listenAddress('0.0.0.0:8006', 'Where /metrics, /-/healthy, /-/ready and the status page are.'),
+    admin_hosts: z
+      .array(
+        z.string({ error: NOT_HOST }).regex(/^(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, { error: NOT_HOST }),
+        { error: 'must be a list of host names' },
+      )
+      .prefault([])
+      .meta({
+        title: 'list of names',
+        description:
+          'Names by which the admin port may be asked, beside localhost, IP addresses and the name in admin_listen; ' +
+          '`*.example.com` is every name below it. Others are answered 421, so that no web page can read the port by ' +
+          'leading a name of its own to it (DNS rebinding).',
+      }),
     workers: z
       .union([z.int().positive(), z.string().regex(/^(?:auto|0*[1-9]\d*)$/, { error: NOT_WORKERS })], {
         error: NOT_WORKERS,
@@ -112,6 +126,13 @@ const limitsSchema = z.strictObject(
       'Compressed bytes held for all senders together; over it a request is refused with 503 and Retry-After ' +
         'before its body is read. 256MiB is 25 requests of the largest size, or 2000 of 0.12 MB. Divided among ' +
         'server.workers.',
+    ),
+    max_connections_per_address: wholeNumber(
+      10_000,
+      'Connections of one address; more are closed at once. Half of the 20,000 that all senders may have, so that no ' +
+        'address takes them all. Behind a balancer that hides addresses all senders have its own: raise it to 20000 ' +
+        'there. Divided among server.workers, rounded up.',
+      20_000,
     ),
   },
   SECTION,

@@ -24,7 +24,11 @@ export function workerShare(config: Config, workers: number): Config {
   const [first, ...others] = config.remote_write;
   return {
     ...config,
-    limits: { ...config.limits, max_inflight_bytes: inflightShare(config.limits, workers) },
+    limits: {
+      ...config.limits,
+      max_inflight_bytes: inflightShare(config.limits, workers),
+      max_connections_per_address: Math.ceil(config.limits.max_connections_per_address / workers),
+    },
     remote_write: [
       { ...first, queue_config: share(first.queue_config) },
       ...others.map((entry) => ({ ...entry, queue_config: share(entry.queue_config) })),

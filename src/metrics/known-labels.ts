@@ -28,6 +28,11 @@ export const TURNED_AWAY: readonly string[] = [
   '503 too_many_logins',
 ];
 
+export const REFUSED_CONNECTIONS: readonly string[] = ['too_many', 'too_many_of_address'];
+
+/** Route, status and reason of requests that lead to no destination. */
+export const UNROUTED: readonly string[] = ['unknown 404 unknown_route', 'unknown 503 unknown_entry'];
+
 /**
  * Reason of samples that were refused: their worker died, and their senders' connections with it. No outcome of a
  * parcel; the primary counts it (workers/totals.ts).

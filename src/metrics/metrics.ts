@@ -10,7 +10,15 @@ import { Registry, type Aggregator } from 'prom-client';
 import { collectCounter, collectGauge, type Emit } from './collected.ts';
 import { DestinationMetrics } from './counts.ts';
 import { makeHistograms, type Histograms } from './histograms.ts';
-import { REJECTIONS, RESPONSES, TURNED_AWAY, WORKER_DIED, withZeros } from './known-labels.ts';
+import {
+  REFUSED_CONNECTIONS,
+  REJECTIONS,
+  RESPONSES,
+  TURNED_AWAY,
+  UNROUTED,
+  WORKER_DIED,
+  withZeros,
+} from './known-labels.ts';
 import { exposeProcess } from './process-metrics.ts';
 import type { DestinationReadings, DestinationSettings } from './readings.ts';
 import { REFUSAL_REASONS } from '../outcome/outcome.ts';
@@ -27,6 +35,8 @@ export class Metrics {
   readonly #requests = new Map<string, Map<number, number>>();
   /** Requests that were answered before they were a parcel, by route, status and reason. */
   readonly turnedAway: Map<string, number> = new Map();
+  /** Connections that were closed at once, by reason. */
+  readonly #refusedConnections = new Map<string, number>();
   #inflight: { readonly usedBytes: number; readonly limitBytes: number } = { usedBytes: 0, limitBytes: 0 };
   readonly #destinations: Destination[] = [];
   readonly #histograms: Histograms;
@@ -66,7 +76,20 @@ export class Metrics {
     this.turnedAway.set(key, (this.turnedAway.get(key) ?? 0) + 1);
   }
 
+  countRefusedConnection(reason: string): void {
+    this.#refusedConnections.set(reason, (this.#refusedConnections.get(reason) ?? 0) + 1);
+  }
+
   #serverMetrics(): void {
+    collectCounter(
+      this.registry,
+      'amp_write_proxy_connections_refused_total',
+      'Connections of senders that were closed at once, as there were too many, of all or of their address.',
+      ['reason'],
+      (emit) => {
+        for (const [reason, count] of withZeros(this.#refusedConnections, REFUSED_CONNECTIONS)) emit({ reason }, count);
+      },
+    );
     collectCounter(this.registry, 'amp_write_proxy_requests_total', 'Requests answered.', ['route', 'code'], (emit) => {
       for (const [route, ofRoute] of this.#requests) {
         for (const [code, count] of ofRoute) emit({ route, code }, count);
@@ -79,7 +102,7 @@ export class Metrics {
       ['route', 'code', 'reason'],
       (emit) => {
         const known = this.#destinations.flatMap(({ metrics }) => TURNED_AWAY.map((why) => `${metrics.name} ${why}`));
-        for (const [key, count] of withZeros(this.turnedAway, [...known, 'unknown 404 unknown_route'])) {
+        for (const [key, count] of withZeros(this.turnedAway, [...known, ...UNROUTED])) {
           const [route = '', code = '', reason = ''] = key.split(' ');
           emit({ route, code, reason }, count);
         }

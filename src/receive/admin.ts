@@ -7,6 +7,11 @@
  */
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
+import { monotonicMs } from '../monotonic.ts';
+import { RecurringLog } from '../recurring-log.ts';
+import type { AdminHosts } from './admin-host.ts';
+import { capConnections } from './connection-cap.ts';
+import { CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './timeouts.ts';
 
 /** What /metrics shows. */
 export type Exposition = Pick<Registry, 'contentType' | 'metrics'>;
@@ -17,6 +22,19 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
+/** Who may ask, and how many at a time. */
+export interface AdminAccess {
+  readonly hosts: AdminHosts;
+  readonly log: { warn(fields: object, message: string): void };
+  /** Other times than those of the write port, for tests. */
+  readonly timing?: { readonly headersTimeout: number; readonly connectionsCheckingInterval: number };
+  readonly maxOfAddress?: number;
+}
+
+/** Scrapes, probes and pages are few. */
+const MAX_CONNECTIONS = 1_000;
+const MAX_CONNECTIONS_OF_ADDRESS = 200;
+
 /**
  * @param addPage adds the routes of a page at `/`; without one, there is a list in plain text
  * @param isHealthy for a process that lives and is of no use all the same
@@ -24,10 +42,41 @@ export interface Readiness {
 export function makeAdminServer(
   exposition: Exposition,
   readiness: () => Readiness,
+  access: AdminAccess,
   addPage?: (server: FastifyInstance) => void,
   isHealthy: () => boolean = () => true,
 ): FastifyInstance {
-  const server = fastify({ logger: false, forceCloseConnections: true });
+  const server = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS, ...access.timing },
+  });
+  capConnections(server.server, {
+    maxConnections: MAX_CONNECTIONS,
+    maxOfAddress: access.maxOfAddress ?? MAX_CONNECTIONS_OF_ADDRESS,
+    remedy: 'look for somebody who leaves connections to the admin port open',
+    count: () => undefined,
+    log: access.log,
+    nowMs: monotonicMs,
+  });
+  const warnings = new RecurringLog((fields, message) => access.log.warn(fields, message), monotonicMs);
+  server.addHook('onRequest', (request, reply, done) => {
+    const { host } = request.raw.headers;
+    // That the process lives is no secret, and a wrong name is no reason to restart it.
+    if (request.url === '/-/healthy' || access.hosts.allows(host)) {
+      done();
+      return;
+    }
+    const remedy = 'add the name to server.admin_hosts, or ask by address';
+    warnings.warn(
+      'host',
+      { host, address: request.ip, remedy },
+      'the admin port was asked by a name that it does not know',
+    );
+    void reply.code(421).type('text/plain').send(`not known by this name: ${remedy}\n`);
+  });
   server.get('/metrics', async (_request, reply) => {
     void reply.header('content-type', exposition.contentType);
     return exposition.metrics();

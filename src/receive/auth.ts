@@ -3,10 +3,14 @@
  * when it changes.
  *
  * Compared in constant time. A password hash takes tens of milliseconds to check, on purpose, so that what was checked
- * is remembered (as a keyed digest, never as it came), and checks wait in a short line of their own.
+ * is remembered (as a keyed digest, never as it came), and checks wait in a short line for a thread of their own.
  */
-import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
-import { compare } from 'bcryptjs';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { monotonicMs } from '../monotonic.ts';
+import { LoginFailures } from './login-failures.ts';
+import { LoginLine, type Login } from './login-line.ts';
+import { isPasswordHash } from './password-hash.ts';
+import { PasswordThread } from './password-thread.ts';
 import { watchFiles, type WatchLog } from './watched-file.ts';
 
 export type AuthConfig = {
@@ -19,9 +23,7 @@ export type AuthResult = 'allowed' | 'refused' | 'busy';
 
 const MAX_REMEMBERED = 1_000;
 const REFUSED_FOR_MS = 10_000;
-const MAX_WAITING = 16;
-/** Of one address, so that nobody keeps the others from being checked. */
-const MAX_WAITING_OF_SENDER = 2;
+const MANY_FAILURES = 1_000_000;
 
 export class Authenticator {
   /** For the WWW-Authenticate header of a 401. */
@@ -33,15 +35,18 @@ export class Authenticator {
   /** Digests of Authorization headers that were right; emptied when the file changes. */
   readonly #allowed = new Set<string>();
   readonly #refusedUntilMs = new Map<string, number>();
-  #line: Promise<unknown> = Promise.resolve();
   readonly #underWay = new Map<string, Promise<AuthResult>>();
-  readonly #waiting = new Map<string, number>();
-  #waitingInAll = 0;
+  readonly #failures = new LoginFailures();
+  /** By address and name, so that a name that nobody guesses gets in beside one that is guessed at the same address. */
+  readonly #failuresOfAccounts = new LoginFailures();
+  readonly #line = new LoginLine({ failuresOf: (login) => this.#failuresOf(login), nowMs: monotonicMs });
+  readonly #thread: PasswordThread;
 
   /** Throws when the file cannot be read or has nothing that can be used. */
   constructor(config: AuthConfig, log: WatchLog) {
     const { bearer_token_file: tokenFile, basic_auth_file: passwordFile } = config;
     this.scheme = tokenFile === undefined ? 'Basic' : 'Bearer';
+    this.#thread = new PasswordThread(log);
     this.#stop =
       tokenFile === undefined
         ? watchFiles([passwordFile ?? ''], ([content = '']) => this.#usePasswords(content, passwordFile ?? ''), log)
@@ -50,6 +55,17 @@ export class Authenticator {
 
   stop(): void {
     this.#stop();
+    this.#line.stop();
+    this.#thread.stop();
+  }
+
+  /**
+   * Notes that a sender is told so.
+   * @returns how long to wait before it is told, ms: the more failures its address has, the longer
+   */
+  refuse(result: Exclude<AuthResult, 'allowed'>, sender: string, nowMs: number): number {
+    if (result === 'refused') this.#failures.note(sender, nowMs);
+    return this.#failures.takeWaitMs(sender, nowMs);
   }
 
   /** What is known without asking for time; undefined when a password has to be checked. */
@@ -64,30 +80,32 @@ export class Authenticator {
     return (this.#refusedUntilMs.get(digest) ?? 0) > nowMs ? 'refused' : undefined;
   }
 
-  /** Checks a name and password against the file. @param sender address of who asks */
+  /** Checks a name and password against the file. Rejects when they could not be checked. @param sender address of who asks */
   async check(header: string | undefined, nowMs: number, sender = ''): Promise<AuthResult> {
     const known = this.tryCheck(header, nowMs);
     if (known !== undefined) return known;
     // The connections of one sender come at once after a restart, all with the same password.
-    const digest = this.#digest(this.#credentials(header)).toString('base64');
+    const credentials = this.#credentials(header);
+    const digest = this.#digest(credentials).toString('base64');
     const underWay = this.#underWay.get(digest);
     if (underWay !== undefined) return underWay;
-    const waiting = this.#waiting.get(sender) ?? 0;
-    if (this.#waitingInAll >= MAX_WAITING || waiting >= MAX_WAITING_OF_SENDER) return 'busy';
-    this.#waitingInAll += 1;
-    this.#waiting.set(sender, waiting + 1);
-    const checked = this.#line.then(async () => this.#checkPassword(header, nowMs));
+    const account = this.#digest(nameAndPassword(credentials)[0]).toString('base64');
+    const checked = this.#line.enter({ address: sender, account }, async () => this.#checkPassword(header, nowMs));
     this.#underWay.set(digest, checked);
-    this.#line = checked.catch(() => 'refused');
     try {
-      return await checked;
+      const result = await checked;
+      if (result === 'refused') this.#failuresOfAccounts.note(`${sender} ${account}`, monotonicMs());
+      return result;
     } finally {
       this.#underWay.delete(digest);
-      this.#waitingInAll -= 1;
-      const left = (this.#waiting.get(sender) ?? 1) - 1;
-      if (left > 0) this.#waiting.set(sender, left);
-      else this.#waiting.delete(sender);
     }
+  }
+
+  /** Those of its name at its address come first, those of its address then. */
+  #failuresOf({ address, account }: Login): number {
+    const nowMs = monotonicMs();
+    const ofAccount = this.#failuresOfAccounts.of(`${address} ${account}`, nowMs);
+    return MANY_FAILURES * ofAccount + Math.min(MANY_FAILURES, this.#failures.of(address, nowMs));
   }
 
   /** What follows the scheme; empty where the header is not of this scheme and form. */
@@ -98,13 +116,13 @@ export class Authenticator {
 
   async #checkPassword(header: string | undefined, nowMs: number): Promise<AuthResult> {
     const credentials = this.#credentials(header);
-    const [name = '', ...rest] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
+    const [name, password] = nameAndPassword(credentials);
     const hashes = this.#hashes;
     // An unknown name takes as long as a wrong password of one of the known, always the same one, so that names cannot
     // be told from the time.
     const decoys = [...hashes.values()];
     const hash = hashes.get(name) ?? decoys[this.#digest(name).readUInt16LE(0) % decoys.length] ?? '';
-    const right = (await matches(rest.join(':'), hash)) && hashes.has(name);
+    const right = (await this.#thread.matches(password, hash)) && hashes.has(name);
     // The file may have changed meanwhile.
     if (hashes !== this.#hashes) return 'busy';
     const digest = this.#digest(credentials).toString('base64');
@@ -130,7 +148,7 @@ export class Authenticator {
       if (line.trim() === '' || line.startsWith('#')) continue;
       const colon = line.indexOf(':');
       const hash = line.slice(colon + 1).trim();
-      if (colon < 1 || !isHash(hash)) {
+      if (colon < 1 || !isPasswordHash(hash)) {
         throw new Error(
           `${file}, line ${index + 1}: is not name:hash with a bcrypt ($2b$..., cost 4 to 12) or scrypt ($scrypt$..., up to 256 MiB) hash`,
         );
@@ -148,44 +166,8 @@ export class Authenticator {
   }
 }
 
-/** As `htpasswd -B` writes it. */
-const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
-/** The PHC form, as passlib and others write it: log2 N, r, p, salt, hash (base64 without padding). */
-const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/.]+)\$([A-Za-z0-9+/.]+)$/;
-/** 128 x N x r bytes are needed; of a hash that asks for more than this, the file is wrong. */
-const SCRYPT_MAX_BYTES = 256 * 1024 * 1024;
-
-const LEAST_HASH_BYTES = 16;
-
-/** Whole, and of a cost that a process which has other work can pay. */
-function isHash(text: string): boolean {
-  const cost = Number(BCRYPT.exec(text)?.[1] ?? 0);
-  if (cost >= 4 && cost <= 12) return true;
-  const [, ln, r, p, , hash = ''] = SCRYPT.exec(text) ?? [];
-  const bytes = 128 * 2 ** Number(ln) * Number(r);
-  return (
-    Number(ln) >= 1 &&
-    bytes > 0 &&
-    bytes < SCRYPT_MAX_BYTES &&
-    Number(p) >= 1 &&
-    fromPhc(hash).length >= LEAST_HASH_BYTES
-  );
-}
-
-async function matches(password: string, hash: string): Promise<boolean> {
-  const parts = SCRYPT.exec(hash);
-  // bcrypt reads 72 bytes and no more; what is longer would pass for all that begins alike.
-  if (parts === null) return (await compare(password, hash)) && Buffer.byteLength(password) <= 72;
-  const [, ln = '', r = '', p = '', salt = '', expected = ''] = parts;
-  const wanted = fromPhc(expected);
-  const options = { N: 2 ** Number(ln), r: Number(r), p: Number(p), maxmem: 2 * SCRYPT_MAX_BYTES };
-  const got = await new Promise<Buffer>((resolve, reject) => {
-    scrypt(password, fromPhc(salt), wanted.length, options, (error, key) => (error ? reject(error) : resolve(key)));
-  });
-  return timingSafeEqual(got, wanted);
-}
-
-/** passlib writes `.` where base64 has `+`. */
-function fromPhc(text: string): Buffer {
-  return Buffer.from(text.replaceAll('.', '+'), 'base64');
+/** Of Basic credentials: a password may have colons. */
+function nameAndPassword(credentials: string): [name: string, password: string] {
+  const [name = '', ...rest] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
+  return [name, rest.join(':')];
 }

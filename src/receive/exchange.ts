@@ -17,6 +17,8 @@ export interface Exchange {
   listener: ExchangeListener | undefined;
   /** Closes the connection after the answer. */
   closeAfterAnswer(): void;
+  /** Nothing of the body is wanted, and the answer comes later; closeAfterAnswer was called. */
+  discardBody(): void;
   /** Tells the listener once what became of the body; throws RequestError when the head says that it is too large. */
   readBody(intake: Intake): void;
   /** Writes the one answer; what is left of the body is thrown away. @param headers beside those that every answer has */

@@ -3,6 +3,7 @@
  *
  *     idle -> admitting -> reading -> waiting -> idle          one request after another
  *     admitting, reading -> skipping -> idle                   answered early; the rest of the body is thrown away
+ *     admitting -> refusing -> skipping -> closing             answered later, and nothing is read or kept until then
  *     idle -> handed                                           Node's HTTP server takes the connection over, for good
  *     any -> closing                                           the last answer is written; what still comes is not read
  *     any -> ended                                             the socket is closed
@@ -17,7 +18,7 @@ import { connectionLines, noContent, textAnswer, timeoutAnswer } from './lane-an
 import { LINGER_BYTES, LINGER_MS } from './linger.ts';
 import type { RequestHead } from './request-head.ts';
 
-type State = 'idle' | 'admitting' | 'reading' | 'waiting' | 'skipping' | 'handed' | 'closing' | 'ended';
+type State = 'idle' | 'admitting' | 'reading' | 'waiting' | 'refusing' | 'skipping' | 'handed' | 'closing' | 'ended';
 
 /** What a connection needs of the server around it. */
 export interface LaneHouse {
@@ -110,6 +111,12 @@ export class LaneConnection implements Exchange {
     this.#closeAfter = true;
   }
 
+  discardBody(): void {
+    if (this.#state !== 'admitting') return;
+    this.#become('refusing', Infinity);
+    this.#discard();
+  }
+
   /** Takes what the socket has read, before the buffer is used again; false when the socket is to pause. */
   read(bytes: number, buffer: Buffer): boolean {
     if (this.#state === 'handed') return this.socket.push(Buffer.from(buffer.subarray(0, bytes))); // copies
@@ -135,6 +142,7 @@ export class LaneConnection implements Exchange {
 
   answer(status: number, text: string, headers: Readonly<Record<string, string | number>> = {}): void {
     if (this.gone) return;
+    if (this.#state === 'refusing') this.socket.resume();
     if (this.#house.closing) this.#closeAfter = true;
     const connection = this.#closeAfter ? connectionLines(undefined) : this.#stays;
     if (status === 204) this.socket.write(noContent(connection), 'latin1');
@@ -185,6 +193,9 @@ export class LaneConnection implements Exchange {
           case 'waiting':
             this.#keep();
             return false;
+          case 'refusing':
+            this.#discard();
+            return false;
           case 'handed':
           case 'closing':
           case 'ended':
@@ -211,6 +222,12 @@ export class LaneConnection implements Exchange {
       this.#letGo();
       this.socket.destroy();
     }
+  }
+
+  /** No request follows on this connection, so that what is behind the body goes too. */
+  #discard(): void {
+    this.#remaining -= Math.min(this.#remaining, this.#end - this.#at);
+    this.#letGo();
   }
 
   #letGo(): void {

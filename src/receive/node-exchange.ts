@@ -51,6 +51,9 @@ export class NodeExchange implements Exchange {
     this.#response.shouldKeepAlive = false;
   }
 
+  /** Node's HTTP server holds some KB of it, and reads no further. */
+  discardBody(): void {}
+
   readBody(intake: Intake): void {
     readBody(this.#request, intake, (error, body) => {
       if (body !== undefined) this.#listener?.bodyRead(body);

@@ -15,6 +15,7 @@ import { httpAnswer, type HttpAnswer } from '../outcome/http-answer.ts';
 import type { Outcome } from '../outcome/outcome.ts';
 import { assertRemoteWrite1, type ByteBudget } from './admission.ts';
 import { Reservation, type Exchange, type ExchangeListener } from './exchange.ts';
+import type { LoginRefusal } from './login-refusal.ts';
 import type { SenderAddress } from './senders.ts';
 
 /** Where requests go: the stages behind one remote_write entry. */
@@ -93,22 +94,15 @@ export class Visit implements ExchangeListener {
     this.#reservation = new Reservation(rooms.budget, connection.sender);
   }
 
-  /** Not let in by server.auth: nothing of it is read. @param scheme for the sender to use */
-  turnAway(result: 'refused' | 'busy', scheme: string): void {
-    const busy = result === 'busy';
-    const status = busy ? 503 : 401;
+  /** Not let in by server.auth: nothing of it is read. */
+  turnAway({ status, reason, told, text, headers }: LoginRefusal): void {
     const { metrics } = this.#rooms;
     const { sender } = this.#connection;
     sender.lastStatus = status;
-    sender.lastRefusal = busy ? 'too many logins at once' : 'server.auth does not know it';
+    sender.lastRefusal = told;
     metrics.countRequest(this.#destination.name, status);
-    metrics.countTurnedAway(this.#destination.name, status, busy ? 'too_many_logins' : 'unauthorized');
-    if (this.#exchange.gone) return;
-    if (busy) this.#exchange.answer(503, 'too many logins at once', { 'retry-after': 1 });
-    else {
-      const message = 'server.auth of the proxy does not know this sender; check the authorization of its remote_write';
-      this.#exchange.answer(401, message, { 'www-authenticate': `${scheme} realm="amp-write-proxy"` });
-    }
+    metrics.countTurnedAway(this.#destination.name, status, reason);
+    if (!this.#exchange.gone) this.#exchange.answer(status, text, headers);
   }
 
   begin(): void {

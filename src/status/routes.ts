@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
-import { MAX_PAGES } from './stream.ts';
+import { MAX_PAGES, MAX_PAGES_OF_ADDRESS } from './stream.ts';
 import type { Status } from './status.ts';
 
 /** No inline script or style, nothing from elsewhere, in nobody's frame. */
@@ -66,7 +66,7 @@ export function addStatusRoutes(server: FastifyInstance, status: Status): void {
   server.get('/status/stream', (_request, reply) => {
     reply.hijack();
     if (status.tryShow(reply.raw, HEADERS)) return;
-    const text = `${MAX_PAGES} pages look already; close one\n`;
+    const text = `${MAX_PAGES} pages look already, or ${MAX_PAGES_OF_ADDRESS} from your address; close one\n`;
     reply.raw.writeHead(503, { ...HEADERS, 'content-type': 'text/plain', 'retry-after': '10' }).end(text);
   });
 }

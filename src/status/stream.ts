@@ -6,6 +6,8 @@ import type { ServerResponse } from 'node:http';
 
 /** Pages that may look at the same time. */
 export const MAX_PAGES = 16;
+/** Of one address, so that others can look beside somebody's forgotten tabs. Through a port-forward all have one. */
+export const MAX_PAGES_OF_ADDRESS = 8;
 /** What may wait for a page that reads slowly; a history is a tenth of it for one destination. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** How soon a page that was cut off comes back. */
@@ -18,9 +20,11 @@ export class Stream {
     return this.#pages.size;
   }
 
-  /** False when there are enough already; nothing is written then. */
+  /** False when there are enough already, of all or of its address; nothing is written then. */
   tryAdd(response: ServerResponse, headers: Readonly<Record<string, string>>): boolean {
-    if (this.#pages.size >= MAX_PAGES) return false;
+    const address = response.socket?.remoteAddress;
+    const ofAddress = [...this.#pages].filter((page) => page.socket?.remoteAddress === address);
+    if (this.#pages.size >= MAX_PAGES || ofAddress.length >= MAX_PAGES_OF_ADDRESS) return false;
     this.#pages.add(response);
     response.once('close', () => this.#pages.delete(response));
     response.on('error', () => response.destroy());

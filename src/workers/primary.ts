@@ -47,6 +47,7 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
   exposeWorkers(registry, { running: () => fleet.running, restarts: () => fleet.restarts });
   const metrics = () => [...fleet.reports.values()].map((report) => report.metrics);
   const admin = new AdminPort({
+    config: config.server,
     version,
     exposition: {
       contentType: registry.contentType,
@@ -79,7 +80,7 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
 
   const signal = endSignal(log);
   try {
-    const adminListen = await admin.start(config.server.admin_listen);
+    const adminListen = await admin.start();
     const listen = await Promise.race([fleet.start(), signal.then(() => undefined)]);
     const names = config.remote_write.map(({ name, url }) => ({ name, url }));
     if (listen !== undefined) log.info({ listen, adminListen, version, workers, destinations: names }, 'listening');

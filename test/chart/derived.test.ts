@@ -2,7 +2,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { proxyValues } from '../../src/bootstrap/output.ts';
-import { fileIn } from './container.ts';
+import { containerOf, fileIn } from './container.ts';
 import { CHART, helm, pick, render, type Manifest } from './helm.ts';
 import { OUTPUTS } from './outputs.ts';
 
@@ -102,6 +102,69 @@ describe.skipIf(helm === undefined)('the chart derives', () => {
       expect(text).not.toContain('hostPath');
     }
   });
+
+  test.each([
+    ['irsa-webhook', {}],
+    ['irsa-projected', {}],
+    ['pod-identity', {}],
+    ['secret', { secret: { name: 'keys' } }],
+  ])('from the identity %s that the role of the node is none', (identity, more) => {
+    const roleArn = identity.startsWith('irsa') ? ROLE : '';
+    const values = { config, aws: { identity, roleArn, ...more } };
+    const envOf = (given: object): Readonly<Record<string, string>> =>
+      containerOf(pick(render({ values: { ...values, ...given } }).manifests, 'Deployment')).env;
+    expect(envOf({})).toMatchObject({ AWS_EC2_METADATA_DISABLED: 'true' });
+    const own = [{ name: 'AWS_EC2_METADATA_DISABLED', value: 'false' }];
+    expect(envOf({ extraEnv: own })).toMatchObject({ AWS_EC2_METADATA_DISABLED: 'false' });
+  });
+
+  test('for the pod of helm test the files that its arguments name, and no key that lies beside them', () => {
+    const { manifests } = render({ files: [path.join(CHART, 'ci/tls-values.yaml')] });
+    expect(containerOf(pick(manifests, 'Pod')).mounts.toSorted()).toEqual(['/etc/sender/token', '/etc/tls/ca.crt']);
+    expect(containerOf(pick(manifests, 'Deployment')).mounts).toContain('/etc/tls');
+    const unnamed = render({ files: [path.join(CHART, 'ci/hatches-values.yaml')] });
+    expect(containerOf(pick(unnamed.manifests, 'Pod')).mounts).toEqual([]);
+    expect(JSON.stringify(pick(unnamed.manifests, 'Pod'))).not.toContain('corporate-ca');
+  });
+
+  test('the names of the admin Service, beside those that are given', () => {
+    const server = { admin_hosts: ['proxy.example'] };
+    const { manifests } = render({ values: { ...good, config: { ...config, server } } });
+    const { name } = pick(manifests, 'Service', '-admin').metadata;
+    const names = ['', '.monitoring', '.monitoring.svc', '.monitoring.svc.cluster.local'].map((end) => `${name}${end}`);
+    expect(configOf(manifests)).toMatchObject({ server: { admin_hosts: [...names, 'proxy.example'] } });
+  });
+
+  test.each<[string, object, object, boolean, string]>([
+    ['nothing', {}, {}, false, 'Everybody who reaches the Service may write'],
+    ['who writes', { senderNamespaces: ['team'] }, {}, true, ''],
+    [
+      'who writes, and that there is to be no policy',
+      { enabled: false, senderNamespaces: ['team'] },
+      {},
+      false,
+      'Everybody',
+    ],
+    ['that there is to be one', { enabled: true }, {}, true, 'Pods of every namespace may write'],
+    ['a token', {}, { auth: { bearer_token_file: '/token' } }, false, ''],
+    ['client certificates', {}, { tls: { cert_file: '/c', key_file: '/k', client_ca_file: '/a' } }, false, ''],
+  ])(
+    'from values that say %s whether there is a NetworkPolicy, and what is noted',
+    (_what, policy, server, on, note) => {
+      const notes = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'the-notes' },
+        data: { notes: '{{ include "amp-write-proxy.whoMayWrite" . | quote }}' },
+      };
+      const values = { ...good, networkPolicy: policy, config: { ...config, server }, extraObjects: [notes] };
+      const { manifests } = render({ values });
+      expect(manifests.some(({ kind }) => kind === 'NetworkPolicy')).toBe(on);
+      const text = fileIn(pick(manifests, 'ConfigMap', '-notes'), 'notes').replaceAll('"', '');
+      expect(text === '').toBe(note === '');
+      expect(text).toContain(note);
+    },
+  );
 
   test.each(['irsa', 'pod-identity'] as const)('from what bootstrap prints for %s the identity', (identity) => {
     const { manifests } = render({ values: proxyValues({ ...OUTPUTS, identity }) });

@@ -15,6 +15,7 @@ describe('a configuration file', () => {
         server: {
           listen: { host: '0.0.0.0', port: 8005 },
           admin_listen: { host: '0.0.0.0', port: 8006 },
+          admin_hosts: [],
           workers: 1,
           max_connection_age: 600_000,
           shutdown_timeout: 30_000,
@@ -27,6 +28,7 @@ describe('a configuration file', () => {
           max_metadata_per_request: 200_000,
           max_fields_per_request: 500_000,
           max_inflight_bytes: 268_435_456,
+          max_connections_per_address: 10_000,
         },
         remote_write: [
           {

@@ -106,6 +106,15 @@ describe('contradictory settings', () => {
     expect(problemsOf(fileWith('', `limits: {${settings}}`))).toEqual([message]);
   });
 
+  test.each(['http://proxy.example', 'proxy.example:8006', '*', '*.*.example', 'a..b', '', 'a b'])(
+    'admin_hosts take names, and not %j',
+    (host) => {
+      const problems = problemsOf(fileWith('', `server: {admin_hosts: [ok.example, ${JSON.stringify(host)}]}`));
+      expect(problems).toHaveLength(1);
+      expect(problems[0]).toMatch(/^server\.admin_hosts\[1\].* is not a host name; write it without scheme and port/);
+    },
+  );
+
   test.each(['0.0.0.0:8005', '127.0.0.1:8005', ':8005'])('admin_listen %s takes the port of listen', (address) => {
     expect(problemsOf(fileWith('', `server: {admin_listen: "${address}"}`))[0]).toMatch(
       /^server\.admin_listen \S+:8005 takes the same port as server\.listen 0\.0\.0\.0:8005 \(the default\); give it/,

@@ -12,7 +12,11 @@ function configOf(queue: string, limits = '{}') {
 test('totals are divided among the workers, shards rounded up, and capacity stays a shard', () => {
   const config = configOf('{min_shards: 7, max_shards: 50, capacity: 20000}', '{max_inflight_bytes: 100MB}');
   const share = workerShare(config, 3);
-  expect(share.limits).toEqual({ ...config.limits, max_inflight_bytes: 33_333_333 });
+  expect(share.limits).toEqual({
+    ...config.limits,
+    max_inflight_bytes: 33_333_333,
+    max_connections_per_address: 3_334,
+  });
   const [first, second] = share.remote_write;
   expect(first.queue_config).toMatchObject({ min_shards: 3, max_shards: 17, capacity: 20_000 });
   expect(second?.queue_config).toMatchObject({ min_shards: 1, max_shards: 17 });

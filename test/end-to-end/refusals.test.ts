@@ -71,8 +71,8 @@ const REFUSALS: readonly Refusal[] = [
     text: /limits\.max_decoded_bytes/,
   },
   { name: 'an unknown route', path: '/api/v1/push', status: 404, text: /\/api\/v1\/write/ },
-  { name: 'an unknown entry', path: '/api/v1/write/nobody', status: 404, text: /"nobody".*default/ },
-  { name: 'an unknown workspace', path: '/workspaces/ws-other/api/v1/remote_write', status: 404, text: /"ws-other"/ },
+  { name: 'an unknown entry', path: '/api/v1/write/nobody', status: 503, text: /"nobody".*default/ },
+  { name: 'an unknown workspace', path: '/workspaces/ws-other/api/v1/remote_write', status: 503, text: /"ws-other"/ },
 ];
 
 const LIMITS = { max_body_bytes: '50KB', max_decoded_bytes: '500KB' };

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, Registry } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
+import { AdminHosts } from '../../src/receive/admin-host.ts';
 import { makeAdminServer, type Readiness } from '../../src/receive/admin.ts';
 import { send } from '../support/receiving.ts';
 
@@ -14,7 +15,7 @@ afterEach(async () => {
 async function start(readiness: () => Readiness): Promise<number> {
   const registry = new Registry();
   new Counter({ name: 'test_total', help: 'For the test.', registers: [registry] }).inc(3);
-  const server = makeAdminServer(registry, readiness);
+  const server = makeAdminServer(registry, readiness, { hosts: new AdminHosts([], ''), log: { warn: () => {} } });
   servers.push(server);
   return Number(new URL(await server.listen({ host: '127.0.0.1', port: 0 })).port);
 }

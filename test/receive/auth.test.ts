@@ -278,7 +278,7 @@ test('a sender that goes away while its password is checked leaves nothing reser
   const key = scryptSync('pw', salt, 32, { N: 2 ** 16, r: 8, p: 1, maxmem: 2 ** 28 });
   const auth = makeBasic(`prom:$scrypt$ln=16,r=8,p=1$${phc(salt)}$${phc(key)}`);
   const budget = new ByteBudget(1_000_000);
-  const log = { error: (): void => {} };
+  const log = { error: (): void => {}, warn: (): void => {} };
   const kernel = new Kernel({ maxBodyBytes: 100_000, maxDecodedBytes: 1 << 20 });
   const metrics = new Metrics({ version: 'test' });
   const rooms = { kernel, budget, pool: new BufferPool(0), maxBodyBytes: 100_000, metrics, log, auth };

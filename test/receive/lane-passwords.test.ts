@@ -66,7 +66,8 @@ test.each([
   expect([receiver.faults, receiver.lane.keptBytes]).toEqual([[], 0]);
   sender.socket.write(request);
   expect(await sender.statuses(2)).toEqual([204, 204]);
-  expect([auth.asked.length, receiver.lane.laneConnections]).toEqual([1, 2]);
+  await until(() => other.socket.closed, 'who shows no password is closed');
+  expect([auth.asked.length, receiver.lane.laneConnections]).toEqual([1, 1]);
 });
 
 test('a body of no bytes is not waited for', async () => {
@@ -79,7 +80,7 @@ test('a body of no bytes is not waited for', async () => {
   expect(receiver.faults).toEqual([]);
 });
 
-test('it is wrong: the body is thrown away, and the next request is served', async () => {
+test('it is wrong: the body is thrown away, and the connection is closed', async () => {
   const { receiver, auth } = await startWithPasswords();
   const sender = await connectSender(receiver.port);
   const wrong = rawRequest(body, [WRONG]);
@@ -88,12 +89,12 @@ test('it is wrong: the body is thrown away, and the next request is served', asy
   auth.asked[0]?.();
   expect(await sender.statuses(1)).toEqual([401]);
   expect(sender.text()).toMatch(/^www-authenticate: Basic/im);
+  expect(sender.text()).toMatch(/^connection: close/im);
   sender.socket.write(wrong.subarray(20_000));
   sender.socket.write(request);
-  await until(() => auth.asked.length === 2, 'the next password is asked for');
-  auth.asked[1]?.();
-  expect(await sender.statuses(2)).toEqual([401, 204]);
-  expect([receiver.submitted.length, receiver.lane.laneConnections]).toEqual([1, 1]);
+  await until(() => sender.socket.closed, 'the connection is closed');
+  expect([auth.asked.length, receiver.submitted.length, receiver.lane.keptBytes]).toEqual([1, 0, 0]);
+  await until(() => receiver.lane.laneConnections === 0, 'the connection is forgotten');
 });
 
 test.each([true, false])('the sender goes away (what it sent is kept: %s): nothing is left of it', async (kept) => {

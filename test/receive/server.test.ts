@@ -34,18 +34,55 @@ describe('routes', () => {
   });
 
   test.each([
-    ['/api/v1/write/nobody', '"nobody"'],
-    ['/workspaces/ws-3/api/v1/remote_write', '"ws-3"'],
-    ['/workspaces//api/v1/remote_write', ''],
-    ['/api/v1/query', '/api/v1/write'],
-    ['/', '/api/v1/write'],
-  ])('%s is 404, and the message says what there is', async (path, expected) => {
+    ['/api/v1/write/', 'first'],
+    ['/api/v1/write/?x=1', 'first'],
+    ['/api/v1/write/second/', 'second'],
+    ['/api/v1/write/sec%6Fnd', 'second'],
+    ['/workspaces/ws-2/api/v1/remote_write/', 'second'],
+  ])('%s leads to %s: a slash at the end, a query and escapes make no difference', async (path, name) => {
     const receiver = await startReceiver();
-    const answer = await send(receiver.port, path, BODY);
-    expect(answer.status).toBe(404);
-    expect(answer.body).toContain(expected);
-    expect(receiver.submitted).toHaveLength(0);
+    expect((await send(receiver.port, path, BODY)).status).toBe(204);
+    expect(receiver.submitted.map((each) => each.name)).toEqual([name]);
   });
+
+  // Prometheus drops on 404 what a corrected path would deliver.
+  test.each([
+    ['/api/v1/write/nobody', '"nobody"; there are first, second, bare'],
+    ['/api/v1/write/nobody?x=1', '"nobody"; there are first, second, bare'],
+    ['/api/v1/write/second/more', '"second/more"'],
+    ['/api/v1/write/%E0%A4%A', '%E0%A4%A'],
+    ['/workspaces/ws-3/api/v1/remote_write', '"ws-3"'],
+    ['/workspaces//api/v1/remote_write', 'workspace'],
+    ['/workspaces/ws-1/remote_write/extra/remote_write', 'workspace'],
+  ])('%s is a write to no entry: 503 with Retry-After, counted and logged', async (path, expected) => {
+    const receiver = await startReceiver();
+    const answers = [await send(receiver.port, path, BODY), await send(receiver.port, path, BODY)];
+    for (const answer of answers) {
+      expect(answer.status).toBe(503);
+      expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+      expect(answer.body).toContain(expected);
+    }
+    expect(receiver.submitted).toHaveLength(0);
+    const counted = new Exposition(await receiver.metrics.registry.metrics()).sum(
+      'amp_write_proxy_requests_turned_away_total',
+      { route: 'unknown', code: '503', reason: 'unknown_entry' },
+    );
+    expect(counted).toBe(2);
+    // The second comes with the next line, 10 s later.
+    expect(receiver.warnings).toHaveLength(1);
+    expect(receiver.warnings[0]).toMatchObject({ sender: '127.0.0.1', path });
+  });
+
+  test.each(['/api/v1/query', '/', '/api/v1/writes', '/workspaces/ws-1/api/v1/query'])(
+    '%s is 404, and the message says what there is',
+    async (path) => {
+      const receiver = await startReceiver();
+      const answer = await send(receiver.port, path, BODY);
+      expect(answer.status).toBe(404);
+      expect(answer.body).toContain('/api/v1/write');
+      expect([receiver.submitted, receiver.warnings]).toEqual([[], []]);
+    },
+  );
 
   test.each(['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('%s on a write route is 405', async (method) => {
     const receiver = await startReceiver();
@@ -137,7 +174,8 @@ describe('bodies', () => {
   test.each([
     ['413', '/api/v1/write', 413, []],
     ['413 on a connection that it wants closed', '/api/v1/write', 413, ['Connection: close']],
-    ['404', '/api/v1/write/nobody', 404, []],
+    ['404', '/api/v1/query', 404, []],
+    ['503', '/api/v1/write/nobody', 503, []],
   ])('a sender that writes its whole body before it reads still gets its %s', async (_what, path, status, more) => {
     const receiver = await startReceiver();
     const socket = await rawConnection(receiver.port);

@@ -98,7 +98,7 @@ async function start(tls: ServerTls): Promise<number> {
     pool: new BufferPool(0),
     maxBodyBytes: 100_000,
     metrics: new Metrics({ version: 'test' }),
-    log: { error: () => {} },
+    log: { error: () => {}, warn: () => {} },
     nowMs: () => performance.now(),
     maxConnectionAgeMs: 0,
     random: () => 0,
@@ -117,7 +117,7 @@ async function start(tls: ServerTls): Promise<number> {
       return { trySettle: () => false };
     },
   };
-  const server = makeServer([destination], route, tls);
+  const server = makeServer([destination], route, { maxOfAddress: 100, count: () => {}, log: { warn: () => {} } }, tls);
   await server.listen({ host: '127.0.0.1', port: 0 });
   cleanups.push(async () => {
     const closed = server.close();

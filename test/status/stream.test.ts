@@ -1,14 +1,16 @@
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
-import { MAX_PAGES, Stream } from '../../src/status/stream.ts';
+import { MAX_PAGES, MAX_PAGES_OF_ADDRESS, Stream } from '../../src/status/stream.ts';
 import { until } from '../support/processes.ts';
 import { startPair } from '../support/proxy.ts';
 
 test('only so many pages look at once; the next is told to come back, and gets in when one has left', async () => {
   const { proxy } = await startPair();
   const url = `${proxy.adminUrl}/status/stream`;
-  const pages = await Promise.all(Array.from({ length: MAX_PAGES }, async () => open(url)));
+  const pages = await Promise.all(
+    Array.from({ length: MAX_PAGES }, async (_, index) => open(url, `127.0.0.${2 + (index % 2)}`)),
+  );
   expect(pages.map(({ statusCode }) => statusCode)).toEqual(pages.map(() => 200));
   const refused = await open(url);
   expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '10']);
@@ -17,6 +19,14 @@ test('only so many pages look at once; the next is told to come back, and gets i
     const page = await open(url);
     return page.statusCode === 200;
   });
+});
+
+test('of one address there may be half as many, so that others can look too', async () => {
+  const { proxy } = await startPair();
+  const url = `${proxy.adminUrl}/status/stream`;
+  await Promise.all(Array.from({ length: MAX_PAGES_OF_ADDRESS }, async () => open(url)));
+  expect((await open(url)).statusCode).toBe(503);
+  expect((await open(url, '127.0.0.2')).statusCode).toBe(200);
 });
 
 test('a page is told the history, then the status every second', async () => {
@@ -64,8 +74,8 @@ test('a page that does not read is let go', async () => {
   expect(served[0]?.destroyed).toBe(true);
 });
 
-async function open(url: string): Promise<IncomingMessage> {
-  const request = get(url, { agent: false });
+async function open(url: string, localAddress = '127.0.0.1'): Promise<IncomingMessage> {
+  const request = get(url, { agent: false, localAddress });
   request.on('error', () => undefined);
   onTestFinished(() => void request.destroy());
   return new Promise((resolve, reject) => {

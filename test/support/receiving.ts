@@ -34,6 +34,8 @@ export interface Receiver {
   readonly submitted: { name: string; parcel: Parcel }[];
   /** Faults of the proxy itself that were logged. */
   readonly faults: unknown[];
+  /** What was logged as a warning: its fields and its message. */
+  readonly warnings: object[];
   /** Stops listening and resolves when every connection has ended. */
   close: () => Promise<void>;
   /** How many are open, in the lane and with Node. */
@@ -47,6 +49,7 @@ export interface ReceiverOptions {
   readonly maxInflightBytes?: number;
   readonly auth?: Authenticator;
   readonly timing?: LaneTiming;
+  readonly maxConnectionsOfAddress?: number;
   /** Address to listen on. */
   readonly host?: string;
 }
@@ -57,6 +60,11 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const budget = new ByteBudget(options.maxInflightBytes ?? MAX_INFLIGHT_BYTES);
   const metrics = new Metrics({ version: 'test' });
   const faults: unknown[] = [];
+  const warnings: object[] = [];
+  const log = {
+    error: (fields: object): void => void faults.push(fields),
+    warn: (fields: object, message: string): void => void warnings.push({ ...fields, message }),
+  };
   const pool = new BufferPool(1 << 20);
   const route = new WriteRoute({
     kernel: new Kernel({ maxBodyBytes: MAX_BODY_BYTES, maxDecodedBytes: 1 << 24 }),
@@ -65,7 +73,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     maxBodyBytes: MAX_BODY_BYTES,
     auth: options.auth,
     metrics,
-    log: { error: (fields) => faults.push(fields) },
+    log,
     nowMs: () => performance.now(),
     maxConnectionAgeMs: options.maxConnectionAgeMs ?? 0,
     random: () => 0,
@@ -95,6 +103,11 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const server = makeServer(
     [destination('first', 'ws-1'), destination('second', 'ws-2'), destination('bare', undefined)],
     route,
+    {
+      maxOfAddress: options.maxConnectionsOfAddress ?? 1_000,
+      count: (reason) => metrics.countRefusedConnection(reason),
+      log,
+    },
     undefined,
     options.timing,
   );
@@ -118,6 +131,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     route,
     submitted,
     faults,
+    warnings,
     close: async () => {
       await server.close();
     },

@@ -62,7 +62,46 @@ memory (12 % and one body) and joined requests on their way.
       "max_decoded_bytes" (printf "%dMiB" (min 1024 (div $mib 8)))
       "max_inflight_bytes" (printf "%dMiB" (min 1024 (mul $workers (div $mib 5)))) -}}
 {{- $server := dict "listen" "0.0.0.0:8005" "admin_listen" "0.0.0.0:8006" -}}
-{{- mustMergeOverwrite (dict "server" $server "limits" $limits) (deepCopy .Values.config) | toYaml -}}
+{{- $config := mustMergeOverwrite (dict "server" $server "limits" $limits) (deepCopy .Values.config) -}}
+{{- if kindIs "map" $config.server -}}
+{{- $hosts := concat (include "amp-write-proxy.adminNames" . | fromJsonArray) (default (list) $config.server.admin_hosts) -}}
+{{- $_ := set $config.server "admin_hosts" (uniq $hosts) -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* The names of the Service of the admin port, as JSON. */}}
+{{- define "amp-write-proxy.adminNames" -}}
+{{- $name := printf "%s-admin" (include "amp-write-proxy.fullname" .) -}}
+{{- $namespace := .Release.Namespace -}}
+{{- list $name (printf "%s.%s" $name $namespace) (printf "%s.%s.svc" $name $namespace) (printf "%s.%s.svc.cluster.local" $name $namespace) | toJson -}}
+{{- end -}}
+
+{{/* `true` where a NetworkPolicy is made: as networkPolicy.enabled says, or where the values say who writes. */}}
+{{- define "amp-write-proxy.networkPolicyOn" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- if kindIs "bool" $policy.enabled -}}
+{{- if $policy.enabled -}}true{{- end -}}
+{{- else if $policy.senderNamespaces -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* `true` where the proxy itself asks senders who they are. */}}
+{{- define "amp-write-proxy.asksSenders" -}}
+{{- if or (dig "server" "auth" "" .Values.config) (dig "server" "tls" "client_ca_file" "" .Values.config) -}}true{{- end -}}
+{{- end -}}
+
+{{/* A warning, where nothing says who may write. */}}
+{{- define "amp-write-proxy.whoMayWrite" -}}
+{{- if not (include "amp-write-proxy.asksSenders" .) -}}
+{{- if not (include "amp-write-proxy.networkPolicyOn" .) -}}
+Everybody who reaches the Service may write, from every namespace, and whoever reaches the admin port may read it. Name who
+writes in networkPolicy.senderNamespaces, or set config.server.auth.
+{{- else if not .Values.networkPolicy.senderNamespaces -}}
+Pods of every namespace may write. Name who writes in networkPolicy.senderNamespaces, or set config.server.auth.
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A key of a section of the configuration, '' where it is not given: (list $ "server" "listen") */}}

@@ -20,6 +20,13 @@
 - name: AWS_REGION
   value: {{ . | quote }}
 {{- end }}
+{{- $given := false -}}
+{{- range .Values.extraEnv }}{{- if eq (toString .name) "AWS_EC2_METADATA_DISABLED" }}{{- $given = true }}{{- end }}{{- end }}
+{{- if not $given }}
+# Where this identity fails, the node's role must not take its place.
+- name: AWS_EC2_METADATA_DISABLED
+  value: "true"
+{{- end }}
 {{- if hasPrefix "irsa" $identity }}
 - name: AWS_STS_REGIONAL_ENDPOINTS
   value: regional

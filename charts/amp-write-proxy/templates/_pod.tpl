@@ -99,3 +99,32 @@ lifecycle:
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/*
+What the pod of `helm test` mounts, as JSON: of extraVolumeMounts only the files that its arguments name, each by itself,
+so that it sees no key that lies beside them.
+*/}}
+{{- define "amp-write-proxy.testMounts" -}}
+{{- $files := list -}}
+{{- with dig "server" "auth" "bearer_token_file" "" .Values.config -}}{{- $files = append $files . -}}{{- end -}}
+{{- range .Values.tests.extraArgs -}}
+{{- if regexMatch "^(--[a-z-]+=)?/" . -}}{{- $files = append $files (regexReplaceAll "^--[a-z-]+=" . "") -}}{{- end -}}
+{{- end -}}
+{{- $mounts := list -}}
+{{- if .Values.extraVolumeMounts -}}
+{{- $given := tpl (toYaml .Values.extraVolumeMounts) . | fromYamlArray -}}
+{{- range $file := uniq $files -}}
+{{- range $mount := $given -}}
+{{- $folder := printf "%s/" (trimSuffix "/" $mount.mountPath) -}}
+{{- if or (eq $file $mount.mountPath) (and (hasPrefix $folder $file) $mount.subPathExpr) -}}
+{{- $mounts = append $mounts $mount -}}
+{{- else if hasPrefix $folder $file -}}
+{{- $inVolume := trimPrefix $folder $file -}}
+{{- if $mount.subPath -}}{{- $inVolume = printf "%s/%s" (trimSuffix "/" $mount.subPath) $inVolume -}}{{- end -}}
+{{- $mounts = append $mounts (dict "name" $mount.name "mountPath" $file "subPath" $inVolume "readOnly" true) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $mounts | toJson -}}
+{{- end -}}

@@ -1,0 +1,33 @@
+/** What a sender is told that server.auth does not let in: the same whatever it asked for. */
+import type { AuthResult } from './auth.ts';
+
+export interface LoginRefusal {
+  readonly status: 401 | 503;
+  /** Label of the metric of requests that were turned away. */
+  readonly reason: 'unauthorized' | 'too_many_logins';
+  /** For the status page. */
+  readonly told: string;
+  /** For the sender. */
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string | number>>;
+}
+
+/** @param scheme for the sender to use */
+export function refusalOf(result: Exclude<AuthResult, 'allowed'>, scheme: string): LoginRefusal {
+  if (result === 'busy') return TOO_MANY;
+  return {
+    status: 401,
+    reason: 'unauthorized',
+    told: 'server.auth does not know it',
+    text: 'server.auth of the proxy does not know this sender; check the authorization of its remote_write',
+    headers: { 'www-authenticate': `${scheme} realm="amp-write-proxy"` },
+  };
+}
+
+const TOO_MANY: LoginRefusal = {
+  status: 503,
+  reason: 'too_many_logins',
+  told: 'too many logins at once',
+  text: 'too many logins at once',
+  headers: { 'retry-after': 1 },
+};
