@@ -17,8 +17,13 @@ interface StoredSeries {
   newestMs: number;
 }
 
+/** refused: nobody listens. hang: requests are read and never answered, those of the outage not after its end either. */
+export type Outage = 'refused' | '503' | 'hang';
+
 export class PoisonUpstream {
-  readonly #server: Server;
+  #server: Server;
+  #port = 0;
+  #outage: Outage | undefined;
   readonly #poison: PoisonAnswer | undefined;
   readonly #latencyMs: number;
   readonly #series = new Map<string, StoredSeries>();
@@ -35,19 +40,30 @@ export class PoisonUpstream {
   constructor(poison: PoisonAnswer | undefined, latencyMs: number) {
     this.#poison = poison;
     this.#latencyMs = latencyMs;
-    this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(() => response.destroy());
-    });
-    this.#server.keepAliveTimeout = 60_000;
+    this.#server = this.#make();
   }
 
   /** @returns the URL for remote_write */
   async listen(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1', 1024);
+    this.#server.listen(this.#port, '127.0.0.1', 1024);
     await once(this.#server, 'listening');
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the upstream has no port');
+    this.#port = address.port;
     return `http://127.0.0.1:${address.port}/workspaces/ws-poison/api/v1/remote_write`;
+  }
+
+  async beginOutage(outage: Outage): Promise<void> {
+    this.#outage = outage;
+    if (outage === 'refused') await this.close();
+  }
+
+  async endOutage(): Promise<void> {
+    const outage = this.#outage;
+    this.#outage = undefined;
+    if (outage !== 'refused') return;
+    this.#server = this.#make();
+    await this.listen();
   }
 
   async close(): Promise<void> {
@@ -62,9 +78,21 @@ export class PoisonUpstream {
     return timestamps.filter((timestampMs) => stored?.has(timestampMs) !== true).length;
   }
 
+  #make(): Server {
+    const server = createServer((request, response) => {
+      this.#serve(request, response).catch(() => response.destroy());
+    });
+    server.keepAliveTimeout = 60_000;
+    return server;
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(Buffer.from(chunk));
+    if (this.#outage !== undefined) {
+      if (this.#outage === '503') response.writeHead(503).end('unavailable');
+      return;
+    }
     const { timeseries } = decodeWriteRequest(Buffer.concat(chunks));
     const bad = timeseries.filter(isPoisoned);
     const good = timeseries.filter((series) => !isPoisoned(series));
