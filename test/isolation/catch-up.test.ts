@@ -43,7 +43,7 @@ describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that catches up bes
     await sleep(OUTAGE_MS);
     const bad = { name: 'sender', value: 'bad' };
     await sandbox.client.replaceFaults(
-      { action: { kind: 'delay', ms: 100 } },
+      { action: { kind: 'delay', ms: 150 } },
       { action: { kind: 'status', status: 400, body: 'out of order sample' }, label: bad, apply: true },
     );
     const crowd = new BadCrowd(proxy.writeUrl);
@@ -54,6 +54,12 @@ describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that catches up bes
     crowd.end();
     await crowding;
 
+    const mixed = (await sandbox.client.requests()).filter(
+      ({ seriesKeys }) =>
+        seriesKeys.some((key) => key.includes('sender="bad"')) &&
+        seriesKeys.some((key) => key.includes('prometheus="good"')),
+    );
+    process.stdout.write(`${mixed.length} requests held both, ${crowd.told400} bad ones were told 400\n`);
     expect(crowd.told400, 'bad senders were told').toBeGreaterThan(10);
     const metrics = await prometheus.metrics();
     const lost = ['samples', 'exemplars', 'histograms'].map((kind) => [
@@ -91,7 +97,7 @@ class BadCrowd {
       const sender = new LedgerSender(this.#url, { name: 'bad', localAddress });
       // The answer is not waited for, so that there is always one on its way.
       void this.#send(sender);
-      await sleep(50);
+      await sleep(25);
     }
   }
 
