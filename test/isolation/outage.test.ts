@@ -3,7 +3,7 @@
  * a culprit among them. It lasts 12 s, and 60 s with ISOLATION_LONG=1.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { until } from '../support/processes.ts';
 import { readLedger } from '../support/proxy.ts';
 import { POISON_ANSWERS } from './answers.ts';
@@ -28,14 +28,14 @@ const pace = async (): Promise<void> => sleep(200);
 
 const culprit = POISON_ANSWERS.find(({ name }) => name === '500');
 
-describe.each(['refused', '503', 'hang'] as const)('an outage by %s', (outage: Outage) => {
-  it.each([
+describe.concurrent.each(['refused', '503', 'hang'] as const)('an outage by %s', (outage: Outage) => {
+  it.for([
     { name: 'twenty senders', poison: undefined },
     { name: 'twenty senders and a culprit', poison: culprit },
   ])(
     'opens the breaker, is probed, and is over for $name at its end',
     { timeout: OUTAGE_MS + 90_000 },
-    async ({ poison }) => {
+    async ({ poison }, { onTestFinished }) => {
       const upstream = new PoisonUpstream(poison, 20);
       const proxy = await RowProxy.start(await upstream.listen(), { remote_timeout: `${REMOTE_TIMEOUT_MS}ms` });
       let isOver = false;

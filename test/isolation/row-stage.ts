@@ -36,7 +36,7 @@ export interface RowRun {
   readonly log: string;
   /** The proxy was alive at the end. */
   readonly survived: boolean;
-  /** The longest that this process was late by itself, in ms, during the row. */
+  /** The longest that this process was late by itself, or that /metrics took, in ms: what the machine is to blame for. */
   readonly stalledMs: number;
 }
 
@@ -150,7 +150,7 @@ async function settledLedger(proxy: RowProxy): Promise<LedgerReading> {
   }).catch(read);
 }
 
-/** Reads the proxy's own word on the upstream, its memory, and how late this process is. */
+/** Reads the proxy's own word on the upstream, its memory, and how late this process and the proxy are. */
 class Watch {
   downReadings = 0;
   peakResidentBytes = 0;
@@ -171,7 +171,9 @@ class Watch {
 
   async #run(): Promise<void> {
     while (!this.#over) {
+      const askedAtMs = performance.now();
       const metrics = await this.#proxy.metrics().catch(() => undefined);
+      this.stalledMs = Math.max(this.stalledMs, performance.now() - askedAtMs);
       if ((metrics?.sum('amp_write_proxy_upstream_down') ?? 0) > 0) this.downReadings += 1;
       this.peakResidentBytes = Math.max(this.peakResidentBytes, this.#proxy.residentBytes());
       const sleptFromMs = performance.now();

@@ -47,11 +47,13 @@ export function judgeRow(run: RowRun, baselineP99Ms: number | undefined): RowFig
     accepted === after.length,
     `${after.length - accepted} of ${after.length} good requests were not accepted: ${saidTo(after)}`,
   );
-  const latestP99Ms = (baselineP99Ms ?? Infinity) + SLOWER_MS + run.stalledMs;
+  // A request passes the proxy, and this process three times.
+  const slackMs = SLOWER_MS + 2 * run.stalledMs;
+  const latestP99Ms = (baselineP99Ms ?? Infinity) + slackMs;
   expect(p99Ms <= latestP99Ms, `good senders' p99 is ${Math.round(p99Ms)} ms, over ${Math.round(latestP99Ms)} ms`);
   const overdueMs = Math.max(...within.map(({ startedAtMs, tookMs }) => startedAtMs + tookMs)) - incidentEndMs;
   expect(
-    overdueMs <= SLOWER_MS + run.stalledMs,
+    overdueMs <= slackMs,
     `a good request of the first incident was answered ${Math.round(overdueMs)} ms after the incident should have ended`,
   );
   expect(run.downReadings === 0, `the upstream was called down in ${run.downReadings} readings`);
