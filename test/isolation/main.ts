@@ -41,7 +41,7 @@ async function main(args: string[]): Promise<number> {
         },
         (error: unknown) => {
           failed += 1;
-          return `${row.name} could not be played: ${String(error)}`;
+          return `${row.name} could not be played: ${String(error).slice(0, 400)}`;
         },
       );
       process.stdout.write(`${line}\n`);

@@ -98,7 +98,7 @@ function judgeCulprits({ row, culprits, stalledMs }: RowRun): string[] {
     failures.push('the culprit was told 503 without Retry-After');
   }
   const slowestMs = Math.max(0, ...attempts.map(({ tookMs }) => tookMs));
-  if (slowestMs > LATEST_ANSWER_MS + stalledMs) failures.push(`the culprit waited ${Math.round(slowestMs)} ms`);
+  if (slowestMs > LATEST_ANSWER_MS + 2 * stalledMs) failures.push(`the culprit waited ${Math.round(slowestMs)} ms`);
   return failures;
 }
 
