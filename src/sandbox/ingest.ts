@@ -23,6 +23,7 @@ export const REJECTION_REASONS = [
   'too_far_in_future',
   'invalid_labels',
   'exemplar',
+  'series_limit',
 ] as const;
 
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
@@ -44,7 +45,12 @@ interface Tally {
   accepted: number;
   repeated: number;
   rejected: Partial<Record<RejectionReason, number>>;
-  firstFault: string | undefined;
+  firstFault: Fault | undefined;
+}
+
+interface Fault {
+  readonly reason: RejectionReason;
+  readonly message: string;
 }
 
 export class Ingester {
@@ -54,6 +60,8 @@ export class Ingester {
   /** How AMP names the tenant in its messages. */
   readonly #user: string;
   #elected = new Map<string, { replica: string; seenAtMs: number }>();
+  /** Timestamps in ms, by series. */
+  readonly #newestExemplars = new Map<string, bigint>();
   #tokens = 0;
   #tokensAtMs = Number.NEGATIVE_INFINITY;
 
@@ -66,6 +74,7 @@ export class Ingester {
 
   reset(): void {
     this.#elected.clear();
+    this.#newestExemplars.clear();
     this.#tokensAtMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -102,8 +111,8 @@ export class Ingester {
     for (const metadata of request.metadata) this.#store.addMetadata(metadata);
     const { accepted, repeated, rejected, firstFault } = tally;
     return {
-      status: firstFault === undefined ? 200 : 400,
-      message: firstFault ?? '',
+      status: firstFault === undefined ? 200 : statusOf(firstFault),
+      message: firstFault?.message ?? '',
       accepted,
       repeated,
       deduplicated: 0,
@@ -158,7 +167,13 @@ export class Ingester {
 
   #append(decoded: DecodedSeries, histogramTimes: readonly Int64[], labels: readonly Label[], tally: Tally): void {
     if (decoded.samples.length === 0 && decoded.histograms.length === 0) return;
-    const series = this.#store.ensureSeries(sortLabels(labels));
+    const sorted = sortLabels(labels);
+    if (this.#isOverSeriesLimit(sorted)) {
+      const limit = this.#rules.maxActiveSeries;
+      reject(tally, 'series_limit', countSamples([decoded]), `user=${this.#user}: ${seriesLimitText(limit)}`);
+      return;
+    }
+    const series = this.#store.ensureSeries(sorted);
     for (const { timestamp, value } of decoded.samples) {
       const verdict = this.#judge(series, timestamp, value);
       if (verdict === 'accept') this.#store.addSample(series, timestamp, value);
@@ -171,6 +186,25 @@ export class Ingester {
       if (verdict === 'accept') this.#store.addHistogram(series, timestamp, hex);
       settle(tally, verdict);
     }
+    if (this.#rules.enforceExemplarOrder) this.#appendExemplars(series, decoded, tally);
+  }
+
+  /** The TSDB's exemplar storage: the newest again is fine, an older one is not; nothing of it is kept here but times. */
+  #appendExemplars(series: StoredSeries, { exemplars }: DecodedSeries, tally: Tally): void {
+    for (const { timestamp } of exemplars) {
+      const timestampMs = toBigInt(timestamp);
+      const newestMs = this.#newestExemplars.get(series.key);
+      if (newestMs === undefined || timestampMs >= newestMs) this.#newestExemplars.set(series.key, timestampMs);
+      else {
+        const { message } = this.#fault('exemplar', 'out of order exemplar', timestamp, series);
+        reject(tally, 'exemplar', 0, message);
+      }
+    }
+  }
+
+  #isOverSeriesLimit(labels: readonly Label[]): boolean {
+    const limit = this.#rules.maxActiveSeries;
+    return limit > 0 && this.#store.seriesCount >= limit && !this.#store.hasSeries(formatLabels(labels));
   }
 
   /** The TSDB head's `appendable`: newer is fine, the same again is fine, older only inside the window. */
@@ -224,13 +258,17 @@ export class Ingester {
     );
   }
 
-  #fault(reason: RejectionReason, text: string, timestamp: Int64, { labels }: StoredSeries): Verdict {
+  #fault(reason: RejectionReason, text: string, timestamp: Int64, { labels }: StoredSeries): Fault {
     const at = formatTimestamp(toBigInt(timestamp));
     return { reason, message: `user=${this.#user}: err: ${text}. timestamp=${at}, series=${formatLabels(labels)}` };
   }
 }
 
-type Verdict = 'accept' | 'repeat' | { readonly reason: RejectionReason; readonly message: string };
+type Verdict = 'accept' | 'repeat' | Fault;
+
+function statusOf({ reason }: Fault): 400 | 429 {
+  return reason === 'series_limit' ? 429 : 400;
+}
 
 function settle(tally: Tally, verdict: Verdict): void {
   if (verdict === 'accept') tally.accepted += 1;
@@ -240,11 +278,19 @@ function settle(tally: Tally, verdict: Verdict): void {
 
 function reject(tally: Tally, reason: RejectionReason, samples: number, message: string): void {
   tally.rejected[reason] = (tally.rejected[reason] ?? 0) + samples;
-  tally.firstFault ??= message;
+  tally.firstFault ??= { reason, message };
 }
 
 function refuse(status: 400 | 429, message: string): IngestResult {
   return { status, message, accepted: 0, repeated: 0, deduplicated: 0, rejected: {} };
+}
+
+/** As Cortex's pkg/ingester/limiter.go prints it; AMP's quotas page quotes its first half. */
+function seriesLimitText(limit: number): string {
+  return (
+    `per-user series limit of ${limit} exceeded, please contact administrator to raise it ` +
+    `(local limit: 0 global limit: ${limit} actual local limit: ${limit})`
+  );
 }
 
 /** Samples and histograms. */

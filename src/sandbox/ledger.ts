@@ -137,6 +137,7 @@ function emptyStats(): LedgerStats {
       too_far_in_future: 0,
       invalid_labels: 0,
       exemplar: 0,
+      series_limit: 0,
     },
     throttled: 0,
     stsCalls: {},

@@ -32,6 +32,13 @@ export interface AmpRules {
   maxSampleFutureMs: number;
   /** Answer 400 to exemplars; when off they are counted and ignored. AMP does not support them. */
   refuseExemplars: boolean;
+  /** Answer 400 (partial) to exemplars that are older than the newest one of their series; refuseExemplars comes first. */
+  enforceExemplarOrder: boolean;
+  /**
+   * Active series of the workspace; 0 is no limit. A sample of a series beyond them gets 429, and those of known series
+   * are stored all the same. A series stays active for as long as the sandbox runs.
+   */
+  maxActiveSeries: number;
   /** Samples a second, all-or-nothing per request (429); 0 is no limit. */
   ingestionRateSamples: number;
   /** Bucket of that limit, in samples; 0 is one second's worth. */
@@ -55,6 +62,8 @@ export const AMP_RULES: Readonly<AmpRules> = {
   maxSampleAgeMs: 0,
   maxSampleFutureMs: 0,
   refuseExemplars: false,
+  enforceExemplarOrder: false,
+  maxActiveSeries: 0,
   ingestionRateSamples: 0,
   ingestionBurstSamples: 0,
 };

@@ -26,10 +26,15 @@ export interface DecodedSample {
   readonly timestamp: Int64;
 }
 
+/** Of an Exemplar, as far as the rules ask for it. */
+export interface DecodedExemplar {
+  readonly timestamp: Int64;
+}
+
 export interface DecodedSeries {
   readonly labels: readonly Label[];
   readonly samples: readonly DecodedSample[];
-  readonly exemplars: readonly unknown[];
+  readonly exemplars: readonly DecodedExemplar[];
   /** Each Histogram message as its encoded bytes. */
   readonly histograms: readonly Uint8Array[];
 }

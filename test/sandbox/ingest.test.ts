@@ -158,3 +158,37 @@ function pairs(name: string): [string, string][] {
 function from(replica: string, timestampMs: number, cluster = 'prod'): SeriesInput {
   return { labels: { __name__: 'up', __replica__: replica, cluster }, samples: [[timestampMs, 1]] };
 }
+
+describe('the limit of active series', () => {
+  it('refuses new series with 429 in the words of Cortex, and stores what belongs to known ones', async () => {
+    sandbox.rules.maxActiveSeries = 1;
+    await write(up([[T, 1]], { job: 'known' }));
+    const { status, text } = await write(up([[T, 1]], { job: 'new' }), up([[T + 1, 2]], { job: 'known' }));
+    expect(status).toBe(429);
+    expect(text).toBe(
+      'user=123456789012_ws-sandbox: per-user series limit of 1 exceeded, please contact administrator to raise it ' +
+        '(local limit: 0 global limit: 1 actual local limit: 1)\n',
+    );
+    expect(sandbox.store.samplesOf('{__name__="up", job="known"}')).toHaveLength(2);
+    expect(sandbox.store.hasSeries('{__name__="up", job="new"}')).toBe(false);
+    expect(sandbox.ledger.stats().rejected.series_limit).toBe(1);
+  });
+});
+
+describe('the order of exemplars', () => {
+  it('refuses one that is older than the newest of its series with 400, and takes the newest again', async () => {
+    sandbox.rules.enforceExemplarOrder = true;
+    const both = {
+      ...up(),
+      exemplars: [
+        [T, 1],
+        [T + 1, 1],
+      ] as const,
+    };
+    expect(await write(both)).toEqual({ status: 200, text: '' });
+    expect(await write({ ...up([[T + 2, 1]]), exemplars: [[T + 1, 1]] })).toEqual({ status: 200, text: '' });
+    const { status, text } = await write(both);
+    expect(status).toBe(400);
+    expect(text).toMatch(/^user=123456789012_ws-sandbox: err: out of order exemplar\. timestamp=/u);
+  });
+});

@@ -103,8 +103,29 @@ const CHOICES: readonly [Mischief, ...Mischief[]] = [
   },
 ];
 
+type Poison = readonly [name: string, fault: FaultSpec];
+
+/** Failures of one sender's data alone. The others' are stored where AMP answers partially. */
+const POISONS: readonly [Poison, ...Poison[]] = [
+  [
+    '429 for the series of one sender',
+    {
+      action: {
+        kind: 'status',
+        status: 429,
+        body: 'user=1_ws-1: per-user series limit of 1 exceeded, please contact administrator to raise it',
+      },
+      apply: true,
+    },
+  ],
+  ['429 for one sender', { action: { kind: 'status', status: 429, body: 'slow down' } }],
+  ['500 for one sender', { action: { kind: 'status', status: 500 } }],
+  ['a hang for one sender', { action: { kind: 'hang' } }],
+];
+
 /** The next thing to do. Most are faults of the upstream. */
 export function choose(random: Random): Mischief {
+  if (random.next() < 0.15) return poison(random);
   if (random.next() < 0.4) return random.pick(CHOICES);
   const isStatus = random.next() < 0.4;
   const fault: FaultSpec = isStatus
@@ -118,6 +139,18 @@ export function choose(random: Random): Mischief {
     play: async ({ client }) => {
       await client.addFaults(seeded);
       await sleep(random.between(300, 2_000));
+    },
+  };
+}
+
+function poison(random: Random): Mischief {
+  const [name, fault] = random.pick(POISONS);
+  return {
+    name,
+    play: async ({ client, badSender }) => {
+      await client.addFaults({ ...fault, label: { name: 'sender', value: badSender } });
+      // Longer than delivery_timeout, so that the sender is told and comes again.
+      await sleep(random.between(3_000, 8_000));
     },
   };
 }

@@ -1,6 +1,7 @@
 /** A real Prometheus: found by PROMETHEUS_BIN or on PATH. */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { Exposition } from './exposition.ts';
 import { freePort, startChild, temporaryDirectory, until, type Child } from './processes.ts';
 import { findProgram } from './program.ts';
 import { bitsOf, hexOf, keyOf } from './sending.ts';
@@ -16,6 +17,10 @@ export interface PrometheusOptions {
   readonly targets?: readonly string[];
   readonly externalLabels?: Readonly<Record<string, string>>;
   readonly remoteWriteUrl?: string;
+  /** Default 200, so that a scrape is several requests. */
+  readonly maxSamplesPerSend?: number;
+  /** Needs `--enable-feature=exemplar-storage` among the arguments. */
+  readonly sendExemplars?: boolean;
   readonly args?: readonly string[];
 }
 
@@ -86,6 +91,11 @@ export class PrometheusProcess {
     });
   }
 
+  /** What it tells of itself. */
+  async metrics(): Promise<Exposition> {
+    return new Exposition(await (await fetch(`${this.url}/metrics`)).text());
+  }
+
   /** Takes the scrapes away, which leaves no stale markers. */
   async stopScraping(): Promise<void> {
     const { scrapeIntervalMs: _, ...rest } = this.#options;
@@ -130,7 +140,7 @@ interface MatrixAnswer {
 
 /** JSON is YAML. */
 function configuration(options: Omit<PrometheusOptions, 'name'>, address: string): string {
-  const { scrapeIntervalMs, externalLabels = {}, remoteWriteUrl, targets = [] } = options;
+  const { scrapeIntervalMs, externalLabels = {}, remoteWriteUrl, targets = [], maxSamplesPerSend = 200 } = options;
   const interval = `${scrapeIntervalMs ?? 60_000}ms`;
   return JSON.stringify({
     global: { scrape_interval: interval, scrape_timeout: interval, external_labels: externalLabels },
@@ -145,7 +155,8 @@ function configuration(options: Omit<PrometheusOptions, 'name'>, address: string
             {
               url: remoteWriteUrl,
               send_native_histograms: true,
-              queue_config: { max_samples_per_send: 200, batch_send_deadline: '200ms', min_shards: 2 },
+              send_exemplars: options.sendExemplars ?? false,
+              queue_config: { max_samples_per_send: maxSamplesPerSend, batch_send_deadline: '200ms', min_shards: 2 },
               metadata_config: { send_interval: '1s' },
             },
           ],

@@ -1,0 +1,39 @@
+/** Nobody waits for another's fault: rows of the table of poison, every pair of its columns' values. */
+import { describe, expect, it } from 'vitest';
+import { POISON_ANSWERS } from './answers.ts';
+import { RowPool } from './pool.ts';
+import { ALL_ROWS, baselinesOf, DENSITIES, GOOD_SENDERS, PAIRWISE_ROWS, SHAPES, type Row } from './rows.ts';
+
+/** All rows are played side by side; the first test waits for the slowest of them. */
+const TIMEOUT_MS = 600_000;
+
+describe('the table of poison', () => {
+  const pool = new RowPool(PAIRWISE_ROWS);
+
+  it.each(baselinesOf(PAIRWISE_ROWS))('delivers everything in "$name"', { timeout: TIMEOUT_MS }, async (row) => {
+    expect((await pool.figuresOf(row)).failures).toEqual([]);
+  });
+
+  it.each(PAIRWISE_ROWS)('keeps good senders out of it in "$name"', { timeout: TIMEOUT_MS }, async (row) => {
+    expect((await pool.figuresOf(row)).failures).toEqual([]);
+  });
+});
+
+it('has every combination in the whole table, and every pair of values in the rows of CI', () => {
+  const columns: readonly ((row: Row) => string)[] = [
+    ({ poison }) => poison?.answer.name ?? '',
+    ({ poison }) => poison?.shape ?? '',
+    ({ good }) => String(good),
+    ({ density }) => density,
+  ];
+  expect(ALL_ROWS).toHaveLength(POISON_ANSWERS.length * SHAPES.length * GOOD_SENDERS.length * DENSITIES.length);
+  const pairsOf = (rows: readonly Row[]): Set<string> =>
+    new Set(
+      rows.flatMap((row) =>
+        columns.flatMap((left, a) =>
+          columns.slice(a + 1).map((right, b) => `${a} ${left(row)} / ${a + b + 1} ${right(row)}`),
+        ),
+      ),
+    );
+  expect(pairsOf(PAIRWISE_ROWS)).toEqual(pairsOf(ALL_ROWS));
+});
