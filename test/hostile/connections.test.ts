@@ -133,10 +133,7 @@ async function startTls(maxOfAddress = 100): Promise<number> {
   const destination: RoutedDestination = {
     name: 'default',
     workspaceId: undefined,
-    ledger: { open: () => {}, close: () => {} },
-    deliveryTimeoutMs: 25_000,
-    mergeKeyFor: (_sender, mergeKey) => mergeKey,
-    submit: () => {},
+    accept: () => ({ trySettle: () => false }),
   };
   const rooms = { maxOfAddress, count: () => {}, log: { warn: () => {} } };
   const server = makeServer([destination], route, rooms, tls, TIMING);
