@@ -1,5 +1,5 @@
 /** receive: the HTTP server that senders write to; routes.ts says where a request leads. */
-import type { RequestListener } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import fastify, { type FastifyInstance } from 'fastify';
 import { monotonicMs } from '../monotonic.ts';
@@ -64,28 +64,24 @@ export function makeServer(
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
     noDelay: true,
   };
-  const server: FastifyInstance = fastify({
+  // TLS is read by Node's HTTP server alone.
+  const makeHttpServer = (): Server => {
+    if (tls === undefined) return new LaneServer(limits, entry, { ...timing, tryHandle });
+    const handshakeTimeout = timing.timeouts.firstRequest;
+    const secure = createSecureServer({ ...limits, ...tls.options, handshakeTimeout }, entry);
+    tls.onChange((material) => secure.setSecureContext(material));
+    return secure;
+  };
+  return fastify({
     logger: false,
     requestIdHeader: false,
     forceCloseConnections: false,
     return503OnClosing: false,
-    // Fastify listens and closes; no request is routed or read by it.
+    // Fastify listens and closes; no request is routed or read by it. On localhost it asks for a server for each address.
     serverFactory: () => {
-      // TLS is read by Node's HTTP server alone.
-      if (tls === undefined) return new LaneServer(limits, entry, { ...timing, tryHandle });
-      const secure = createSecureServer(
-        { ...limits, ...tls.options, handshakeTimeout: timing.timeouts.firstRequest },
-        entry,
-      );
-      tls.onChange((material) => secure.setSecureContext(material));
-      return secure;
+      const made = makeHttpServer();
+      capConnections(made, { ...connections, maxConnections: MAX_CONNECTIONS, remedy: REMEDY, nowMs: timing.nowMs });
+      return made;
     },
   });
-  capConnections(server.server, {
-    ...connections,
-    maxConnections: MAX_CONNECTIONS,
-    remedy: REMEDY,
-    nowMs: timing.nowMs,
-  });
-  return server;
 }
