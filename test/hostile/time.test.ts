@@ -21,22 +21,25 @@ function microsecondsOf(work: () => void): number {
   return user + system;
 }
 
+function tryScan(body: Buffer): boolean {
+  try {
+    kernel.scan(body);
+    return true;
+  } catch (error) {
+    if (error instanceof RequestError) return false;
+    throw error;
+  }
+}
+
 describe('the worst request of each kind', () => {
   test.each(HOSTILE_KINDS)('$name', ({ make }) => {
     const body = make({ bodyBytes: limits.maxBodyBytes, rawBytes: limits.maxDecodedBytes });
-    let refused: unknown;
+    let isAccepted = false;
     const scanUs = microsecondsOf(() => {
-      try {
-        kernel.scan(body);
-      } catch (error) {
-        refused = error;
-      }
+      isAccepted = tryScan(body);
     });
     expect(scanUs).toBeLessThan(BOUND);
-    if (refused !== undefined) {
-      expect(refused).toBeInstanceOf(RequestError);
-      return;
-    }
+    if (!isAccepted) return;
     const cutter = new BodyCutter(kernel, body);
     let pieces = 0;
     for (; !cutter.done; pieces += 1) {
@@ -51,6 +54,6 @@ describe('the worst request of each kind', () => {
 test('a search among all kinds and their mixtures finds none that takes longer', () => {
   const endsAtMs = performance.now() + SEARCH_MS;
   const worst = searchWorst(limits, Date.now() % 1e6, () => performance.now() > endsAtMs);
-  expect(worst.microseconds, worst.what).toBeLessThan(BOUND);
+  expect(worst).toEqual({ ...worst, microseconds: Math.min(worst.microseconds, BOUND) });
   expect(worst.microseconds).toBeGreaterThan(0);
 });
