@@ -11,8 +11,14 @@ import type { Kernel } from '../codec/kernel.ts';
 import { RequestError } from '../errors.ts';
 import type { ParcelContents } from '../queue/parcel.ts';
 
+/** Also what batch/split.ts takes, so that a request is not scanned again to be cut. */
+export interface DecodedRequest extends ParcelContents {
+  /** How far back the body's copies reach, in decoded bytes. */
+  readonly reachBytes: number;
+}
+
 /** @param lease the compressed body; owned by the parcel when this returns, and by the caller when it throws */
-export function decodeWriteRequest(kernel: Kernel, lease: Lease): ParcelContents {
+export function decodeWriteRequest(kernel: Kernel, lease: Lease): DecodedRequest {
   if (!kernel.isReadyFor(lease.buffer)) {
     throw new RequestError(
       'MEMORY_NOT_READY',
@@ -31,6 +37,7 @@ export function decodeWriteRequest(kernel: Kernel, lease: Lease): ParcelContents
     lease,
     rawBytes: scan.rawBytes,
     elementsAt: scan.elementsAt,
+    reachBytes: scan.reachBytes,
     series: scan.series,
     samples: scan.samples,
     histograms: scan.histograms,
