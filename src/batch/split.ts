@@ -27,11 +27,11 @@ export interface SplitLimits {
 }
 
 /** What Kernel.scan has found; with it, a request is not scanned again to be cut. */
-export interface ScannedRequest extends Counts {
-  rawBytes: number;
-  elementsAt: number;
+export interface ScannedRequest extends Readonly<Counts> {
+  readonly rawBytes: number;
+  readonly elementsAt: number;
   /** How far back the body's copies reach, in decoded bytes. */
-  reachBytes: number;
+  readonly reachBytes: number;
 }
 
 /** Pieces that are aimed at stay this far below maxBytes, since how well a part is compressed is a guess. */

@@ -100,6 +100,18 @@ export class Kernel {
     return this.#scan;
   }
 
+  /**
+   * Whether `scan` of this body takes no longer than the body itself demands: see KernelMemory.isReadyFor. True for
+   * what `scan` refuses by its size.
+   */
+  isReadyFor(body: Uint8Array): boolean {
+    const memory = this.#memory;
+    const { maxBodyBytes, maxDecodedBytes } = memory.limits;
+    const rawBytes = readVarint(body) ?? 0;
+    if (body.length > maxBodyBytes || rawBytes > Math.min(maxDecodedBytes, body.length * MAX_EXPANSION)) return true;
+    return memory.isReadyFor(body.length, rawBytes);
+  }
+
   /** A window on an accepted request, to cut it. The windows of one Kernel share its memory: one is open at a time. */
   windowOn(request: OpenRequest): RequestWindow {
     return new RequestWindow(this.#memory, request);

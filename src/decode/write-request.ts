@@ -2,7 +2,8 @@
  * decode: checks a whole body (snappy, then the WriteRequest inside) and counts what is in it. Makes no object per
  * series; what it needs of the decoded bytes it has read when it returns, since the kernel reuses its memory.
  *
- * Throws RequestError (400, 413) for a body that would harm the batch it travels in.
+ * Throws RequestError (400, 413) for a body that would harm the batch it travels in, and 503 for the first ones that are
+ * so large that the memory for them is made ready first.
  */
 import { hash } from 'node:crypto';
 import type { Lease } from '../codec/buffer-pool.ts';
@@ -10,8 +11,20 @@ import type { Kernel } from '../codec/kernel.ts';
 import { RequestError } from '../errors.ts';
 import type { ParcelContents } from '../queue/parcel.ts';
 
+/** Also what batch/split.ts takes, so that a request is not scanned again to be cut. */
+export interface DecodedRequest extends ParcelContents {
+  /** How far back the body's copies reach, in decoded bytes. */
+  readonly reachBytes: number;
+}
+
 /** @param lease the compressed body; owned by the parcel when this returns, and by the caller when it throws */
-export function decodeWriteRequest(kernel: Kernel, lease: Lease): ParcelContents {
+export function decodeWriteRequest(kernel: Kernel, lease: Lease): DecodedRequest {
+  if (!kernel.isReadyFor(lease.buffer)) {
+    throw new RequestError(
+      'MEMORY_NOT_READY',
+      `body of ${lease.buffer.length} bytes is larger than any before it; memory for it is made ready, send it again`,
+    );
+  }
   const scan = kernel.scan(lease.buffer);
   // Skipping what is unknown is right for a field or two; a message of nothing else would be acknowledged and gone.
   if (scan.unknownFields > 0 && scan.series === 0 && scan.metadata === 0) {
@@ -25,6 +38,7 @@ export function decodeWriteRequest(kernel: Kernel, lease: Lease): ParcelContents
     rawBytes: scan.rawBytes,
     reachBytes: scan.reachBytes,
     elementsAt: scan.elementsAt,
+    reachBytes: scan.reachBytes,
     series: scan.series,
     samples: scan.samples,
     histograms: scan.histograms,

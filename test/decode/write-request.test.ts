@@ -5,6 +5,9 @@ import { decodeWriteRequest } from '../../src/decode/write-request.ts';
 import { RequestError } from '../../src/errors.ts';
 import { bytesField, field, varint } from '../support/arbitrary-write-request.ts';
 import { compress, encodeBody, encodeHistogram, type LabelSet } from '../support/sandbox-request.ts';
+import { HOSTILE_KINDS, type HostileLimits } from '../support/hostile-bodies.ts';
+import { until } from '../support/processes.ts';
+import { requestErrorOf } from '../support/request-error-of.ts';
 import { WIRE_NAMES, wireBody } from '../support/wire-fixtures.ts';
 
 const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 24 });
@@ -185,4 +188,23 @@ test('who gave a lease still has it when the body is refused', () => {
   const idleBytes = pool.idleBytes;
   lease.release();
   expect(pool.idleBytes).toBeGreaterThan(idleBytes);
+});
+
+function longCopies(limits: HostileLimits): Buffer {
+  const kind = HOSTILE_KINDS.find(({ name }) => name === 'long copies that repeat one byte');
+  return kind?.make(limits) ?? Buffer.alloc(0);
+}
+
+test('the first body that takes much more memory than all before is told to come again, until memory is there', async () => {
+  const fresh = new Kernel({ maxBodyBytes: 10 << 20, maxDecodedBytes: 64 << 20 });
+  const small = lend(longCopies({ bodyBytes: 1 << 20, rawBytes: 4 << 20 }));
+  const large = lend(longCopies({ bodyBytes: 8 << 20, rawBytes: 40 << 20 }));
+  // Unknown fields only: that it is told so means that it was scanned.
+  expect(requestErrorOf(() => decodeWriteRequest(fresh, small)).code).toBe('BODY_NOT_WRITE_REQUEST');
+  const error = requestErrorOf(() => decodeWriteRequest(fresh, large));
+  expect([error.code, error.httpStatus]).toEqual(['MEMORY_NOT_READY', 503]);
+  expect(error.message).toMatch(/body of \d+ bytes.*send it again/);
+  await until('memory is there', () => fresh.isReadyFor(large.buffer));
+  expect(requestErrorOf(() => decodeWriteRequest(fresh, large)).code).toBe('BODY_NOT_WRITE_REQUEST');
+  expect(fresh.memoryBytes).toBeLessThanOrEqual(fresh.maxMemoryBytes);
 });
