@@ -185,14 +185,6 @@ export class BodyCutter {
   }
 }
 
-/** All pieces at once: for the sender of today, until it takes them one by one. */
-export function splitBody(kernel: Kernel, body: Uint8Array, limits: SplitLimits, allocate: Allocate): Piece[] {
-  const cutter = new BodyCutter(kernel, body);
-  const pieces: Piece[] = [];
-  while (!cutter.done) pieces.push(cutter.take(limits, allocate));
-  return pieces;
-}
-
 function tooManyPieces(samples: number, pieces: number): RequestError {
   return new RequestError(
     'TOO_MANY_PIECES',

@@ -38,7 +38,6 @@ export function decodeWriteRequest(kernel: Kernel, lease: Lease): DecodedRequest
     rawBytes: scan.rawBytes,
     reachBytes: scan.reachBytes,
     elementsAt: scan.elementsAt,
-    reachBytes: scan.reachBytes,
     series: scan.series,
     samples: scan.samples,
     histograms: scan.histograms,

@@ -15,6 +15,7 @@ import { httpAnswer, type HttpAnswer } from '../outcome/http-answer.ts';
 import type { Outcome } from '../outcome/outcome.ts';
 import { assertRemoteWrite1, type ByteBudget } from './admission.ts';
 import { Reservation, type Exchange, type ExchangeListener } from './exchange.ts';
+import type { DecodeTurns } from './decode-turns.ts';
 import type { LoginRefusal } from './login-refusal.ts';
 import type { SenderAddress } from './senders.ts';
 
@@ -58,6 +59,8 @@ export interface House {
   open: number;
   /** Every answer asks the sender to come back on a new connection. */
   draining: boolean;
+  /** Whose body is decoded next. */
+  readonly turns: DecodeTurns;
 }
 
 /** What is remembered of a sender's connection. */
@@ -75,6 +78,7 @@ export class Visit implements ExchangeListener {
   readonly #arrivedAtMs: number;
   readonly #reservation: Reservation;
   #accepted: AcceptedRequest | undefined;
+  #ended = false;
 
   /** @param arrivedAtMs of the monotonic clock */
   constructor(
@@ -119,6 +123,16 @@ export class Visit implements ExchangeListener {
   }
 
   bodyRead(body: Lease): void {
+    const { sender } = this.#connection;
+    this.#house.turns.run(sender, body.buffer.length, () => this.#decode(body));
+  }
+
+  #decode(body: Lease): void {
+    // It may have waited for its turn.
+    if (this.#ended) {
+      body.release();
+      return;
+    }
     let contents;
     try {
       contents = decodeWriteRequest(this.#rooms.kernel, body);
@@ -149,6 +163,7 @@ export class Visit implements ExchangeListener {
   }
 
   ended(): void {
+    this.#ended = true;
     this.#reservation.release();
     this.#house.open -= 1;
     // Without effect when it was answered.

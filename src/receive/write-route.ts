@@ -4,6 +4,7 @@ import { NEW_CONNECTION } from '../queue/connection-activity.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator, AuthResult } from './auth.ts';
 import { RecurringLog } from '../recurring-log.ts';
+import { DecodeTurns } from './decode-turns.ts';
 import type { Exchange } from './exchange.ts';
 import type { Unrouted } from './routes.ts';
 import { refusalOf, type LoginRefusal } from './login-refusal.ts';
@@ -31,13 +32,14 @@ const MAX_LOGGED_PATH = 200;
 
 export class WriteRoute {
   readonly #rooms: WriteRouteRooms;
-  readonly #house: House = { open: 0, draining: false };
+  readonly #house: House;
   readonly #connections = new WeakMap<Socket, Connection>();
   readonly #senders = new Senders();
   readonly #warnings: RecurringLog;
 
   constructor(rooms: WriteRouteRooms) {
     this.#rooms = rooms;
+    this.#house = { open: 0, draining: false, turns: new DecodeTurns(rooms.nowMs) };
     this.#warnings = new RecurringLog((fields, message) => rooms.log.warn(fields, message), rooms.nowMs);
   }
 
