@@ -41,10 +41,10 @@ async function attempt(
 const isolationOf = ({ health, nowMs }: DeliveryScene, { connection, dedupKey }: Parcel): string | undefined =>
   health.isolated.isolationOf(connection, dedupKey, nowMs);
 
-describe('a joined batch that fails in a way that may lie in its data', () => {
-  const make = (scene: DeliveryScene): BatchDelivery =>
-    scene.delivery(['a', 'b', 'c', 'd', 'e'].map((name) => from(name)));
+const make = (scene: DeliveryScene): BatchDelivery =>
+  scene.delivery(['a', 'b', 'c', 'd', 'e'].map((name) => from(name)));
 
+describe('a joined batch that fails in a way that may lie in its data', () => {
   test('goes on as it is after the first failure, in the suspect lane', async () => {
     const scene = new DeliveryScene();
     const batch = make(scene);

@@ -76,14 +76,14 @@ describe('a Retry-After that may be about one sender', () => {
   });
 });
 
-describe('a rest of two senders', () => {
-  function resting(): Rest {
-    const rest = new Rest();
-    rest.ask(one, 5000, false, 0);
-    rest.ask(other, 5000, false, 100);
-    return rest;
-  }
+function resting(): Rest {
+  const rest = new Rest();
+  rest.ask(one, 5000, false, 0);
+  rest.ask(other, 5000, false, 100);
+  return rest;
+}
 
+describe('a rest of two senders', () => {
   test('lets one batch through each second', () => {
     const rest = resting();
     expect(rest.nextTakeAtMs).toBe(1100);

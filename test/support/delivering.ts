@@ -69,7 +69,6 @@ export class DeliveryScene {
   constructor({ limits = { maxSamples: 1000, maxBytes: 100_000 }, minShards = 1, credentials }: SceneOptions = {}) {
     const backoff = { minMs: 30, maxMs: 5000 };
     const nowMs = (): number => this.nowMs;
-    const random = (): number => 0;
     this.health = new UpstreamHealth(
       { minShards, maxShards: 8, maxSamples: limits.maxSamples, backoff, deliveryTimeoutMs: 25_000 },
       { log: QUIET, wentDown: () => (this.wentDown += 1), hasWork: () => true, nowMs, random },
@@ -108,6 +107,8 @@ export class DeliveryScene {
     this.nowMs += 1;
   }
 }
+
+const random = (): number => 0;
 
 const noIdentity = () => async (): Promise<never> => Promise.reject(new Error('none'));
 
