@@ -10,6 +10,7 @@ import { monotonicMs } from '../src/monotonic.ts';
 import { Metrics } from '../src/metrics/metrics.ts';
 import type { ConnectionActivity } from '../src/queue/connection-activity.ts';
 import type { Parcel } from '../src/queue/parcel.ts';
+import type { FaultAction, FaultSpec } from '../src/sandbox/faults.ts';
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts';
 import { Exposition } from './support/exposition.ts';
 import { until } from './support/loopback.ts';
@@ -27,7 +28,12 @@ interface Rig {
   readonly sandbox: Sandbox;
   readonly rooms: DestinationRooms;
   /** Hands in a request, of a connection of its own unless one is given. */
-  readonly send: (sender: string, labels?: Readonly<Record<string, string>>, connection?: ConnectionActivity) => Parcel;
+  readonly send: (
+    sender: string,
+    labels?: Readonly<Record<string, string>>,
+    connection?: ConnectionActivity,
+    timestampMs?: number,
+  ) => Parcel;
   readonly scrape: () => Promise<Exposition>;
   /** The senders in each request that the sandbox has seen. */
   readonly seen: () => string[][];
@@ -64,11 +70,11 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   const log = pino({ level: 'warn' }, { write: (line) => logged.push(line) });
   const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, { hold: () => {} }, log);
   await rooms.credentials.refresh();
-  const send: Rig['send'] = (sender, labels = {}, connection = makeConnection(sender)) => {
+  const send: Rig['send'] = (sender, labels = {}, connection = makeConnection(sender), timestampMs = Date.now()) => {
     made += 1;
     const series: SeriesInput = {
       labels: { __name__: 'm', made: `${made}`, sender, ...labels },
-      samples: [[Date.now(), made]],
+      samples: [[timestampMs, made]],
     };
     const body = encodeBody([series]);
     const lease = pool.take(body.length);
@@ -374,6 +380,110 @@ describe('shards', () => {
     expect(metrics.sum('prometheus_remote_storage_shards')).toBe(3);
     expect(metrics.sum('prometheus_remote_storage_shards_desired')).toBe(12);
   });
+});
+
+const fault = (action: FaultAction): FaultSpec => ({ action, label: { name: 'poison', value: 'yes' } });
+
+describe('a sender at whose data AMP fails', () => {
+  const POISON = { poison: 'yes' };
+  test.each([
+    ['500', { kind: 'status', status: 500 }],
+    ['429 in unknown words', { kind: 'status', status: 429 }],
+    ['a reset', { kind: 'reset', at: 'after-body' }],
+  ] as const)(
+    'with %s harms nobody in its batch, is isolated, and is not taken for an outage',
+    async (_what, action) => {
+      const rig = await start();
+      rig.sandbox.faults.add(fault(action));
+      const bad = makeConnection('bad');
+      const culprit = rig.send('bad', POISON, bad);
+      const good = ['a', 'b', 'c', 'd'].map((sender) => rig.send(sender));
+      expect(await outcomesOf(good)).toEqual(good.map(() => DELIVERED));
+      // As long as others deliver.
+      for (let count = 0; count < 200 && rig.rooms.status.sendersIsolated() === 0; count += 1) {
+        expect(await outcomeOf(rig.send('a'))).toEqual(DELIVERED);
+      }
+      expect(rig.rooms.status.sendersIsolated()).toBe(1);
+      const shards = rig.rooms.status.shards();
+      for (let second = 0; second < 10; second += 1) {
+        vi.advanceTimersByTime(1000);
+        await sleep(10);
+      }
+      expect([rig.rooms.status.isDown(), rig.rooms.status.shards(), culprit.settled]).toEqual([false, shards, false]);
+      culprit.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+
+      rig.sandbox.ledger.reset();
+      rig.sandbox.faults.clear();
+      expect(await outcomesOf([rig.send('e'), rig.send('bad', {}, bad), rig.send('f')])).toEqual([
+        DELIVERED,
+        DELIVERED,
+        DELIVERED,
+      ]);
+      expect(rig.seen().filter((senders) => senders.includes('bad'))).toEqual([['bad']]);
+    },
+  );
+
+  test('has to show on each new connection that it is good, as everybody at its address', async () => {
+    const rig = await start();
+    const culprit = { 'not-a-name': 'x' };
+    expect(await outcomeOf(rig.send('nat', culprit))).toMatchObject({ kind: 'rejected' });
+    rig.sandbox.ledger.reset();
+    const neighbour = makeConnection('nat');
+    await outcomesOf([rig.send('nat', {}, neighbour), rig.send('good')]);
+    expect(rig.seen().toSorted(byFirst)).toEqual([['good'], ['nat']]);
+    // The clock goes in steps here.
+    vi.advanceTimersByTime(100);
+    await outcomeOf(rig.send('nat', {}, neighbour));
+    rig.sandbox.ledger.reset();
+    await outcomesOf([rig.send('nat', {}, neighbour), rig.send('good')]);
+    expect(rig.seen()).toEqual([['nat', 'good']]);
+  });
+
+  test('that runs into a quota of series is told 400 and isolated', async () => {
+    const rig = await start();
+    const body = 'per-user series limit of 10000000 exceeded, please contact administrator to raise it';
+    rig.sandbox.faults.add(fault({ kind: 'status', status: 429, body }));
+    const shards = await shardsOf(rig);
+    const [bad, ...good] = [rig.send('bad', POISON), rig.send('a'), rig.send('b')];
+    expect(await outcomesOf(good)).toEqual([DELIVERED, DELIVERED]);
+    expect(await outcomesOf([bad])).toEqual([
+      expect.objectContaining({ kind: 'rejected', status: 429, reason: 'series_limit' }),
+    ]);
+    expect([rig.rooms.status.sendersIsolated(), await shardsOf(rig)]).toEqual([1, shards]);
+  });
+});
+
+describe('a request that may not be repeated', () => {
+  test('for its samples older than out_of_order_window travels alone', async () => {
+    const rig = await start({ out_of_order_window: '60s' });
+    const [recent, old] = [Date.now() - 50_000, Date.now() - 61_000];
+    await outcomesOf([
+      rig.send('a', {}, undefined, recent),
+      rig.send('old', {}, undefined, old),
+      rig.send('b', {}, undefined, recent),
+    ]);
+    expect(rig.seen().toSorted(byFirst)).toEqual([['a', 'b'], ['old']]);
+    expect(rig.rooms.status.sendersIsolated()).toBe(0);
+  });
+
+  test('is not isolated for a 400, which harms nobody', async () => {
+    const rig = await start();
+    const old = rig.send('old', { 'not-a-name': 'x' }, undefined, Date.now() - 120_000);
+    expect(await outcomeOf(old)).toMatchObject({ kind: 'rejected', status: 400 });
+    expect(rig.rooms.status.sendersIsolated()).toBe(0);
+  });
+});
+
+test('requests that are each within the burst get in though they are over it when joined', async () => {
+  const rig = await start();
+  const body = 'ingestion rate limit (10) exceeded while adding 4 samples and 0 metadata';
+  const label = { name: 'team', value: 'a' };
+  rig.sandbox.faults.add({ action: { kind: 'status', status: 429, body }, label, times: 2 });
+  const all = ['a', 'b', 'c', 'd'].map((sender) => rig.send(sender, { team: 'a' }));
+  expect(await outcomesOf(all)).toEqual(all.map(() => DELIVERED));
+  const [joined, ...parts] = rig.seen();
+  expect(joined).toEqual(['a', 'b', 'c', 'd']);
+  expect(parts.map(({ length }) => length).toSorted((a, b) => a - b)).toEqual([1, 1, 2, 2]);
 });
 
 test('a sender that floods does not starve another merge key: they take turns', async () => {

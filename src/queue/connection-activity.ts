@@ -10,6 +10,8 @@ export interface SenderActivity {
 /** One connection, which carries one request at a time. */
 export interface ConnectionActivity {
   readonly sender: SenderActivity;
+  /** When its last request came, ms of the monotonic clock; -Infinity before. */
+  arrivedAtMs: number;
   /** When AMP last took a request of it, ms of the monotonic clock; -Infinity before. */
   deliveredAtMs: number;
   /** Who expects its next request: it is expected in one place, though it may write to several destinations. */
@@ -25,6 +27,7 @@ export interface ExpectsArrival {
 
 /** The fields of a connection that has sent nothing yet, beside its sender. */
 export const NEW_CONNECTION: Omit<ConnectionActivity, 'sender'> = {
+  arrivedAtMs: -Infinity,
   deliveredAtMs: -Infinity,
   expectedBy: undefined,
   window: 0,

@@ -32,6 +32,8 @@ export class ParcelQueue {
   readonly #keys = new Map<string, KeyQueue>();
   /** What each sender has waiting, by its address. */
   readonly #senders = new Map<string, number>();
+  /** Parcels of each key that wait for another attempt. */
+  readonly #held = new Map<string, number>();
   #weight = 0;
   #parcels = 0;
 
@@ -63,7 +65,8 @@ export class ParcelQueue {
     const held = this.#senders.get(parcel.sender) ?? 0;
     const free = this.capacity - this.#weight - parcel.room;
     // A key that no other parcel has says nothing about who else has a place.
-    const isFirst = (queue === undefined && mergeKey.kind === 'shared') || (held === 0 && parcel.sender !== '');
+    const isFirstOfKey = queue === undefined && mergeKey.kind === 'shared' && !this.#held.has(mergeKey.id);
+    const isFirst = isFirstOfKey || (held === 0 && parcel.sender !== '');
     const fits = isFirst ? free >= -this.capacity : free >= 0;
     if (this.#weight > 0 && !fits) return undefined;
     if (!isFirst && parcel.sender !== '' && held + parcel.room > SHARE_OF_FREE * free) return undefined;
@@ -114,11 +117,17 @@ export class ParcelQueue {
 
   /** A parcel that waits for another attempt takes its place of the capacity again, even where none is left. */
   hold(parcel: Parcel): void {
+    const { id } = parcel.mergeKey;
+    this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
     this.#take(parcel, 1);
   }
 
   /** It does not wait any more. */
   unhold(parcel: Parcel): void {
+    const { id } = parcel.mergeKey;
+    const left = (this.#held.get(id) ?? 0) - 1;
+    if (left > 0) this.#held.set(id, left);
+    else this.#held.delete(id);
     this.#take(parcel, -1);
   }
 

@@ -175,6 +175,8 @@ export class BatchDelivery {
       case 'unauthorized':
         return this.#refreshed ? this.#retry(verdict, payloads) : this.#refresh(verdict, payloads, date);
       case 'retry':
+        // What is learned of a sender's data holds for its next request, though this one has its outcome by now.
+        if (this.pending().length === 0 && payloads.length === 1) this.#judge(first, verdict);
         return this.#retry(verdict, payloads);
     }
   }
@@ -229,7 +231,10 @@ export class BatchDelivery {
     countRetried(metrics, payloads);
     const corrected = clock.correct(date);
     if (corrected) log.clockCorrected({ skewMs: clock.skewMs });
+    const attempts = this.#attempts;
     void credentials.refreshRefused().finally(() => {
+      // What came of an attempt in the meantime decides when the next one is due.
+      if (this.#attempts !== attempts) return;
       this.dueAtMs = nowMs();
       reschedule(this);
     });
@@ -283,12 +288,9 @@ export class BatchDelivery {
     // A request alone may be larger than the burst that the upstream allows: it goes on in pieces.
     if (verdict.throttle === 'samples' || (verdict.throttle === 'unknown' && !wasJoined)) this.#shrink(only);
     if (!verdict.mayLieInData) return undefined;
-    const timedOut = verdict.code === 'timeout';
-    this.#failures += 1;
-    if (health.deliveredAtMs > this.#failedAtMs) this.#failuresBesideSuccess += 1;
-    this.#failedAtMs = atMs;
-    if (this.#lane === 'shared') this.#lane = 'suspect';
     if (wasJoined) {
+      const timedOut = verdict.code === 'timeout';
+      this.#countFailure(atMs);
       const asksForLong = verdict.retryAfterMs !== undefined && verdict.retryAfterMs > APART_WAIT_MS;
       if (!timedOut && !this.#isPart && !asksForLong && this.#failures < APART_AFTER_FAILURES) return undefined;
       const mayBeTakenApart = this.#isPart || asksForLong || this.#failuresBesideSuccess > 0;
@@ -296,6 +298,23 @@ export class BatchDelivery {
       const soon = asksForLong ? APART_WAIT_MS : 0;
       return this.#apart(live, timedOut ? 'each' : 'halves', atMs + soon);
     }
+    this.#judge(only, verdict);
+    return undefined;
+  }
+
+  #countFailure(atMs: number): void {
+    this.#failures += 1;
+    if (this.#deps.health.deliveredAtMs > this.#failedAtMs) this.#failuresBesideSuccess += 1;
+    this.#failedAtMs = atMs;
+    if (this.#lane === 'shared') this.#lane = 'suspect';
+  }
+
+  /** A request that was sent alone has failed: it is isolated when that lies in its data for all that is known. */
+  #judge(only: Parcel, verdict: Extract<Verdict, { kind: 'retry' }>): void {
+    if (!verdict.mayLieInData) return;
+    const { health, nowMs } = this.#deps;
+    this.#countFailure(nowMs());
+    const timedOut = verdict.code === 'timeout';
     const needed = timedOut ? 1 : ISOLATED_AFTER_FAILURES;
     const besideSuccess = timedOut ? 1 : ISOLATED_AFTER_FAILURES - 1;
     const isIsolated = this.#lane === 'isolated';
@@ -303,7 +322,6 @@ export class BatchDelivery {
       this.#lane = 'isolated';
       health.isolate(only);
     }
-    return undefined;
   }
 
   #shrink(parcel: Parcel): void {

@@ -1,4 +1,8 @@
-/** Where shards find their next batch: in the retry queue, or as a new batch of what waits. */
+/**
+ * Where shards find their next batch: in the retry queue, or as a new batch of what waits. In the shared lane a retry
+ * goes first, since its sender has waited for longer. In the others the two take turns, since there the retries of
+ * requests that fail for ever would keep everybody else's first attempt waiting.
+ */
 import type { Batcher, Lane } from '../batch/batcher.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import { BatchDelivery, type DeliveryDeps } from './batch-delivery.ts';
@@ -10,6 +14,8 @@ export class Deliveries implements DeliverySource<BatchDelivery> {
   readonly #retryQueue: RetryQueue;
   readonly #deps: DeliveryDeps;
   readonly #metrics: DestinationMetrics;
+  /** It is a new batch's turn. */
+  readonly #newFirst: Record<Lane, boolean> = { shared: false, suspect: false, isolated: false };
 
   constructor(batcher: Batcher, retryQueue: RetryQueue, deps: DeliveryDeps) {
     this.#batcher = batcher;
@@ -19,8 +25,16 @@ export class Deliveries implements DeliverySource<BatchDelivery> {
   }
 
   tryTake(lane: Lane, nowMs: number): BatchDelivery | undefined {
-    const retried = this.#retryQueue.tryTake(lane, nowMs);
-    if (retried !== undefined) return retried;
+    const newFirst = this.#newFirst[lane];
+    const delivery =
+      (newFirst ? this.#tryMake(lane, nowMs) : undefined) ??
+      this.#retryQueue.tryTake(lane, nowMs) ??
+      (newFirst ? undefined : this.#tryMake(lane, nowMs));
+    if (delivery !== undefined && lane !== 'shared') this.#newFirst[lane] = !newFirst;
+    return delivery;
+  }
+
+  #tryMake(lane: Lane, nowMs: number): BatchDelivery | undefined {
     const batch = this.#batcher.tryTake(lane, nowMs);
     if (batch === undefined) return undefined;
     const { parcels } = batch;

@@ -14,6 +14,8 @@ import { BinaryHeap } from './binary-heap.ts';
 interface Entry {
   readonly delivery: BatchDelivery;
   readonly dueAtMs: number;
+  /** The delivery's, as it was when it began to wait: the order in a heap must not change. */
+  readonly deliveredAtMs: number;
   /** Orders what is due at the same time. */
   readonly number: number;
 }
@@ -27,10 +29,9 @@ interface LaneQueue {
 const byTime = (a: Entry, b: Entry): boolean => (a.dueAtMs === b.dueAtMs ? a.number < b.number : a.dueAtMs < b.dueAtMs);
 const byNumber = (a: Entry, b: Entry): boolean => a.number < b.number;
 /** Whose connection delivered last is the least likely culprit. */
-const byInnocence = (a: Entry, b: Entry): boolean => {
-  const difference = a.delivery.deliveredAtMs - b.delivery.deliveredAtMs;
-  return difference > 0 || (difference === 0 && a.number < b.number);
-};
+const byInnocence = (a: Entry, b: Entry): boolean =>
+  // No difference is taken: of two that never delivered it is NaN.
+  a.deliveredAtMs === b.deliveredAtMs ? a.number < b.number : a.deliveredAtMs > b.deliveredAtMs;
 
 const makeLane = (first: (a: Entry, b: Entry) => boolean): LaneQueue => ({
   waiting: new BinaryHeap(byTime),
@@ -143,7 +144,8 @@ export class RetryQueue {
 
   #push(delivery: BatchDelivery): void {
     this.#added += 1;
-    this.#lanes[delivery.lane].waiting.add({ delivery, dueAtMs: delivery.dueAtMs, number: this.#added });
+    const { lane, dueAtMs, deliveredAtMs } = delivery;
+    this.#lanes[lane].waiting.add({ delivery, dueAtMs, deliveredAtMs, number: this.#added });
   }
 }
 

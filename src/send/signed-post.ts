@@ -45,17 +45,23 @@ export class SignedPost {
       return { verdict: noCredentials(credentials.lastError), date: undefined };
     }
     let lease: Lease | undefined;
-    const body = joinBodies(payloads, (bytes) => {
-      lease = pool.take(bytes);
-      memory.hold(bytes);
-      return lease.buffer;
-    });
-    const headers = signer.sign(body, identity, clock.now());
-    const startedAtMs = nowMs();
-    countSent(metrics, payloads, body.length);
-    const answer = await post(headers, body);
-    if (lease !== undefined) memory.hold(-lease.buffer.length);
-    lease?.release();
+    let answer: UpstreamAnswer;
+    let startedAtMs;
+    try {
+      const body = joinBodies(payloads, (bytes) => {
+        lease = pool.take(bytes);
+        memory.hold(lease.buffer.length);
+        return lease.buffer;
+      });
+      const headers = signer.sign(body, identity, clock.now());
+      startedAtMs = nowMs();
+      countSent(metrics, payloads, body.length);
+      answer = await post(headers, body);
+      // Not after a fault of our own, which may have left the body in use: then it is merely collected.
+      lease?.release();
+    } finally {
+      if (lease !== undefined) memory.hold(-lease.buffer.length);
+    }
     metrics.observeAttempt(nowMs() - startedAtMs);
     metrics.countResponse(responseCode(answer));
     return { verdict: classify(answer, Date.now()), date: answer.kind === 'answered' ? answer.date : undefined };

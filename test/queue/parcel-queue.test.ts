@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { uniqueKey } from '../../src/queue/merge-key.ts';
 import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel } from '../support/parcels.ts';
@@ -120,4 +121,62 @@ test('what a sender has had taken or given up is not held against it', () => {
     queue.peek(key)?.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
   // 260 wait, 10 of them not its own; it may hold three times what it leaves: x <= 3 (1000 - 10 - x), so 740.
   expect(flood()).toBe((740 - 250) / 10);
+});
+
+test('a parcel that waits for another attempt takes its place again, and gives it back', () => {
+  const queue = new ParcelQueue(10);
+  const waits = makeParcel({ samples: 6, histograms: 1 });
+  queue.hold(waits);
+  expect([queue.weight, queue.parcels, queue.keys]).toEqual([7, 1, 0]);
+  expect(queue.tryAdd(makeParcel({ samples: 4 }))).toBeUndefined();
+  queue.unhold(waits);
+  expect([queue.weight, queue.parcels]).toEqual([0, 0]);
+  expect(queue.tryAdd(makeParcel({ samples: 10 }))).toBeDefined();
+});
+
+test('a parcel takes its place again though the queue is full', () => {
+  const queue = new ParcelQueue(10);
+  queue.tryAdd(makeParcel({ samples: 10 }));
+  const waits = makeParcel({ samples: 5 });
+  queue.hold(waits);
+  expect(queue.weight).toBe(15);
+  queue.unhold(waits);
+  expect(queue.weight).toBe(10);
+});
+
+test('a parcel that waits for another attempt counts for the share of its sender', () => {
+  const queue = new ParcelQueue(1000);
+  const waits = makeParcel({ samples: 700, sender: '10.0.0.1' });
+  queue.hold(waits);
+  // It would hold 800 of 1000, and three times what it leaves is 600.
+  expect(queue.tryAdd(makeParcel({ samples: 100, sender: '10.0.0.1' }))).toBeUndefined();
+  expect(queue.tryAdd(makeParcel({ samples: 100, sender: '10.0.0.2' }))).toBeDefined();
+  queue.unhold(waits);
+  expect(queue.tryAdd(makeParcel({ samples: 100, sender: '10.0.0.1' }))).toBeDefined();
+});
+
+test.each(['unmergeable', 'unproven', 'isolated'] as const)(
+  'a key that only one parcel has gives a sender no place beyond the capacity: %s',
+  (kind) => {
+    const queue = new ParcelQueue(10);
+    queue.tryAdd(makeParcel({ samples: 10 }));
+    expect(queue.tryAdd(makeParcel({ samples: 1, mergeKey: uniqueKey(kind) }))).toBeUndefined();
+    expect(queue.tryAdd(makeParcel({ samples: 1, key: 'new' }))).toBeDefined();
+  },
+);
+
+test('a sender whose parcels wait for another attempt does not fill the places of the others', () => {
+  const queue = new ParcelQueue(1000);
+  let held = 0;
+  // Each is taken into a batch at once and fails, so that its key is empty when the next one comes.
+  for (let count = 0; count < 300; count += 1) {
+    const parcel = makeParcel({ samples: 10, sender: '10.0.0.1' });
+    const key = queue.tryAdd(parcel);
+    if (key === undefined) continue;
+    queue.shift(key);
+    queue.hold(parcel);
+    held += 10;
+  }
+  expect(held).toBe(750);
+  expect(queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.2' }))).toBeDefined();
 });

@@ -502,6 +502,32 @@ test('a fault of our own refuses the parcels instead of losing their senders', a
   expect(outcome).toMatchObject({ kind: 'refused', reason: 'internal' });
 });
 
+test('after a fault of our own the memory of a joined body does not count as held any more', async () => {
+  const rig = await makeRig(
+    judge(() => 200),
+    { post: async () => Promise.reject(new Error('a bug')) },
+  );
+  // Looks at the held bytes, too.
+  const outcomes = await deliver(rig, [parcelOf(['a']), parcelOf(['b'])]);
+  expect(outcomes).toEqual(Array.from({ length: 2 }, () => expect.objectContaining({ reason: 'internal' })));
+  expect(rig.memory.mostBytes).toBeGreaterThan(0);
+});
+
+test('a batch between two attempts holds no shard', async () => {
+  const rig = await makeRig(
+    judge((names) => (names.includes('fails') ? 500 : 200)),
+    { backoff: { minMs: 10_000, maxMs: 10_000 } },
+  );
+  const failing = Array.from({ length: 10 }, () => parcelOf(['fails'], 20_000));
+  const deliveries = failing.map((parcel) => rig.deliver([parcel]));
+  // More than all shards.
+  await until(() => rig.retryQueue.batches === 10, 'all wait for their second attempt');
+  expect(await deliver(rig, [parcelOf(['good'])])).toEqual([delivered]);
+  rig.stop();
+  await Promise.all(deliveries);
+  expect(rig.retryQueue.batches).toBe(0);
+});
+
 test('timestamps and order inside a series survive a cut', async () => {
   const series = Array.from({ length: 30 }, (_, index) => ({
     name: `same_${index % 3}`,

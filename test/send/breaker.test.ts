@@ -109,6 +109,27 @@ describe('failures that may lie in the data', () => {
     expect(breaker.isOpen).toBe(true);
   });
 
+  test('of one address on ever new connections do not hide those of another address', () => {
+    const { breaker } = makeBreaker();
+    for (const connection of [culprit, ...others]) breaker.arrived(connection, 59_000);
+    failing(
+      breaker,
+      Array.from({ length: 200 }, () => makeConnection('10.0.0.66')),
+    );
+    expect(breaker.isOpen).toBe(false);
+    breaker.failed(others.slice(0, 1), true, 60_000);
+    expect(breaker.isOpen).toBe(true);
+  });
+
+  test('before a success are not put together with those after it', () => {
+    const { breaker } = makeBreaker();
+    for (const connection of [culprit, ...others]) breaker.arrived(connection, 59_000);
+    breaker.failed(others, true, 1000);
+    breaker.succeeded();
+    failing(breaker, [culprit]);
+    expect(breaker.isOpen).toBe(false);
+  });
+
   test('of different connections behind one address open it when no other address is active', () => {
     const { breaker } = makeBreaker();
     const many = Array.from({ length: 5 }, () => makeConnection('10.0.0.66'));
