@@ -13,8 +13,16 @@ test('a throttled batch halves the limit', () => {
 
 test('a throttled batch below the limit brings it to half of that batch', () => {
   const limit = new BatchSizeLimit(2000);
-  limit.throttled(600, 0);
-  expect(limit.maxSamples).toBe(300);
+  limit.throttled(1200, 0);
+  expect(limit.maxSamples).toBe(600);
+});
+
+test('a throttled batch of less than half the limit was not refused for its size, and lowers nothing', () => {
+  const limit = new BatchSizeLimit(2000);
+  limit.throttled(999, 0);
+  expect(limit.maxSamples).toBe(2000);
+  limit.throttled(1000, 0);
+  expect(limit.maxSamples).toBe(500);
 });
 
 test('a throttled batch over the limit, which was on its way before, halves no more than the limit', () => {
@@ -35,7 +43,7 @@ test('answers within a second halve it once', () => {
 
 test('is never less than 100 samples', () => {
   const limit = new BatchSizeLimit(2000);
-  for (let count = 0; count < 20; count += 1) limit.throttled(3, count * 1000);
+  for (let count = 0; count < 20; count += 1) limit.throttled(limit.maxSamples, count * 1000);
   expect(limit.maxSamples).toBe(100);
 });
 
