@@ -340,7 +340,7 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
       displaced?.trySettle(downOutcome(this.#health));
       return admitted ? undefined : downOutcome(this.#health);
     }
-    const { strictUntilMs: untilMs } = this.#health.rest;
+    const { untilMs } = this.#health.rest;
     if (untilMs <= nowMs || parcel.deadlineAtMs > untilMs) return undefined;
     const message = `AMP asked to back off (Retry-After); ${this.#health.lastFailure}`;
     return { kind: 'refused', reason: 'throttled', message, retryAfterMs: untilMs - nowMs };

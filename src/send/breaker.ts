@@ -45,6 +45,11 @@ export class Breaker {
     this.#active.arrived(connection, nowMs);
   }
 
+  /** A few of the connections that sent lately. */
+  active(nowMs: number): readonly ConnectionActivity[] {
+    return this.#active.connections(nowMs);
+  }
+
   succeeded(): void {
     this.#failingSinceMs = undefined;
     this.#failures = 0;

@@ -24,8 +24,8 @@ export class Deliveries implements DeliverySource<BatchDelivery> {
     this.#metrics = deps.metrics;
   }
 
-  tryTake(lane: Lane, nowMs: number): BatchDelivery | undefined {
-    const newFirst = this.#newFirst[lane];
+  tryTake(lane: Lane, nowMs: number, isNewPreferred: boolean): BatchDelivery | undefined {
+    const newFirst = isNewPreferred || this.#newFirst[lane];
     const delivery =
       (newFirst ? this.#tryMake(lane, nowMs) : undefined) ??
       this.#retryQueue.tryTake(lane, nowMs) ??

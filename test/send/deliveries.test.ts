@@ -29,7 +29,7 @@ function takeFive({ deliveries, scene, batcher }: Rig, lane: Lane): string[] {
   }
   for (let count = 0; count < 3; count += 1) batcher.tryAdd(makeParcel({ mergeKey: uniqueKey(kind[lane]) }), 0);
   return Array.from({ length: 5 }, () => {
-    const delivery = deliveries.tryTake(lane, 1);
+    const delivery = deliveries.tryTake(lane, 1, false);
     if (delivery === undefined) return 'none';
     expect(delivery.lane).toBe(lane);
     return retries.includes(delivery) ? 'retry' : 'new';
@@ -50,12 +50,12 @@ test.each(['suspect', 'isolated'] as const)(
 test('a lane gives what there is when it is the turn of what there is not', () => {
   const { deliveries, scene, batcher } = makeRig();
   for (let count = 0; count < 2; count += 1) deliveries.putBack(scene.delivery([makeParcel()], 'isolated'));
-  expect(deliveries.tryTake('isolated', 1)).toBeDefined();
-  expect(deliveries.tryTake('isolated', 1)).toBeDefined();
+  expect(deliveries.tryTake('isolated', 1, false)).toBeDefined();
+  expect(deliveries.tryTake('isolated', 1, false)).toBeDefined();
   for (let count = 0; count < 2; count += 1) batcher.tryAdd(makeParcel({ mergeKey: uniqueKey('isolated') }), 0);
-  expect(deliveries.tryTake('isolated', 1)).toBeDefined();
-  expect(deliveries.tryTake('isolated', 1)).toBeDefined();
-  expect(deliveries.tryTake('isolated', 1)).toBeUndefined();
+  expect(deliveries.tryTake('isolated', 1, false)).toBeDefined();
+  expect(deliveries.tryTake('isolated', 1, false)).toBeDefined();
+  expect(deliveries.tryTake('isolated', 1, false)).toBeUndefined();
 });
 
 test('a lane is due when the first of its retries or of its batches is', () => {
@@ -67,6 +67,6 @@ test('a lane is due when the first of its retries or of its batches is', () => {
   retry.dueAtMs = 20;
   deliveries.putBack(retry);
   expect(deliveries.nextDueAtMs('shared')).toBe(20);
-  deliveries.tryTake('shared', 20);
+  deliveries.tryTake('shared', 20, false);
   expect(deliveries.nextDueAtMs('shared')).toBe(WAIT_MS);
 });

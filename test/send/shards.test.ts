@@ -5,7 +5,7 @@ import { sharedKey, uniqueKey, type MergeKey } from '../../src/queue/merge-key.t
 import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
 import { Rest } from '../../src/send/rest.ts';
 import { Shards, type Attempting } from '../../src/send/shards.ts';
-import { makeConnection, makeParcel } from '../support/parcels.ts';
+import { makeParcel } from '../support/parcels.ts';
 
 const WAIT_MS = 50;
 
@@ -166,10 +166,10 @@ test('asks again for what a full batch left behind', async () => {
 
 test('while it rests it takes nothing, and goes on by itself when that is over', async () => {
   const rig = makeRig(4);
-  rig.rest.ask(makeConnection(), performance.now() + 2000, true, performance.now());
+  rig.rest.begin(performance.now() + 900, performance.now());
   submit(rig, 100);
   await turn();
-  await vi.advanceTimersByTimeAsync(1900);
+  await vi.advanceTimersByTimeAsync(800);
   await turn();
   expect(rig.running).toHaveLength(0);
   await vi.advanceTimersByTimeAsync(200);
@@ -313,11 +313,11 @@ test('a rest that ends early is noticed with the end of the attempt that ended i
   submit(rig, 100);
   await turn();
   const nowMs = performance.now();
-  for (const address of ['a', 'b']) rig.rest.ask(makeConnection(address), nowMs + 60_000, false, nowMs);
+  rig.rest.begin(nowMs + 60_000, nowMs);
   submit(rig, 100);
   await turn();
   expect(rig.running).toHaveLength(1);
-  rig.rest.delivered();
+  rig.rest.end();
   rig.running[0]?.end();
   await turn();
   await turn();

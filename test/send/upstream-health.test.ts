@@ -72,24 +72,43 @@ describe('a throttled answer', () => {
     expect(scene.health.rest.mayTake(scene.nowMs)).toBe(true);
   });
 
-  test('in known words makes all rest for as long as it asks, though it was one sender', () => {
+  test('makes all rest for as long as it asks, when there is no other sender', () => {
     const scene = grown();
     learn(scene, throttled('requests', 5000), [from('a')]);
-    expect(scene.health.rest.nextTakeAtMs).toBe(scene.nowMs + 5000);
+    expect(scene.health.rest.untilMs).toBe(scene.nowMs + 5000);
   });
 
   test('makes nobody rest for longer than a sender waits', () => {
     const scene = grown();
     learn(scene, throttled('requests', 3_600_000), [from('a')]);
-    expect(scene.health.rest.nextTakeAtMs).toBe(scene.nowMs + 25_000);
+    expect(scene.health.rest.untilMs).toBe(scene.nowMs + 25_000);
   });
 
-  test('in unknown words makes all rest with the second sender only', () => {
+  test.each(['samples', 'requests', 'unknown'] as const)(
+    'for %s makes all rest, and halves the shards, with the second of several senders only',
+    (throttle) => {
+      const scene = grown();
+      for (const sender of ['a', 'b', 'c']) scene.health.arrived(from(sender), scene.nowMs);
+      for (let count = 0; count < 5; count += 1) {
+        learn(scene, throttled(throttle, 5000), [from('a', { samples: 1000 })]);
+        scene.nowMs += 100;
+      }
+      expect(scene.health.rest.mayTake(scene.nowMs)).toBe(true);
+      expect([scene.health.shards, scene.health.maxSamples]).toEqual([8, 2000]);
+      learn(scene, throttled(throttle, 5000), [from('b')]);
+      expect(scene.health.rest.untilMs).toBe(scene.nowMs + 5000);
+      expect(scene.health.shards).toBe(4);
+    },
+  );
+
+  test('of a second sender makes nobody rest when something was delivered in between', () => {
     const scene = grown();
+    for (const sender of ['a', 'b', 'c']) scene.health.arrived(from(sender), scene.nowMs);
     learn(scene, throttled('unknown', 5000), [from('a')]);
-    expect(scene.health.rest.mayTake(scene.nowMs)).toBe(true);
+    learn(scene, TAKEN, [from('c')]);
     learn(scene, throttled('unknown', 5000), [from('b')]);
-    expect(scene.health.rest.nextTakeAtMs).toBe(scene.nowMs + 1000);
+    expect(scene.health.rest.mayTake(scene.nowMs)).toBe(true);
+    expect(scene.health.shards).toBe(4);
   });
 });
 
