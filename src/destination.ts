@@ -335,15 +335,10 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
 
   /** What would only wait in vain is refused at once. */
   #refusalFor(parcel: Parcel, nowMs: number): Extract<Outcome, { kind: 'refused' }> | undefined {
-    if (this.#health.isDown) {
-      const { admitted, displaced } = this.#health.probes.tryAdmit(parcel, nowMs);
-      displaced?.trySettle(downOutcome(this.#health));
-      return admitted ? undefined : downOutcome(this.#health);
-    }
-    const { untilMs } = this.#health.rest;
-    if (untilMs <= nowMs || parcel.deadlineAtMs > untilMs) return undefined;
-    const message = `AMP asked to back off (Retry-After); ${this.#health.lastFailure}`;
-    return { kind: 'refused', reason: 'throttled', message, retryAfterMs: untilMs - nowMs };
+    if (!this.#health.isDown) return undefined;
+    const { admitted, displaced } = this.#health.probes.tryAdmit(parcel, nowMs);
+    displaced?.trySettle(downOutcome(this.#health));
+    return admitted ? undefined : downOutcome(this.#health);
   }
 
   /** Those that were tried already go on as probes; all others are refused. */

@@ -7,8 +7,8 @@ import type { ConnectionActivity } from '../queue/connection-activity.ts';
 /** So many connections, and addresses, are several; more would prove no more. */
 export const CONNECTIONS = 3;
 export const ADDRESSES = 2;
-/** Who has sent within so long is active. */
-const ACTIVE_MS = 15_000;
+/** Who has sent within so long is active: longer than a sender waits for its answer, and a minute's scrape. */
+const ACTIVE_MS = 60_000;
 /** What is known is looked at again after so long. */
 const FRESH_MS = 5_000;
 

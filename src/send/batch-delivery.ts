@@ -207,7 +207,7 @@ export class BatchDelivery {
   #apart(live: readonly Parcel[], how: 'each' | 'halves', dueAtMs: number): readonly BatchDelivery[] {
     if (live.length === 0) return [];
     this.#deps.metrics.batchesTakenApart += 1;
-    const parcels = live.toSorted((a, b) => b.connection.deliveredAtMs - a.connection.deliveredAtMs);
+    const parcels = byInnocence(live);
     const size = how === 'each' ? 1 : Math.ceil(parcels.length / 2);
     const parts: BatchDelivery[] = [];
     for (let from = 0; from < parcels.length; from += size) {
@@ -295,7 +295,8 @@ export class BatchDelivery {
       if (!timedOut && !this.#isPart && !asksForLong && this.#failures < APART_AFTER_FAILURES) return undefined;
       const mayBeTakenApart = this.#isPart || asksForLong || this.#failuresBesideSuccess > 0;
       if (!mayBeTakenApart && !health.tryTakeApart(atMs)) return undefined;
-      const soon = asksForLong ? APART_WAIT_MS : 0;
+      // It takes others' data meanwhile: there is no reason to wait.
+      const soon = asksForLong && this.#failuresBesideSuccess === 0 ? APART_WAIT_MS : 0;
       return this.#apart(live, timedOut ? 'each' : 'halves', atMs + soon);
     }
     this.#judge(only, verdict);
@@ -348,6 +349,22 @@ export class BatchDelivery {
     this.#state = next;
     if (next === 'ended') this.#piecewise?.dispose();
   }
+}
+
+/**
+ * Whose connection AMP took something of most recently comes first; of those that are equal, one of each address before
+ * the second of any, since a culprit may have many connections.
+ */
+function byInnocence(parcels: readonly Parcel[]): Parcel[] {
+  const seen = new Map<string, number>();
+  const ranked = parcels.map((parcel) => {
+    const rank = seen.get(parcel.sender) ?? 0;
+    seen.set(parcel.sender, rank + 1);
+    return { parcel, rank, deliveredAtMs: parcel.connection.deliveredAtMs };
+  });
+  // Of two that never delivered the difference is no number.
+  ranked.sort((a, b) => (a.deliveredAtMs === b.deliveredAtMs ? a.rank - b.rank : b.deliveredAtMs - a.deliveredAtMs));
+  return ranked.map(({ parcel }) => parcel);
 }
 
 /** Samples of a request that is not cut any further because it was throttled. */

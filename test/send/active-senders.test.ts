@@ -4,13 +4,13 @@ import { makeConnection } from '../support/parcels.ts';
 
 const SECOND_MS = 1000;
 
-test('a connection is active for 15 s after its last request', () => {
+test('a connection is active for a minute after its last request', () => {
   const active = new ActiveSenders();
   const connection = makeConnection('a');
   active.arrived(connection, 0);
   active.arrived(connection, 1 * SECOND_MS);
-  expect(active.connections(16 * SECOND_MS)).toEqual([connection]);
-  expect(active.connections(16 * SECOND_MS + 1)).toEqual([]);
+  expect(active.connections(61 * SECOND_MS)).toEqual([connection]);
+  expect(active.connections(61 * SECOND_MS + 1)).toEqual([]);
 });
 
 test('one connection counts once, however often it sends', () => {
@@ -49,11 +49,11 @@ test.each([6, 7.5, 10, 13])(
   },
 );
 
-test('an address that has not sent for 15 s gives its place to others', () => {
+test('an address that has not sent for a minute gives its place to others', () => {
   const active = new ActiveSenders();
   active.arrived(makeConnection('gone'), 0);
-  for (let atMs = 100; atMs < 30 * SECOND_MS; atMs += 100) active.arrived(makeConnection('flood'), atMs);
-  const connections = active.connections(30 * SECOND_MS);
+  for (let atMs = 100; atMs < 90 * SECOND_MS; atMs += 100) active.arrived(makeConnection('flood'), atMs);
+  const connections = active.connections(90 * SECOND_MS);
   expect(addressesOf(connections)).toBe(1);
   expect(connections.length).toBeGreaterThanOrEqual(3);
 });

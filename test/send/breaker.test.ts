@@ -96,7 +96,7 @@ describe('failures that may lie in the data', () => {
 
   test('of one sender open it when nobody else is active', () => {
     const { breaker } = makeBreaker();
-    breaker.arrived(others[0] ?? culprit, 1000);
+    breaker.arrived(others[0] ?? culprit, -10_000);
     breaker.arrived(culprit, 59_000);
     failing(breaker, [culprit]);
     expect(breaker.isOpen).toBe(true);

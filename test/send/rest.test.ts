@@ -7,13 +7,13 @@ test('there is no rest before one begins', () => {
   expect(rest.untilMs).toBe(-Infinity);
 });
 
-test('lets one batch through each second', () => {
+test('lets one batch through each quarter of a second', () => {
   const rest = new Rest();
   rest.begin(5000, 100);
-  expect([rest.mayTake(100), rest.mayTake(1099), rest.nextTakeAtMs]).toEqual([false, false, 1100]);
-  expect(rest.mayTake(1100)).toBe(true);
-  rest.took(1150);
-  expect([rest.nextTakeAtMs, rest.mayTake(1151)]).toEqual([2150, false]);
+  expect([rest.mayTake(100), rest.mayTake(349), rest.nextTakeAtMs]).toEqual([false, false, 350]);
+  expect(rest.mayTake(350)).toBe(true);
+  rest.took(400);
+  expect([rest.nextTakeAtMs, rest.mayTake(401)]).toEqual([650, false]);
 });
 
 test('ends at its time', () => {
@@ -42,13 +42,13 @@ test('is made longer by what asks for more, not shorter by what asks for less', 
 test('that is made longer is tried no later for it', () => {
   const rest = new Rest();
   rest.begin(5000, 100);
-  rest.begin(6000, 900);
-  expect(rest.nextTakeAtMs).toBe(1100);
+  rest.begin(6000, 300);
+  expect(rest.nextTakeAtMs).toBe(350);
 });
 
 test('begins anew when the last one is over', () => {
   const rest = new Rest();
   rest.begin(500, 100);
   rest.begin(9000, 800);
-  expect(rest.nextTakeAtMs).toBe(1800);
+  expect(rest.nextTakeAtMs).toBe(1050);
 });

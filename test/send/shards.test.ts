@@ -166,10 +166,10 @@ test('asks again for what a full batch left behind', async () => {
 
 test('while it rests it takes nothing, and goes on by itself when that is over', async () => {
   const rig = makeRig(4);
-  rig.rest.begin(performance.now() + 900, performance.now());
+  rig.rest.begin(performance.now() + 240, performance.now());
   submit(rig, 100);
   await turn();
-  await vi.advanceTimersByTimeAsync(800);
+  await vi.advanceTimersByTimeAsync(200);
   await turn();
   expect(rig.running).toHaveLength(0);
   await vi.advanceTimersByTimeAsync(200);
