@@ -112,8 +112,19 @@ describe('the code', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('names only files in its comments that exist', () => {
+    const ends = new Set([...tree].flatMap((name) => name.split('/').map((_, at, parts) => parts.slice(at).join('/'))));
+    const wrong = texts
+      .filter(({ name }) => name.endsWith('.ts'))
+      .flatMap(({ name, text }) => filesNamedInComments(text).map((file) => ({ name, file })))
+      .filter(({ file }) => !ends.has(file));
+    expect(wrong.map(({ name, file }) => `${name}: ${file}`)).toEqual([]);
+  });
+
   test('refers to no document outside of the repository', () => {
-    const outside = texts.filter(({ text }) => /\b(?:DESIGN|HOUSE|STYLE)\.md\b|\bDESIGN, section|section \d+ of the design/.test(text));
+    const outside = texts.filter(({ text }) =>
+      /\b(?:DESIGN|HOUSE|STYLE)\.md\b|\bDESIGN, section|section \d+ of the design/.test(text),
+    );
     expect(outside.map(({ name }) => name)).toEqual([]);
   });
 });
@@ -128,6 +139,14 @@ test('anchors are made from headings as GitHub makes them', () => {
     'a-link',
   ]);
 });
+
+/** TypeScript files, as written: `batch/split.ts`, `split.ts`. */
+function filesNamedInComments(text: string): string[] {
+  const comments = [...text.matchAll(/(?:^|\s)\/\/ .*|\/\*[^]*?\*\//g)].map(([comment]) => comment);
+  return comments
+    .flatMap((comment) => [...comment.matchAll(/(?<![\w./*-])[\w-]+(?:[./][\w-]+)*\.ts\b/g)])
+    .map(([file]) => file);
+}
 
 function brokenLinks(document: Document): string[] {
   return document.links.filter((link) => !leadsSomewhere(document, link)).map((link) => `${document.name}: ${link}`);
