@@ -123,7 +123,7 @@ describe('the code', () => {
 
   test('refers to no document outside of the repository', () => {
     const outside = texts.filter(({ text }) =>
-      /\b(?:DESIGN|HOUSE|STYLE)\.md\b|\bDESIGN, section|section \d+ of the design/.test(text),
+      /\b(?:DESIGN|HOUSE|STYLE)\.md\b|\bDESIGN, section|section \d+ of the design|\bIssue \d/.test(text),
     );
     expect(outside.map(({ name }) => name)).toEqual([]);
   });

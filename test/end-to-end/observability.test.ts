@@ -1,5 +1,5 @@
 /**
- * Issue 6: a real Prometheus scrapes a proxy under load and faults; every expression of the dashboard, of the rules and
+ * A real Prometheus scrapes a proxy under load and faults; every expression of the dashboard, of the rules and
  * of Prometheus's own mixin returns data there, and alerts fire.
  */
 import { readFile, writeFile } from 'node:fs/promises';
