@@ -24,6 +24,7 @@ const MISSING: Readonly<Record<string, string>> = {
       'src/platform',
       'src/queue/intake.ts',
       'src/receive/access',
+      'src/receive/access/auth.ts',
       'src/receive/content-format.ts',
       'src/receive/http/fast-path',
       'src/serve',
