@@ -16,7 +16,7 @@ const HELP = `Usage: npm start -- --config FILE [--check-config]
 
 Takes Prometheus remote_write, joins it, signs it and forwards it to Amazon Managed Service for Prometheus.
 
-  --config FILE     the configuration, YAML; every key is in the README
+  --config FILE     the configuration, YAML; docs/configuration.md lists every key
   --check-config    check the configuration and exit: 0 when it can be used, 1 with every reason why not
   --version         print the version
   --help            print this

@@ -62,7 +62,7 @@ export function proxyValues(outputs: Outputs): Readonly<Record<string, unknown>>
   };
 }
 
-/** Values of prometheus-community/prometheus: its servers write to the proxy, with the queue of the article. */
+/** Values of prometheus-community/prometheus: its servers write to the proxy, with the queue_config of the AMP user guide. */
 export function prometheusValues(outputs: Outputs): Readonly<Record<string, unknown>> {
   return {
     server: {

@@ -1,5 +1,6 @@
 /**
- * What is to be made, from flags, bootstrap.yml and the defaults of the article; and the schema of bootstrap.yml.
+ * The settings of `bootstrap`, from flags, bootstrap.yml and defaults, and the schema of bootstrap.yml. The default names are
+ * those of the AMP user guide: https://docs.aws.amazon.com/prometheus/latest/userguide/set-up-irsa.html
  *
  * Flags win over the file, the file over the defaults. Every problem is named at once, with its value and what is
  * allowed. Limits are IAM's and Kubernetes's own

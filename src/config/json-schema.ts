@@ -25,7 +25,7 @@ export function configJsonSchema(): JsonSchema {
   return schema;
 }
 
-/** The properties of a section; lists are stepped through. Also what the README table is made of. */
+/** The properties of a section; lists are stepped through. The table in docs/configuration.md is made from them too. */
 function propertiesAt(schema: JsonSchema, section: readonly string[]): JsonSchema['properties'] {
   let current: JsonSchema = schema;
   for (const key of section) {

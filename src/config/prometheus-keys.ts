@@ -25,7 +25,7 @@ const QUEUE = ['remote_write', 'queue_config'];
 const TLS = ['remote_write', 'tls_config'];
 const SIGV4 = ['remote_write', 'sigv4'];
 
-const SENDER_DECIDES = "what arrives is forwarded as it came; set it in the sending Prometheus's own remote_write";
+const SENDER_DECIDES = "data is forwarded as it came; set it in the sending Prometheus's own remote_write";
 const SIGNED_ONLY =
   'requests to the upstream are authenticated by SigV4 alone; remove it and use sigv4, or put it into the ' +
   "sending Prometheus's own remote_write when it is meant for the way to this proxy";
@@ -39,9 +39,9 @@ export const FOREIGN_KEYS: readonly ForeignKey[] = [
   moot(ENTRY, 'send_exemplars', SENDER_DECIDES),
   moot(ENTRY, 'send_native_histograms', SENDER_DECIDES),
   moot(ENTRY, 'metadata_config', SENDER_DECIDES),
-  moot(ENTRY, 'follow_redirects', 'redirects are never followed, for a signature holds for one URL only'),
+  moot(ENTRY, 'follow_redirects', 'redirects are never followed, since a signature is valid for one URL only'),
   moot(ENTRY, 'enable_http2', 'the proxy speaks HTTP/1.1 with keep-alive upstream'),
-  moot(ENTRY, 'round_robin_dns', 'every new connection looks the host name up anew'),
+  moot(ENTRY, 'round_robin_dns', 'the host name is looked up for every new connection'),
   {
     ...moot(
       ENTRY,
@@ -64,8 +64,12 @@ export const FOREIGN_KEYS: readonly ForeignKey[] = [
   refused(ENTRY, 'bearer_token_file', SIGNED_ONLY),
   refused(ENTRY, 'azuread', SIGNED_ONLY),
   refused(ENTRY, 'google_iam', SIGNED_ONLY),
-  refused(ENTRY, 'no_proxy', 'proxy_url holds for its entry alone; leave proxy_url out of entries that need no proxy'),
-  refused(ENTRY, 'proxy_from_environment', 'the way upstream is what this file says; name the proxy in proxy_url', [
+  refused(
+    ENTRY,
+    'no_proxy',
+    'proxy_url applies to its own entry only; leave proxy_url out of entries that need no proxy',
+  ),
+  refused(ENTRY, 'proxy_from_environment', 'only this file says which proxy is used; name the proxy in proxy_url', [
     'false',
   ]),
   refused(ENTRY, 'proxy_connect_header', 'nothing but CONNECT is sent to a proxy; remove it'),

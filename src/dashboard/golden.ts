@@ -12,7 +12,7 @@ export const GOLDEN: Row = {
     {
       kind: 'stat',
       title: 'Arriving',
-      description: 'Samples a second that senders hand in. Red: nothing comes; look at the senders, not at AMP.',
+      description: 'Samples a second that senders hand in. Red: nothing arrives; look at the senders, not at AMP.',
       unit: 'cps',
       width: 4,
       steps: [
@@ -24,7 +24,7 @@ export const GOLDEN: Row = {
     {
       kind: 'stat',
       title: 'Acknowledged by AMP',
-      description: 'Of what arrives, the share that AMP has acknowledged. The rest is rejected, or sent again.',
+      description: 'Share of the samples that arrive that AMP has acknowledged. The rest is rejected, or sent again.',
       unit: 'percentunit',
       width: 4,
       max: 1,
@@ -45,7 +45,7 @@ export const GOLDEN: Row = {
       kind: 'stat',
       title: 'Lost for good',
       description:
-        'Of the time shown: samples that AMP rejected, and requests that were turned away with 4xx. Senders drop both.',
+        'In the time shown: samples that AMP rejected, and requests that the proxy denied early with 4xx. Senders drop both.',
       unit: 'short',
       width: 4,
       steps: ANY_IS_RED,
@@ -57,7 +57,8 @@ export const GOLDEN: Row = {
     {
       kind: 'stat',
       title: 'Told to send again',
-      description: 'Samples of the time shown whose sender was told 503. It keeps them and sends them again: not lost.',
+      description:
+        'In the time shown: samples whose sender was told 503. It keeps them and sends them again, so they are not lost.',
       unit: 'short',
       width: 4,
       steps: [
@@ -69,7 +70,8 @@ export const GOLDEN: Row = {
     {
       kind: 'stat',
       title: 'Behind',
-      description: 'From the newest sample that AMP has acknowledged to the newest that was received; the worst proxy.',
+      description:
+        'Time from the newest sample that AMP has acknowledged to the newest that was received, at the worst proxy.',
       unit: 's',
       width: 4,
       steps: [
@@ -88,7 +90,8 @@ export const GOLDEN: Row = {
     {
       kind: 'stat',
       title: 'AMP',
-      description: 'Down: it answers nothing but failures, and all but a few probes are refused until it is back.',
+      description:
+        'DOWN: it answers nothing but failures, and all requests except a few probes are refused until it is back.',
       unit: 'none',
       width: 4,
       words: { 0: 'answers', 1: 'DOWN' },
@@ -99,7 +102,7 @@ export const GOLDEN: Row = {
       kind: 'timeseries',
       title: 'In and out',
       description:
-        'Received is what the other three add up to, but for what is pending. Well: delivered lies on received.',
+        'The other three add up to received, except for samples that are pending. When all is well, delivered covers received.',
       unit: 'cps',
       width: 12,
       min: 0,
@@ -131,7 +134,7 @@ export const GOLDEN: Row = {
       kind: 'timeseries',
       title: 'Behind, by proxy',
       description:
-        'From the newest sample acknowledged to the newest received. It grows a second a second while nothing passes.',
+        'Time from the newest sample acknowledged to the newest received. It grows by a second each second while nothing passes.',
       unit: 's',
       width: 12,
       min: 0,
@@ -147,7 +150,7 @@ export const GOLDEN: Row = {
       kind: 'timeseries',
       title: 'How long a sender waits',
       description:
-        'From the head of a request to its answer, by outcome. A refusal after 25 s is delivery_timeout, used up.',
+        'Time from the head of a request to its answer, by outcome. A refusal after 25 s means that delivery_timeout was used up.',
       unit: 's',
       width: 12,
       min: 0,

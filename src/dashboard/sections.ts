@@ -17,7 +17,7 @@ const SENDERS: Row = {
       ...graph(
         'Requests by answer',
         'reqps',
-        'What senders were told: 204 delivered, 4xx rejected for good, 503 send it again.',
+        'Answers to senders. 204: delivered; 4xx: rejected for good; 503: send it again.',
         ['{{route}} {{code}}', `sum by (route, code) (${rate('amp_write_proxy_requests_total', '%p')})`],
       ),
       width: 12,
@@ -25,9 +25,9 @@ const SENDERS: Row = {
     },
     {
       ...graph(
-        'Turned away at the door',
+        'Denied early',
         'reqps',
-        'Requests answered before they were taken in. 4xx: the sender drops what is in it. 503: it sends it again.',
+        'Requests that were answered before their contents were accepted or counted. 4xx: the sender drops them. 503: it sends them again.',
         [
           '{{route}} {{code}} {{reason}}',
           `sum by (route, code, reason) (${rate('amp_write_proxy_requests_turned_away_total', '%p')})`,
@@ -39,7 +39,7 @@ const SENDERS: Row = {
     graph(
       'Samples in a request',
       'short',
-      'On average. Few samples a request cost senders and proxy more than AMP: raise max_samples_per_send of the sender.',
+      'Average. Small requests cost senders and proxy more per sample: raise max_samples_per_send of the sender.',
       [
         'samples',
         `sum(${rate('amp_write_proxy_samples_received_total', '%p')}) / sum(${rate('amp_write_proxy_requests_total', '%p')})`,
@@ -48,13 +48,13 @@ const SENDERS: Row = {
     graph(
       'Held for senders',
       'short',
-      'Samples whose sender waits for its answer. It is in no other memory: a proxy that dies takes nothing along.',
+      'Samples whose sender waits for its answer. Their senders keep them until then, so a proxy that dies loses nothing.',
       ['pending {{remote_name}}', 'sum by (remote_name) (amp_write_proxy_samples_pending{%d})'],
     ),
     graph(
       'Bytes held',
       'bytes',
-      'Compressed bodies in the house, and limits.max_inflight_bytes; above it senders are told 503 before they send.',
+      'Compressed bodies held, and limits.max_inflight_bytes. Above it requests get 503 before their body is read.',
       ['{{instance}}', 'amp_write_proxy_inflight_bytes{%p}'],
       ['limit', 'min(amp_write_proxy_inflight_limit_bytes{%p})'],
     ),
@@ -69,7 +69,7 @@ const SENDERS: Row = {
     graph(
       'Deduplicated by AMP',
       'cps',
-      'Samples of replicas that AMP has not elected (202). Well: about half of a pair; none where there are no pairs.',
+      'Samples of replicas that AMP has not elected (202). Normal: about half of an HA pair, and none without pairs.',
       ['{{remote_name}}', `sum by (remote_name) (${rate('amp_write_proxy_samples_deduplicated_total')})`],
     ),
   ],
@@ -81,7 +81,7 @@ const BATCHES: Row = {
     graph(
       'Shards',
       'short',
-      'Requests that may be in flight to AMP. Wanted above the most for long: raise max_shards, or AMP is slow.',
+      'Requests that may be in flight to AMP. If more are wanted than max_shards for long, raise it, or AMP is slow.',
       ['allowed now', 'sum(prometheus_remote_storage_shards{%d})'],
       ['wanted', 'sum(prometheus_remote_storage_shards_desired{%d})'],
       ['most', 'sum(prometheus_remote_storage_shards_max{%d})'],
@@ -90,7 +90,7 @@ const BATCHES: Row = {
       ...graph(
         'Queue filled',
         'percentunit',
-        'Samples that wait for a batch, of capacity x max_shards. Full: senders are told 503 (queue_full).',
+        'Samples that wait for a batch, as a share of capacity x max_shards. When it is full, senders are told 503 (queue_full).',
         [
           '{{instance}} {{remote_name}}',
           'amp_write_proxy_queued_samples{%d} / amp_write_proxy_queue_capacity_samples{%d}',
@@ -99,30 +99,30 @@ const BATCHES: Row = {
       max: 1,
     },
     graph(
-      'Wait for company',
+      'Wait in the queue',
       's',
-      'How long the first parcel of a batch was in the queue: batch_send_deadline at most, unless shards are busy.',
+      'How long the first request of a batch waited in the queue: batch_send_deadline at most, unless all shards are busy.',
       ['p50', quantile(0.5, 'amp_write_proxy_queue_wait_seconds')],
       ['p99', quantile(0.99, 'amp_write_proxy_queue_wait_seconds')],
     ),
     graph(
-      'Parcels in a batch',
+      'Requests in a batch',
       'short',
-      "How many senders' requests go to AMP as one: what joining saves.",
+      "How many senders' requests go to AMP as one. This is what joining saves.",
       ['mean', mean('amp_write_proxy_batch_parcels')],
       ['p90', quantile(0.9, 'amp_write_proxy_batch_parcels')],
     ),
     graph(
       'Samples in a batch',
       'short',
-      'On average, and the most that a batch may have (max_samples_per_send).',
+      'Average, and the most that a batch may have (max_samples_per_send).',
       ['mean', mean('amp_write_proxy_batch_samples')],
       ['most', 'max(prometheus_remote_storage_max_samples_per_send{%d})'],
     ),
     graph(
       'Sent again, and cut',
       'cps',
-      'Samples in attempts that repeat an earlier one; and requests over a limit that were cut into pieces.',
+      'Samples in attempts that repeat an earlier one, and requests over a limit that were cut into pieces.',
       ['samples retried', `sum(${rate('prometheus_remote_storage_samples_retried_total')})`],
       ['requests cut', `sum(${rate('amp_write_proxy_parcels_cut_total')})`],
     ),
@@ -136,7 +136,7 @@ const ANSWERS: Row = {
       ...graph(
         'Answers by status, failures by kind',
         'reqps',
-        'One an attempt. 429: over a rate of the workspace. quota_429: over its active series. 403: identity. foreign_: not AMP. Words: no answer came at all.',
+        'One per attempt. 429: over a rate of the workspace. quota_429: over its active series. 403: identity. foreign_: not AMP. Words: no answer came at all.',
         ['{{code}}', `sum by (code) (${rate('amp_write_proxy_upstream_responses_total')})`],
       ),
       width: 12,
@@ -146,7 +146,7 @@ const ANSWERS: Row = {
       ...graph(
         'Rejected samples by reason',
         'cps',
-        "By what AMP's message says first. The runbook has what to do about each reason.",
+        "By the first reason in AMP's message. The runbook says what to do about each.",
         ['{{code}} {{reason}}', `sum by (code, reason) (${rate('amp_write_proxy_samples_rejected_total')})`],
       ),
       width: 12,
@@ -156,7 +156,7 @@ const ANSWERS: Row = {
       ...graph(
         'Lost to the quota of series',
         'cps',
-        "Samples of new series that AMP did not take: the workspace's ACTIVE SERIES quota, or a limit per label set.",
+        "Samples of new series that AMP rejected because of the workspace's ACTIVE SERIES quota or a limit per label set.",
         [
           '{{remote_name}}',
           `sum by (remote_name) (rate(amp_write_proxy_samples_rejected_total{%d, reason="series_limit"}[$__rate_interval]))`,
@@ -168,7 +168,7 @@ const ANSWERS: Row = {
       ...graph(
         'Throttled',
         'percentunit',
-        'Share of attempts that AMP answered by asking for less. A quota of series is not among them.',
+        'Share of attempts that AMP throttled. Answers about a quota of series are not among them.',
         [
           '{{remote_name}}',
           `sum by (remote_name) (rate(amp_write_proxy_upstream_responses_total{%d, code=~"429|throttled_.*"}[$__rate_interval])) / sum by (remote_name) (${rate('amp_write_proxy_upstream_responses_total')})`,
@@ -181,14 +181,14 @@ const ANSWERS: Row = {
       ...graph(
         'Duration of an attempt',
         's',
-        'From the first byte sent to the last byte of the answer; remote_timeout at most.',
+        'Time from the first byte sent to the last byte of the answer; remote_timeout at most.',
         ['p50', quantile(0.5, 'prometheus_remote_storage_sent_batch_duration_seconds')],
         ['p99', quantile(0.99, 'prometheus_remote_storage_sent_batch_duration_seconds')],
       ),
       width: 6,
     },
     {
-      ...graph('Sent to AMP', 'Bps', 'Compressed bytes, attempts that failed included.', [
+      ...graph('Sent to AMP', 'Bps', 'Compressed bytes, including failed attempts.', [
         '{{remote_name}}',
         `sum by (remote_name) (${rate('prometheus_remote_storage_bytes_total')})`,
       ]),
@@ -203,16 +203,16 @@ const IDENTITY: Row = {
     graph(
       'Credentials left',
       's',
-      'Until they expire. A saw: they are refreshed 5 min ahead. No line: keys without an expiry.',
+      'Time until they expire. A sawtooth is normal: they are refreshed 5 min ahead. No line: keys without an expiry.',
       ['{{instance}} {{remote_name}}', '(amp_write_proxy_credentials_expiry_timestamp_seconds{%d} > 0) - time()'],
     ),
     graph(
       'Refreshes',
       'ops',
-      'Of the credentials, by result. A failure is tried again after a second, then less and less often.',
+      'Refreshes of the credentials, by result. A failure is retried after a second, then at growing intervals.',
       ['{{result}}', `sum by (result) (${rate('amp_write_proxy_credentials_refreshes_total')})`],
     ),
-    graph('Duration of the last refresh', 's', 'What STS took; 10 s at most.', [
+    graph('Duration of the last refresh', 's', 'How long STS took; 10 s at most.', [
       '{{instance}} {{remote_name}}',
       'amp_write_proxy_credentials_refresh_duration_seconds{%d}',
     ]),
@@ -227,11 +227,12 @@ const IDENTITY: Row = {
       kind: 'timeseries',
       title: 'Clock skew',
       unit: 's',
-      description: "How far AMP's clock is ahead of this machine's, where AMP refused a signature for it. Well: 0.",
+      description:
+        "How far AMP's clock is ahead of this machine's, after AMP refused a signature because of it. Normal: 0.",
       queries: [['{{instance}} {{remote_name}}', 'amp_write_proxy_clock_skew_seconds{%d}']],
       width: 8,
     },
-    graph('Refused signatures', 'reqps', 'Answers 401 and 403. Well: 0.', [
+    graph('Refused signatures', 'reqps', 'Answers 401 and 403. Normal: 0.', [
       '{{code}}',
       'sum by (code) (rate(amp_write_proxy_upstream_responses_total{%d, code=~"401|403"}[$__rate_interval]))',
     ]),
@@ -244,35 +245,35 @@ const PROCESS: Row = {
     graph(
       'CPU',
       'short',
-      'Cores in use. A worker (server.workers) does its work on one, so that 1 is nearly all it can take.',
+      'Cores in use. A worker (server.workers) does its work on one, so it can use little more than 1.',
       ['{{instance}}', rate('process_cpu_seconds_total', '%p')],
     ),
     graph(
       'Memory',
       'bytes',
-      'Resident, and what the container may use before it is killed.',
+      'Resident memory, and the limit at which the container is killed.',
       ['{{instance}}', 'process_resident_memory_bytes{%p}'],
       ['limit', 'min(amp_write_proxy_memory_limit_bytes{%p})'],
     ),
     graph(
       'Heap of V8',
       'bytes',
-      'Of the fullest process. Bodies are not in it. A heap that only grows is a leak.',
+      'Heap of the process that uses most. Bodies are not in it. A heap that only grows is a leak.',
       ['{{instance}}', 'nodejs_heap_size_used_bytes{%p}'],
       ['limit', 'min(amp_write_proxy_heap_limit_bytes{%p})'],
     ),
-    graph('Event loop lag', 's', 'How late the loop comes round, 99th percentile. Above 0.1 s: too little CPU.', [
+    graph('Event loop lag', 's', 'Delay of the event loop, 99th percentile. Above 0.1 s: too little CPU.', [
       '{{instance}}',
       'nodejs_eventloop_lag_p99_seconds{%p}',
     ]),
-    graph('Garbage collection', 'percentunit', 'Share of the time it takes.', [
+    graph('Garbage collection', 'percentunit', 'Share of time that it takes.', [
       '{{instance}} {{kind}}',
       rate('nodejs_gc_duration_seconds_sum', '%p'),
     ]),
     graph(
       'Open files',
       'short',
-      'Sockets for the most part: one a connection of a sender, one a shard.',
+      'Mostly sockets: one per connection of a sender, one per shard.',
       ['{{instance}}', 'process_open_fds{%p}'],
       ['limit', 'min(process_max_fds{%p})'],
     ),
@@ -280,7 +281,7 @@ const PROCESS: Row = {
       kind: 'timeseries',
       title: 'Up for',
       unit: 's',
-      description: 'Since the process began. A drop is a restart.',
+      description: 'Time since the process started. A drop is a restart.',
       queries: [['{{instance}}', 'time() - process_start_time_seconds{%p}']],
       width: 8,
       min: 0,

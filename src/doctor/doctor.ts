@@ -85,7 +85,7 @@ async function examine(file: string, env: Environment, say: (text: string) => vo
     report({ name: file, checks: found.length > 0 ? found : [ok('configuration', 'it can be used')] });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const remedy = 'Correct it; the README has every key.';
+    const remedy = 'Correct it; docs/configuration.md lists every key.';
     report({ name: file, checks: error.problems.map((problem) => failed('configuration', problem, remedy)) });
     return reports;
   }

@@ -32,13 +32,13 @@ export const ALERTS: readonly Alert[] = [
     // It does not pass by itself: every new series is lost until the quota is raised or series end.
     expr: 'sum by (namespace, job, remote_name) (increase(amp_write_proxy_samples_rejected_total{reason="series_limit"}[15m])) > 0',
     summary: "The workspace's quota of active series is used up, and samples of new series are lost.",
-    description: `${DESTINATION}: AMP took none of {{ $value | humanize }} samples in 15 minutes for a quota of active series or metadata.`,
+    description: `${DESTINATION}: AMP rejected {{ $value | humanize }} samples in 15 minutes because of a quota of active series or metadata.`,
   },
   {
     alert: 'AmpWriteProxyBadRequests',
     severity: 'warning',
     expr: 'sum by (namespace, job, route, code, reason) (increase(amp_write_proxy_requests_turned_away_total{code=~"4.."}[15m])) > 0',
-    summary: 'Senders hand in what the proxy cannot take, and drop it.',
+    summary: 'Senders hand in requests that the proxy cannot accept, and drop them.',
     description:
       '{{ $labels.job }}, route {{ $labels.route }}: {{ $value | humanize }} requests in 15 minutes were answered {{ $labels.code }} ({{ $labels.reason }}).',
   },
@@ -56,7 +56,7 @@ export const ALERTS: readonly Alert[] = [
     severity: 'warning',
     expr: 'sum by (namespace, job, route, reason) (rate(amp_write_proxy_requests_turned_away_total{code="503", reason!="draining"}[5m])) > 0',
     for: '10m',
-    summary: 'The proxy holds as much as it may and turns requests away unread.',
+    summary: 'The proxy holds as much as it may and refuses requests before it reads them.',
     description:
       '{{ $labels.job }}, route {{ $labels.route }}: {{ $value | humanize }} requests a second are answered 503 ({{ $labels.reason }}); their senders keep them for now.',
   },
@@ -66,7 +66,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'instance_remote_name:amp_write_proxy_behind:seconds > 120',
     for: '5m',
     summary: 'AMP is more than two minutes behind the senders.',
-    description: `${PROXY}, destination {{ $labels.remote_name }}: the newest sample that AMP has is {{ $value | humanizeDuration }} older than the newest received. Years: nothing was delivered since the start.`,
+    description: `${PROXY}, destination {{ $labels.remote_name }}: the newest sample that AMP has is {{ $value | humanizeDuration }} older than the newest received. Years mean that nothing was delivered since the start.`,
   },
   {
     alert: 'AmpWriteProxyUpstreamDown',
@@ -74,7 +74,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'sum by (namespace, job, remote_name) (min_over_time(amp_write_proxy_upstream_down[1m])) > 0',
     for: '2m',
     summary: 'AMP answers nothing but failures.',
-    description: `${DESTINATION}: {{ $value }} proxies get nothing but failures from AMP and refuse what comes.`,
+    description: `${DESTINATION}: {{ $value }} proxies get nothing but failures from AMP and refuse requests.`,
   },
   {
     alert: 'AmpWriteProxyThrottled',
@@ -82,7 +82,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'job_remote_name:amp_write_proxy_throttled:ratio_rate5m > 0.1',
     for: '15m',
     summary: 'AMP throttles: more is sent than the quota of the workspace allows.',
-    description: `${DESTINATION}: AMP answers {{ $value | humanizePercentage }} of the attempts by asking for less.`,
+    description: `${DESTINATION}: AMP throttles {{ $value | humanizePercentage }} of the attempts.`,
   },
   {
     alert: 'AmpWriteProxyForbidden',
@@ -98,8 +98,8 @@ export const ALERTS: readonly Alert[] = [
     severity: 'critical',
     expr: 'sum by (namespace, job, remote_name, code) (increase(amp_write_proxy_upstream_responses_total{code=~"foreign_.*"}[3m])) > 0',
     for: '5m',
-    summary: 'Something else than AMP answers in its place.',
-    description: `${DESTINATION}: a web page came instead of an answer of AMP ({{ $labels.code }}) for {{ $value | humanize }} attempts in 3 minutes.`,
+    summary: 'Something answers in the place of AMP.',
+    description: `${DESTINATION}: {{ $value | humanize }} attempts in 3 minutes were answered by a web page instead of AMP ({{ $labels.code }}).`,
   },
   {
     alert: 'AmpWriteProxyCredentialsExpiring',
@@ -148,8 +148,8 @@ export const ALERTS: readonly Alert[] = [
     expr:
       '(changes(process_start_time_seconds[30m]) >= 2 and on (job, instance) amp_write_proxy_build_info)\n' +
       '  or changes(amp_write_proxy_worker_restarts_total[30m]) >= 2',
-    summary: 'The proxy, or a worker of it, restarts again and again.',
-    description: `${PROXY} was started anew {{ $value }} times in 30 minutes.`,
+    summary: 'The proxy, or one of its workers, keeps restarting.',
+    description: `${PROXY} was restarted {{ $value }} times in 30 minutes.`,
   },
   {
     alert: 'AmpWriteProxyNoDataReceived',
@@ -164,7 +164,7 @@ export const ALERTS: readonly Alert[] = [
     severity: 'critical',
     expr: 'absent(amp_write_proxy_build_info)',
     for: '10m',
-    summary: 'No proxy is there to be scraped.',
+    summary: 'Prometheus finds no proxy to scrape.',
     description: 'Prometheus has had no amp-write-proxy to scrape for 10 minutes (absent: {{ $value }}).',
   },
   {

@@ -30,7 +30,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     expect(await exists(['iam', 'get-role', '--role-name', ROLE])).toBe(false);
   });
 
-  it('applies everything that the article makes by hand', async () => {
+  it('applies everything that the AMP user guide makes by hand', async () => {
     const { status, out } = await run(['apply', ...WITH_ISSUER]);
     expect(status).toBe(0);
     expect(out).toContain('(created)');

@@ -21,7 +21,7 @@ describe.skipIf(WHY_NOT !== '')(`bootstrap on a terminal ${WHY_NOT}`, () => {
   beforeEach(resetMoto);
   afterAll(async () => unlock?.());
 
-  it('asks for what is missing, with the names of the article at hand, and then for a yes', async () => {
+  it('asks for what is missing, offers the names of the AMP user guide, and then asks for a yes', async () => {
     const terminal = new Terminal('apply');
     await terminal.answer('Region of the workspace', ENTER);
     await terminal.answer('Alias of the workspace', `prod${ENTER}`);

@@ -82,7 +82,7 @@ describe('bootstrap.yml', () => {
     return settingsOf(options?.given ?? {}, undefined, true);
   };
 
-  it('gives what flags do not, and the names of the article are the rest', async () => {
+  it('gives what flags do not, and the rest has the names of the AMP user guide', async () => {
     const settings = await withFile('region: eu-west-1\ncluster: prod\ntags: {team: sre}\ngrafana: true\n', '--query');
     expect(settings).toMatchObject({
       region: 'eu-west-1',

@@ -1,4 +1,4 @@
-/** The commands of the README, as a user types them. */
+/** The commands of README.md, as a user types them. */
 import { expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { run, temporaryDirectory, until } from '../support/processes.ts';

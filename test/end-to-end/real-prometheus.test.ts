@@ -1,4 +1,4 @@
-/** Issue 2: a real Prometheus in, and what it stores itself is what arrives, bit by bit. */
+/** P2: the samples of a real Prometheus arrive bit by bit as it stores them itself. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';

@@ -50,7 +50,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     // AMP says it with 429 or with 400.
     fires: { [rejectedFor('429', 'series_limit')]: '0x9 100x20', [rejectedFor('400', 'series_limit')]: '0x9 50x20' },
     labels: GROUP,
-    says: `${WHERE}: AMP took none of 150 samples in 15 minutes for a quota of active series or metadata.`,
+    says: `${WHERE}: AMP rejected 150 samples in 15 minutes because of a quota of active series or metadata.`,
     silent: { [rejected]: '0+60x30', [answers('429')]: '0+60x30' },
   },
   {
@@ -84,7 +84,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 20,
     fires: { [newest]: '1000+60x30', [newestSent]: '1000x30', [BUILD]: '1x30' },
     labels: DESTINATION,
-    says: `${WHO}: the newest sample that AMP has is 20m 0s older than the newest received. Years: nothing was delivered since the start.`,
+    says: `${WHO}: the newest sample that AMP has is 20m 0s older than the newest received. Years mean that nothing was delivered since the start.`,
     silent: { [newest]: '1000+60x30', [newestSent]: '910+60x30', [BUILD]: '1x30' },
   },
   {
@@ -92,7 +92,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 20,
     fires: { [newest]: '1800000000x30', [newestSent]: '0x30', [BUILD]: '1x30' },
     labels: DESTINATION,
-    says: `${WHO}: the newest sample that AMP has is 20833d 8h 0m 0s older than the newest received. Years: nothing was delivered since the start.`,
+    says: `${WHO}: the newest sample that AMP has is 20833d 8h 0m 0s older than the newest received. Years mean that nothing was delivered since the start.`,
     // Prometheus itself has the same metric; its own mixin looks after it.
     silent: { [newest]: '1000+60x30', [newestSent]: '1000x30' },
   },
@@ -101,7 +101,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 6,
     fires: { [of('amp_write_proxy_upstream_down')]: '0 0 1x20' },
     labels: GROUP,
-    says: `${WHERE}: 1 proxies get nothing but failures from AMP and refuse what comes.`,
+    says: `${WHERE}: 1 proxies get nothing but failures from AMP and refuse requests.`,
     silent: { [of('amp_write_proxy_upstream_down')]: '0 0 1 0x20' },
   },
   {
@@ -109,7 +109,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 25,
     fires: { [answers('429')]: '0+30x30', [answers('200')]: '0+90x30' },
     labels: GROUP,
-    says: `${WHERE}: AMP answers 25% of the attempts by asking for less.`,
+    says: `${WHERE}: AMP throttles 25% of the attempts.`,
     // A quota of series is not throttling.
     silent: { [answers('429')]: '0+5x30', [answers('200')]: '0+90x30', [answers('quota_429')]: '0+90x30' },
   },
@@ -118,7 +118,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 25,
     fires: { [answers('429')]: '0+15x30', [answers('throttled_400')]: '0+15x30', [answers('200')]: '0+90x30' },
     labels: GROUP,
-    says: `${WHERE}: AMP answers 25% of the attempts by asking for less.`,
+    says: `${WHERE}: AMP throttles 25% of the attempts.`,
     silent: { [answers('throttled_400')]: '0+5x30', [answers('200')]: '0+90x30' },
   },
   {
@@ -143,7 +143,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 12,
     fires: { [answers('foreign_400')]: '0+60x30' },
     labels: { ...GROUP, code: 'foreign_400' },
-    says: `${WHERE}: a web page came instead of an answer of AMP (foreign_400) for 180 attempts in 3 minutes.`,
+    says: `${WHERE}: 180 attempts in 3 minutes were answered by a web page instead of AMP (foreign_400).`,
     // One page, and rejections of AMP itself.
     silent: { [answers('foreign_400')]: '0x5 1x30', [answers('400')]: '0+60x30' },
   },
@@ -211,7 +211,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 20,
     fires: { [`process_start_time_seconds{${P}}`]: '100x5 400x5 800x20', [BUILD]: '1x30' },
     labels: PROXY,
-    says: 'pod-1 (awp) was started anew 2 times in 30 minutes.',
+    says: 'pod-1 (awp) was restarted 2 times in 30 minutes.',
     // Once is an update; and another program of the same Prometheus is not ours.
     silent: {
       [`process_start_time_seconds{${P}}`]: '100x5 400x30',
@@ -224,7 +224,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     atMinutes: 20,
     fires: { [`amp_write_proxy_worker_restarts_total{${P}}`]: '0x5 1x5 2x20', [BUILD]: '1x30' },
     labels: PROXY,
-    says: 'pod-1 (awp) was started anew 2 times in 30 minutes.',
+    says: 'pod-1 (awp) was restarted 2 times in 30 minutes.',
     silent: { [`amp_write_proxy_worker_restarts_total{${P}}`]: '0x5 1x30', [BUILD]: '1x30' },
   },
   {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { RULES_FILE, rulesText } from '../../src/rules/generate.ts';
+import { panelsOf, readDashboard } from '../dashboard/expressions.ts';
 import { ROOT, run, temporaryDirectory } from '../support/processes.ts';
 import { PROMTOOL } from '../support/prometheus.ts';
 import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
@@ -43,6 +44,14 @@ test('the runbook has a chapter for every alert and no other, and each says the 
       expect(chapter, `chapter ${chapter.slice(0, 60)}`).toMatch(new RegExp(`^\\*\\*${part}\\.\\*\\* \\S`, 'm'));
     }
   }
+});
+
+test('every panel that the runbook names is in the dashboard', async () => {
+  const titles = new Set(panelsOf(await readDashboard()).map(({ title }) => title));
+  const lists = runbook.replaceAll(/\s+/g, ' ').matchAll(/\bpanels? ("[^"]+"(?:(?:,| and|, then) "[^"]+")*)/gi);
+  const named = [...lists].flatMap(([, list = '']) => [...list.matchAll(/"([^"]+)"/g)].map(([, title = '']) => title));
+  expect(named.length).toBeGreaterThan(10);
+  expect(named.filter((title) => !titles.has(title))).toEqual([]);
 });
 
 test('there is a case that fires and one that does not for every alert', () => {

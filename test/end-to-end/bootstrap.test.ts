@@ -1,5 +1,5 @@
 /**
- * The article from end to end, with no hand in between: bootstrap makes everything (moto), the values that it prints
+ * docs/bootstrap.md from end to end, with no manual step: bootstrap makes everything (moto), the values that it prints
  * configure the proxy and a real Prometheus, STS lets the proxy in by nothing but the role's own trust policy, samples
  * arrive, and destroy takes it all away again.
  */
@@ -43,7 +43,7 @@ const prometheusValuesSchema = z.object({
 
 const WHY_NOT = WHY_NO_MOTO === '' && PROMETHEUS === undefined ? 'PROMETHEUS_BIN is not set' : WHY_NO_MOTO;
 
-describe.skipIf(WHY_NOT !== '')(`the article, end to end ${WHY_NOT}`, () => {
+describe.skipIf(WHY_NOT !== '')(`bootstrap, end to end ${WHY_NOT}`, () => {
   let unlock: (() => Promise<void>) | undefined;
 
   beforeAll(async () => {
