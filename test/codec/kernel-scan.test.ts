@@ -328,8 +328,8 @@ describe('scanning a WriteRequest', () => {
   it.each([
     // Read as a length of one byte, 128 and 18 bytes of name and value would add up to the label's 150.
     ['whose length takes 2 bytes', `0a 9901 0a 9601 0a 8001 ${'61'.repeat(127)} 12 12 7f ${'61'.repeat(17)}`],
-    // 200 - 4 bytes more than the label has; the low 8 bits of the difference are the length of a value.
-    ['of a plain label', `0a d401 0a 0a 0a c801 1201 ${'61'.repeat(195)} 12 3e ${'61'.repeat(5)}`],
+    // The label has 10 bytes, too few for a name of 200: the low 8 bits of the difference are 62, as is a value's length.
+    ['of a plain label', `0a cf01 0a 0a 0a c801 1201 ${'61'.repeat(5)} 7a c001 ${'61'.repeat(189)} 12 3e 61`],
   ])('refuses a name of 128 bytes or more %s whose lengths add up as a shorter one would', (_what, hex) => {
     const raw = Buffer.from(hex.replaceAll(' ', ''), 'hex');
     expect(tryReadStrictly(raw)).toBe(undefined);
