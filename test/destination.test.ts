@@ -1,7 +1,6 @@
 /** Queue to outcome in one piece, against the sandbox. Time is the monotonic clock's, which a test can move on. */
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { BufferPool } from '../src/codec/buffer-pool.ts';
 import { Kernel } from '../src/codec/kernel.ts';
 import { parseConfig } from '../src/config/load.ts';
 import { decodeWriteRequest } from '../src/decode/write-request.ts';
@@ -12,6 +11,7 @@ import type { ConnectionActivity } from '../src/queue/connection-activity.ts';
 import type { Parcel } from '../src/queue/parcel.ts';
 import type { FaultAction, FaultSpec } from '../src/sandbox/faults.ts';
 import { startSandbox, type Sandbox } from '../src/sandbox/sandbox.ts';
+import { CountingPool } from './support/counting-pool.ts';
 import { Exposition } from './support/exposition.ts';
 import { until } from './support/loopback.ts';
 import { makeConnection, outcomeOf } from './support/parcels.ts';
@@ -22,7 +22,7 @@ const DELIVERED = { kind: 'delivered', deduplicated: false };
 const DOWN = { kind: 'refused', reason: 'upstream_down' };
 
 const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 24 });
-const pool = new BufferPool(1 << 20);
+let pool = new CountingPool(1 << 20);
 
 interface Rig {
   readonly sandbox: Sandbox;
@@ -45,6 +45,7 @@ let rigs: Rig[] = [];
 let made = 0;
 
 beforeEach(() => {
+  pool = new CountingPool(1 << 20);
   // Sockets and timers are real, and so is the pace of the clock.
   vi.useFakeTimers({ toFake: ['performance'], shouldAdvanceTime: true });
 });
@@ -495,4 +496,94 @@ test('a sender that floods does not starve another merge key: they take turns', 
   const order = rig.seen().map(([sender]) => sender);
   expect(order).toHaveLength(103);
   expect(order.lastIndexOf('other')).toBeLessThan(7);
+});
+
+/** All that was lent is there to be lent again, for so many bodies. */
+async function expectGivenBack(bodies: number): Promise<void> {
+  await until(() => pool.lentBytes === 0, 'nothing is lent');
+  // Each of these bodies takes the smallest memory that there is.
+  expect(pool.idleBytes).toBe(bodies * 4096);
+}
+
+describe('the memory of a body is given back', () => {
+  const BAD = { 'not-a-name': 'x' };
+  const GONE = { kind: 'refused', reason: 'sender_gone', message: '' } as const;
+  const SLOW = { action: { kind: 'delay', ms: 300 } } as const;
+  const FAILS = { action: { kind: 'status', status: 500 } } as const;
+
+  test('when it is delivered alone', async () => {
+    const rig = await start();
+    expect(await outcomeOf(rig.send('a'))).toEqual(DELIVERED);
+    await expectGivenBack(1);
+  });
+
+  test('when it is delivered with others, and that of the joined body', async () => {
+    const rig = await start();
+    const sent = [rig.send('a'), rig.send('b'), rig.send('c')];
+    expect(await outcomesOf(sent)).toEqual([DELIVERED, DELIVERED, DELIVERED]);
+    expect(rig.seen()).toEqual([['a', 'b', 'c']]);
+    await expectGivenBack(3 + 1);
+  });
+
+  test('when it is rejected, with the others of its batch', async () => {
+    const rig = await start();
+    const outcomes = await outcomesOf([rig.send('a'), rig.send('bad', BAD)]);
+    expect(outcomes).toMatchObject([DELIVERED, { kind: 'rejected', status: 400 }]);
+    await expectGivenBack(2 + 1);
+  });
+
+  test('when the queue is full', async () => {
+    const rig = await start({ min_shards: 1, max_shards: 1, capacity: 4, max_samples_per_send: 1 });
+    rig.sandbox.faults.add(SLOW);
+    const sender = makeConnection('a');
+    const all = Array.from({ length: 30 }, () => rig.send('a', {}, sender));
+    const refused = all.filter(({ outcome }) => outcome?.kind === 'refused');
+    expect(refused.length).toBeGreaterThan(20);
+    for (const { outcome } of refused) expect(outcome).toMatchObject({ reason: 'queue_full' });
+    // What was refused is lent again already; the others wait.
+    expect(pool.lentBytes).toBe((all.length - refused.length) * 4096);
+    rig.sandbox.faults.clear();
+    await outcomesOf(all);
+    await until(() => pool.lentBytes === 0, 'nothing is lent');
+  });
+
+  test('when its sender goes while it waits in the queue', async () => {
+    const rig = await start({ batch_send_deadline: '5s', min_shards: 1, max_shards: 1 });
+    rig.sandbox.faults.add(SLOW);
+    const first = rig.send('first');
+    await until(() => rig.rooms.status.shardsBusy() === 1, 'the only shard is busy');
+    const gone = rig.send('gone');
+    expect(pool.lentBytes).toBe(2 * 4096);
+    gone.trySettle(GONE);
+    expect(pool.lentBytes).toBe(4096);
+    expect(await outcomeOf(first)).toEqual(DELIVERED);
+    await expectGivenBack(2);
+  });
+
+  test('when its sender goes while it is on its way, but not before AMP has answered', async () => {
+    const rig = await start();
+    rig.sandbox.faults.add(SLOW);
+    const gone = rig.send('gone');
+    await until(() => rig.rooms.status.shardsBusy() === 1, 'it is on its way');
+    gone.trySettle(GONE);
+    expect(pool.lentBytes).toBe(4096);
+    await expectGivenBack(1);
+  });
+
+  test('when its sender goes while it waits for its next attempt', async () => {
+    const rig = await start({ min_backoff: '5s', max_backoff: '10s' });
+    rig.sandbox.faults.add(FAILS);
+    const gone = rig.send('gone');
+    await expect.poll(async () => (await rig.scrape()).sum('amp_write_proxy_retry_samples')).toBe(1);
+    expect(pool.lentBytes).toBe(4096);
+    gone.trySettle(GONE);
+    await expectGivenBack(1);
+  });
+
+  test('when its time does not suffice for another attempt', async () => {
+    const rig = await start({ delivery_timeout: '1s', min_backoff: '30s', max_backoff: '30s' });
+    rig.sandbox.faults.add(FAILS);
+    expect(await outcomeOf(rig.send('late'))).toMatchObject({ kind: 'refused', reason: 'delivery_timeout' });
+    await expectGivenBack(1);
+  });
 });

@@ -52,6 +52,19 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap among others ${WHY_NO_MOTO}`, () 
     expect(await exists(['iam', 'get-role', '--role-name', ROLE])).toBe(true);
   });
 
+  it('leaves the permissions boundary of a role of others as it is', async () => {
+    const theirs = 'arn:aws:iam::aws:policy/ReadOnlyAccess';
+    const trust = '{"Version":"2012-10-17","Statement":[]}';
+    const made = ['iam', 'create-role', '--role-name', ROLE, '--assume-role-policy-document', trust];
+    await aws([...made, '--permissions-boundary', theirs]);
+    const args = [...WITH_ISSUER, '--permissions-boundary', 'arn:aws:iam::aws:policy/PowerUserAccess'];
+    expect((await run(['plan', ...args])).out).not.toContain('boundary');
+    expect((await run(['apply', ...args])).status).toBe(0);
+    expect((await role()).at('PermissionsBoundary', 'PermissionsBoundaryArn').text).toBe(theirs);
+    expect(line.calls).not.toContain('PutRolePermissionsBoundary');
+    expect((await run(['plan', ...args])).status).toBe(0);
+  });
+
   it('refuses two workspaces of one alias, and lists both', async () => {
     const ids = [];
     for (let count = 0; count < 2; count += 1) {

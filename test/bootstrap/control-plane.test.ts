@@ -74,6 +74,29 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     await expectInstallation();
   });
 
+  it('deletes the oldest version of a policy that has five, in whatever order IAM lists them', async () => {
+    await run(['apply', ...WITH_ISSUER]);
+    const wide = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'aps:*', Resource: '*' }] };
+    const document = ['--policy-document', JSON.stringify(wide), '--set-as-default'];
+    for (let version = 2; version <= 5; version += 1) {
+      await aws(['iam', 'create-policy-version', '--policy-arn', POLICY_ARN, ...document]);
+    }
+    const listed = [3, 5, 1, 4, 2].map(
+      (version) =>
+        `<member><VersionId>v${version}</VersionId><IsDefaultVersion>${version === 5}</IsDefaultVersion>` +
+        `<CreateDate>2026-01-0${version}T00:00:00Z</CreateDate></member>`,
+    );
+    const body =
+      '<ListPolicyVersionsResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ListPolicyVersionsResult>' +
+      `<Versions>${listed.join('')}</Versions><IsTruncated>false</IsTruncated>` +
+      '</ListPolicyVersionsResult></ListPolicyVersionsResponse>';
+    line.override = (call) => (call === 'ListPolicyVersions' ? { status: 200, body } : undefined);
+    expect((await run(['apply', ...WITH_ISSUER])).status).toBe(0);
+    const { list } = (await aws(['iam', 'list-policy-versions', '--policy-arn', POLICY_ARN])).at('Versions');
+    expect(list.map((version) => version.at('VersionId').text).toSorted()).toEqual(['v2', 'v3', 'v4', 'v5', 'v6']);
+    expect((await policyDocument()).at('Statement', 0, 'Action').value).toEqual(['aps:RemoteWrite']);
+  });
+
   it('resumes after an interrupt between any two calls, whether the last one arrived or not', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const calls = line.calls.length;

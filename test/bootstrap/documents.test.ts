@@ -11,7 +11,7 @@ import { formatEnv, formatHelm, prometheusValues, proxyValues } from '../../src/
 import { isSamePolicy, readPolicyDocument, withStatements } from '../../src/bootstrap/policy-document.ts';
 import { ingestPolicy } from '../../src/bootstrap/policy.ts';
 import { wrap } from '../../src/bootstrap/screen.ts';
-import { describeTrust, irsaTrust, podIdentityTrust } from '../../src/bootstrap/trust.ts';
+import { describeTrust, grafanaTrust, irsaTrust, podIdentityTrust } from '../../src/bootstrap/trust.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { isTrusted } from '../../src/sandbox/trust-policy.ts';
 
@@ -53,6 +53,25 @@ describe('policy documents', () => {
 });
 
 describe('trust', () => {
+  // https://docs.aws.amazon.com/grafana/latest/userguide/cross-service-confused-deputy-prevention.html
+  it("of Grafana's role is for the workspaces of one account in one region", () => {
+    expect(grafanaTrust({ partition: 'aws', region: 'us-west-2', accountId: '123456789012' })).toEqual({
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Sid: 'AmpWriteProxyGrafana',
+          Effect: 'Allow',
+          Principal: { Service: 'grafana.amazonaws.com' },
+          Action: 'sts:AssumeRole',
+          Condition: {
+            StringEquals: { 'aws:SourceAccount': '123456789012' },
+            StringLike: { 'aws:SourceArn': 'arn:aws:grafana:us-west-2:123456789012:/workspaces/*' },
+          },
+        },
+      ],
+    });
+  });
+
   const account = { namespace: 'prometheus', serviceAccount: 'writer' };
   const issuer = 'oidc.eks.cn-north-1.amazonaws.com.cn/id/A';
 

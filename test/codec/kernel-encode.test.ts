@@ -87,4 +87,36 @@ describe('snappy encoding', () => {
     expect(small.encode(Buffer.alloc(1_000_000)).length).toBeLessThan(60_000);
     expect(small.memoryBytes).toBeLessThanOrEqual(small.maxMemoryBytes);
   });
+
+  it('finds a repeat of 8 bytes at each distance around 2048, and copies it in the shortest form', () => {
+    const behind = noise(40);
+    const wrong: object[] = [];
+    for (let distance = 2040; distance <= 2056; distance += 1) {
+      const raw = repeatAt(distance, behind);
+      const body = kernel.encode(raw);
+      // The last element but one; the last one is a literal. https://github.com/google/snappy, format_description.txt
+      const copy =
+        distance < 2048
+          ? [((distance >> 8) << 5) | ((8 - 4) << 2) | 1, distance & 255]
+          : [((8 - 1) << 2) | 2, distance & 255, distance >> 8];
+      const literalAt = body.length - behind.length - 1;
+      const found = [...body.subarray(literalAt - copy.length, literalAt)];
+      if (!comesBack(raw) || !Buffer.from(found).equals(Buffer.from(copy))) wrong.push({ distance, found, copy });
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('encodes a repeat of 8 bytes at each distance around the end of the first 64 KiB', () => {
+    const wrong: number[] = [];
+    for (let distance = 65_500; distance <= 65_545; distance += 1) {
+      if (!comesBack(repeatAt(distance, noise(40)))) wrong.push(distance);
+    }
+    expect(wrong).toEqual([]);
+  });
 });
+
+/** The same 8 bytes twice, so many bytes apart with zeros in between, and something else behind them. */
+function repeatAt(distance: number, behind: Uint8Array): Buffer {
+  const pattern = Buffer.from('repeated');
+  return Buffer.concat([pattern, Buffer.alloc(distance - pattern.length), pattern, behind]);
+}

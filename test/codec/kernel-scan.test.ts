@@ -325,6 +325,40 @@ describe('scanning a WriteRequest', () => {
     expect(tryReadStrictly(raw)).toBe(undefined);
   });
 
+  it.each([
+    // Read as a length of one byte, 128 and 18 bytes of name and value would add up to the label's 150.
+    ['whose length takes 2 bytes', `0a 9901 0a 9601 0a 8001 ${'61'.repeat(127)} 12 12 7f ${'61'.repeat(17)}`],
+    // The label has 10 bytes, too few for a name of 200: the low 8 bits of the difference are 62, as is a value's length.
+    ['of a plain label', `0a cf01 0a 0a 0a c801 1201 ${'61'.repeat(5)} 7a c001 ${'61'.repeat(189)} 12 3e 61`],
+  ])('refuses a name of 128 bytes or more %s whose lengths add up as a shorter one would', (_what, hex) => {
+    const raw = Buffer.from(hex.replaceAll(' ', ''), 'hex');
+    expect(tryReadStrictly(raw)).toBe(undefined);
+    const error = requestErrorOf(() => scanRaw(kernel, raw));
+    expect(error.message).toContain('past the end of its message at byte ');
+  });
+
+  it('takes a name of 128 bytes or more, and counts its series', () => {
+    for (const nameBytes of [127, 128, 129, 200, 255, 256, 300]) {
+      for (const valueBytes of [0, 1, 127, 128, 300]) {
+        const raw = bytesField(1, labelOf(nameBytes, valueBytes));
+        expect(scanRaw(kernel, raw)).toMatchObject({ series: 1, unknownFields: 0 });
+      }
+    }
+  });
+
+  it('takes metadata beside an unknown field of the request, and with one of its own', () => {
+    const metadata = bytesField(3, Buffer.concat([field(1, 0, varint(1)), bytesField(2, Buffer.from('up'))]));
+    const unknown = bytesField(19, Buffer.from('whatever'));
+    const inside = bytesField(3, Buffer.concat([bytesField(2, Buffer.from('up')), bytesField(7, Buffer.from('x'))]));
+    for (const parts of [
+      [unknown, metadata, inside],
+      [metadata, unknown, inside],
+      [metadata, inside, unknown],
+    ]) {
+      expect(scanRaw(kernel, Buffer.concat(parts))).toMatchObject({ series: 0, metadata: 2, unknownFields: 1 });
+    }
+  });
+
   it('follows nested groups to 100 and no deeper', () => {
     expect(scanRaw(kernel, nested(100)).unknownFields).toBe(1);
     expect(requestErrorOf(() => scanRaw(kernel, nested(101))).message).toContain('nested more than 100 deep');

@@ -95,6 +95,25 @@ describe('snappy decoding', () => {
     }
   });
 
+  it.each([1, 2, 3, 4])(
+    'refuses a last literal that lacks one byte when its length takes %i bytes, and takes the whole one',
+    (lengthBytes) => {
+      const kernel = new Kernel(LIMITS);
+      // An unknown field of the WriteRequest fills it.
+      const raw = Buffer.concat([Buffer.from([0x82, 0x01, 97]), Buffer.alloc(97, 1)]);
+      const length = Buffer.alloc(lengthBytes);
+      length.writeUIntLE(raw.length - 1, 0, lengthBytes);
+      const whole = Buffer.concat([preamble(raw.length), Buffer.from([(59 + lengthBytes) << 2]), length, raw]);
+      expect(tryBare(bare, whole)?.equals(raw)).toBe(true);
+      expect(tryNative(whole)?.equals(raw)).toBe(true);
+      expect(kernel.scan(whole).unknownFields).toBe(1);
+      const cut = whole.subarray(0, -1);
+      expect(tryNative(cut)).toBe(undefined);
+      expect(tryBare(bare, cut)).toBe(undefined);
+      expect(requestErrorOf(() => kernel.scan(cut)).message).toContain('past the end of the body at byte 1 ');
+    },
+  );
+
   it('refuses a copy from before the start, or over the declared length, also where much follows it', () => {
     const follows = Array.from({ length: 60 }, () => [61 << 2, 99, 0, ...Buffer.alloc(100, 7)]).flat();
     // The declared length is what it would be if the copy were good.

@@ -134,6 +134,24 @@ describe('the URL', () => {
     );
   });
 
+  test.each([
+    ['http://localhost/api/v1/write', 80, true],
+    ['https://localhost/api/v1/write', 443, true],
+    ['http://localhost/api/v1/write', 443, false],
+    ['https://localhost/api/v1/write', 80, false],
+    ['http://localhost:443/api/v1/write', 443, true],
+  ])('%s, with the proxy on port %i, leads back to it: %s', (url, port, isLoop) => {
+    const problems = problemsOf(fileWith(REGION, `server: {listen: "0.0.0.0:${port}"}`, url));
+    expect(problems).toEqual(
+      isLoop
+        ? [
+            `remote_write[0].url ${url} is this proxy itself, which listens on server.listen 0.0.0.0:${port}; ` +
+              'give the URL of the upstream',
+          ]
+        : [],
+    );
+  });
+
   test('of another port or address of this machine is another server', () => {
     expect(problemsOf(fileWith(REGION, '', 'http://localhost:9090/api/v1/write'))).toEqual([]);
     expect(problemsOf(fileWith(REGION, 'server: {listen: "10.9.8.7:8005"}', 'http://localhost:8005/w'))).toEqual([]);

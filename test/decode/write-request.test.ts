@@ -161,6 +161,17 @@ describe('unknown fields', () => {
     expect(decode(body)).toMatchObject({ series: 0, metadata: 1 });
   });
 
+  test('metadata beside an unknown field is accepted, and what is known of it is counted', () => {
+    const metadata = bytesField(3, Buffer.concat([field(1, 0, varint(1)), bytesField(2, Buffer.from('up'))]));
+    for (const parts of [
+      [metadata, UNKNOWN],
+      [UNKNOWN, metadata],
+    ]) {
+      const contents = decode(compress(Buffer.concat(parts)));
+      expect(contents).toMatchObject({ series: 0, samples: 0, metadata: 1, unknownFields: 1 });
+    }
+  });
+
   test.each(WIRE_NAMES.filter((name) => name.includes('-rw2-')))(
     '%s, remote write 2.0 in 1.0 clothes, is 400',
     (name) => {

@@ -5,7 +5,7 @@ import { DEDUPLICATED, DELIVERED, type UpstreamAnswer } from '../../src/outcome/
 
 const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-function answered(status: number, retryAfter?: string): UpstreamAnswer {
+function answered(status: number, retryAfter?: string): Extract<UpstreamAnswer, { kind: 'answered' }> {
   return { kind: 'answered', status, message: 'said so', retryAfter, date: undefined };
 }
 
@@ -29,6 +29,20 @@ describe('classify', () => {
 
   test.each([401, 403])('%i asks for fresh credentials and never reaches a sender', (status) => {
     expect(classify(answered(status), NOW_MS)).toMatchObject({ kind: 'unauthorized', code: String(status) });
+  });
+
+  test.each([
+    ['alone', (secret: string) => `The security token ${secret} included in the request is invalid`],
+    ['before a request that is quoted', (secret: string) => `Bad token ${secret} in Authorization: AWS4-HMAC-SHA256 x`],
+    ['before a signature that is quoted', (secret: string) => `{"message":"${secret} is expired, Signature=abc"}`],
+  ])('a token in a 403 is not shown: %s', (_what, say) => {
+    // The beginning of a session token is the same for all; a real one has several hundred characters.
+    const token = `IQoJb3JpZ2luX2VjE${'aB3/dE5+'.repeat(20)}==`;
+    const verdict = classify({ ...answered(403), message: say(token) }, NOW_MS);
+    expect(verdict).toMatchObject({ kind: 'unauthorized', code: '403' });
+    const { message } = verdict.kind === 'unauthorized' ? verdict : { message: '' };
+    expect(message).not.toMatch(/IQoJ|aB3|dE5/);
+    expect(message).toContain('the upstream answered 403');
   });
 
   test('413 is too large', () => {
@@ -62,6 +76,18 @@ describe('classify', () => {
       });
     },
   );
+
+  test('every status that is tried again says whether the upstream is down', () => {
+    // A wrong URL, method, header or proxy is answered with one of these.
+    const wrongPlace = new Set([402, 404, 405, 406, 407, 410, 411, 414, 415, 421, 426, 431]);
+    for (let status = 100; status < 600; status += 1) {
+      const isDown = [1, 3, 5].includes(Math.floor(status / 100)) || wrongPlace.has(status);
+      // 408 and 429 are answers of an upstream that works.
+      const expected = status === 408 || status === 429 ? false : isDown ? true : undefined;
+      const verdict = classify(answered(status), NOW_MS);
+      expect([status, verdict.kind === 'retry' ? verdict.down : undefined]).toEqual([status, expected]);
+    }
+  });
 
   test('only 2xx is delivered, of all statuses there are', () => {
     const delivered = Array.from({ length: 500 }, (_, index) => 100 + index).filter(
@@ -98,6 +124,21 @@ describe('httpAnswer', () => {
   test('rejected is what the upstream said', () => {
     const answer = httpAnswer({ kind: 'rejected', status: 400, reason: 'out_of_order', message: 'out of order' });
     expect(answer).toEqual({ status: 400, body: 'out of order', retryAfter: undefined });
+  });
+
+  test.each([
+    [undefined, 1],
+    [0, 1],
+    [1, 1],
+    [1000, 1],
+    [1001, 2],
+    [1500, 2],
+    [2000, 2],
+    [25_000, 25],
+  ])('refused with %s ms to wait is Retry-After in whole seconds, never less: %i', (retryAfterMs, seconds) => {
+    const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+    const answer = httpAnswer({ kind: 'refused', reason: 'throttled', message: 'why', ...wait });
+    expect(answer).toEqual({ status: 503, body: 'why', retryAfter: seconds });
   });
 
   test.each(['delivery_timeout', 'queue_full', 'draining', 'sender_gone', 'internal'] as const)(

@@ -92,6 +92,15 @@ test('senders that invent merge keys do not get past the capacity without end', 
   expect(queue.weight).toBeLessThan(1000);
 });
 
+test('the only parcel of a sender may be above its share, and its next one may not', () => {
+  const queue = new ParcelQueue(1000);
+  expect(queue.tryAdd(makeParcel({ samples: 100, sender: '10.0.0.1' }))).toBeDefined();
+  // 900 are left; a share is three times what is left behind it, 3 * 20.
+  expect(queue.tryAdd(makeParcel({ samples: 880, sender: '10.0.0.2' }))).toBeDefined();
+  expect(queue.tryAdd(makeParcel({ samples: 1, sender: '10.0.0.2' }))).toBeUndefined();
+  expect(queue.weight).toBe(980);
+});
+
 test('a sender alone may fill three quarters, so that there is room for the next', () => {
   const queue = new ParcelQueue(1000);
   while (queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.1' })) !== undefined);

@@ -96,6 +96,16 @@ test('a sender alone gets three quarters of the budget, so that the next one fin
   expect(over(() => budget.reserve(250, { heldBytes: 0 }))).toBe(false);
 });
 
+test('the only request of a sender may be above its share, and its next one may not', () => {
+  const budget = new ByteBudget(1000);
+  const large = { heldBytes: 0 };
+  expect(over(() => budget.reserve(100, { heldBytes: 0 }))).toBe(false);
+  // 900 are left; a share is three times what is left behind it, 3 * 20.
+  expect(over(() => budget.reserve(880, large))).toBe(false);
+  expect(over(() => budget.reserve(1, large))).toBe(true);
+  expect([budget.usedBytes, large.heldBytes]).toEqual([980, 880]);
+});
+
 test('however many flood, a sender that holds nothing may have what is left', () => {
   const budget = new ByteBudget(10_000);
   for (let index = 0; index < 5; index += 1) {

@@ -67,8 +67,12 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: { [refused('queue_full')]: '0+600x30' },
     labels: { ...GROUP, reason: 'queue_full' },
     says: `${WHERE}: 10 samples a second are refused with 503 (queue_full); their senders keep them for now.`,
-    // A minute of it, and a sender that goes away all the time.
-    silent: { [refused('queue_full')]: '0x5 600x30', [refused('sender_gone')]: '0+600x30' },
+    // A minute of it, a sender that goes away all the time, and pods that end all the time.
+    silent: {
+      [refused('queue_full')]: '0x5 600x30',
+      [refused('sender_gone')]: '0+600x30',
+      [refused('draining')]: '0+600x30',
+    },
   },
   {
     alert: 'AmpWriteProxyOverloaded',

@@ -23,6 +23,40 @@ const alerts = new Map(groups.flatMap(({ rules }) => rules).map((rule) => [rule.
 alerts.delete('');
 const runbook = await readFile(path.join(ROOT, 'charts/amp-write-proxy/RUNBOOK.md'), 'utf8');
 
+/** Nothing arrives, or it will be lost when the buffers of the senders are full. All others are warnings. */
+const CRITICAL = [
+  'AmpWriteProxyBehind',
+  'AmpWriteProxyUpstreamDown',
+  'AmpWriteProxyForbidden',
+  'AmpWriteProxyForeignAnswers',
+  'AmpWriteProxyCredentialsExpiring',
+  'AmpWriteProxyNoCredentials',
+  'AmpWriteProxyNoDataReceived',
+  'AmpWriteProxyAbsent',
+];
+
+const severityOf = (alert: string): string => (CRITICAL.includes(alert) ? 'critical' : 'warning');
+
+const bySeverity = (wanted: string): string[] =>
+  [...alerts].filter(([, { labels }]) => labels.severity === wanted).map(([name]) => name);
+
+test('the alerts for which somebody is woken are these', () => {
+  expect(bySeverity('critical')).toEqual(CRITICAL);
+  expect(bySeverity('warning')).toEqual([
+    'AmpWriteProxyRejecting',
+    'AmpWriteProxySeriesQuota',
+    'AmpWriteProxyBadRequests',
+    'AmpWriteProxyRefusing',
+    'AmpWriteProxyOverloaded',
+    'AmpWriteProxyThrottled',
+    'AmpWriteProxyClockSkew',
+    'AmpWriteProxyQueueNearCapacity',
+    'AmpWriteProxyShardsAtMaximum',
+    'AmpWriteProxyRestarting',
+    'AmpWriteProxyMemoryNearLimit',
+  ]);
+});
+
 test('the file of the chart is what src/rules makes; npm run rules writes it', () => {
   expect(text).toBe(rulesText());
 });
@@ -97,7 +131,7 @@ function firing(each: AlertCase): object {
         ...asked(each),
         exp_alerts: [
           {
-            exp_labels: { severity: rule?.labels.severity, ...each.labels },
+            exp_labels: { severity: severityOf(each.alert), ...each.labels },
             exp_annotations: { ...rule?.annotations, description: each.says },
           },
         ],

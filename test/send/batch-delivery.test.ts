@@ -5,6 +5,7 @@ import { BodyCutter } from '../../src/batch/split.ts';
 import { BufferPool } from '../../src/codec/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { CredentialsMetrics, type DestinationMetrics } from '../../src/metrics/counts.ts';
+import type { Verdict } from '../../src/outcome/outcome.ts';
 import type { Parcel } from '../../src/queue/parcel.ts';
 import { BatchDelivery, type DeliveryDeps, type DeliveryLog } from '../../src/send/batch-delivery.ts';
 import { RetryQueue } from '../../src/send/retry-queue.ts';
@@ -52,6 +53,7 @@ interface Rig {
   /** How often credentials were asked for, the first time included. */
   readonly refreshes: () => number;
   readonly clock: UpstreamClock;
+  readonly deps: DeliveryDeps;
   readonly stop: () => void;
 }
 
@@ -161,7 +163,19 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
     // Bodies are given back when the last attempt is over.
     await until(() => shards.inFlight === 0, 'the last attempt is over');
   };
-  return { deliver, upstream, metrics, health, retryQueue, pool, memory, refreshes: () => refreshes, clock, stop };
+  return {
+    deliver,
+    upstream,
+    metrics,
+    health,
+    retryQueue,
+    pool,
+    memory,
+    refreshes: () => refreshes,
+    clock,
+    deps,
+    stop,
+  };
 }
 
 function parcelOf(series: readonly (string | TestSeries)[], deadlineInMs = 10_000): Parcel {
@@ -192,6 +206,17 @@ const judge =
     if (typeof decision === 'number') answer(response, decision);
     else answer(response, decision[0], decision[1]);
   };
+
+/** A connection that was refused. */
+const RETRY = {
+  kind: 'retry',
+  code: 'connect',
+  throttle: undefined,
+  down: true,
+  mayLieInData: false,
+  retryAfterMs: undefined,
+  message: 'no answer',
+} as const;
 
 const delivered = { kind: 'delivered', deduplicated: false };
 
@@ -342,6 +367,21 @@ test('deduplicated pieces make a deduplicated parcel', async () => {
   expect(await deliver(rig, [parcelOf(['a', 'b'])])).toEqual([{ kind: 'delivered', deduplicated: true }]);
 });
 
+test.each([
+  [200, 202],
+  [202, 200],
+])(
+  'pieces that are answered %i and then %i make a parcel that is delivered, not deduplicated',
+  async (first, second) => {
+    const rig = await makeRig(
+      judge((_names, _bytes, index) => (index === 0 ? first : second)),
+      { limits: { maxSamples: 1, maxBytes: 100_000 } },
+    );
+    expect(await deliver(rig, [parcelOf(['a', 'b'])])).toEqual([{ kind: 'delivered', deduplicated: false }]);
+    expect(sent(rig)).toEqual([['a'], ['b']]);
+  },
+);
+
 test('a single series that is too large for the upstream gets 413, and what is beside it is delivered', async () => {
   const timestamps = Array.from({ length: 500 }, (_, index) => Math.imul(index + 1, 2_654_435_761) >>> 0);
   const rig = await makeRig(judge((_names, bytes) => (bytes > 1000 ? 413 : 200)));
@@ -358,6 +398,13 @@ test.each([401, 403])('%i: credentials are refreshed once and the batch is signe
   expect(rig.refreshes()).toBe(2);
   const keys = rig.upstream.requests.map(({ headers }) => /Credential=(\w+)/.exec(headers.authorization ?? '')?.[1]);
   expect(keys).toEqual(['AKID1', 'AKID2']);
+});
+
+test('samples that are sent again after a 403 count as retried, and as sent twice', async () => {
+  const rig = await makeRig(judge((_names, _bytes, index) => (index === 0 ? 403 : 200)));
+  wallMs += 60_000;
+  expect(await deliver(rig, [parcelOf(['a', 'b']), parcelOf(['c'])])).toEqual([delivered, delivered]);
+  expect(rig.metrics).toMatchObject({ retriedSamples: 3, sentSamples: 6 });
 });
 
 test('a 403 that stays ends as refused, never as 4xx, after one refresh', async () => {
@@ -438,6 +485,46 @@ test('a parcel that is settled between two attempts is not sent again', async ()
   );
   await deliver(rig, [gone, parcelOf(['here'])]);
   expect(sent(rig)).toEqual([['gone', 'here'], ['here']]);
+});
+
+test('a parcel that has gone leaves the others the time that they have themselves', async () => {
+  const gone = parcelOf(['gone'], 20_000);
+  const rig = await makeRig((_request, index, response) => {
+    gone.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+    // A wrong URL: no throttling, and nothing that lies in the data. Without a cap the wait is that of the one gone.
+    answer(response, index === 0 ? 404 : 200, '', { 'retry-after': 60 });
+  });
+  const [, outcome] = await deliver(rig, [gone, parcelOf(['here'], 2000)]);
+  expect(outcome).toEqual(delivered);
+  expect(sent(rig)).toEqual([['gone', 'here'], ['here']]);
+});
+
+test('while the upstream is down a parcel is tried every 500 ms, whatever the backoff and Retry-After', async () => {
+  let atMs = 0;
+  let verdict: Verdict = RETRY;
+  const backoff = { minMs: 5000, maxMs: 60_000 };
+  const settings = { minShards: 1, maxShards: 8, maxSamples: 1000, backoff, deliveryTimeoutMs: 25_000 };
+  const watch = { log: QUIET, wentDown: () => {}, hasWork: () => false, nowMs: () => atMs, random };
+  const health = new UpstreamHealth(settings, watch);
+  const rig = await makeRig(() => {}, { backoff });
+  const deps = {
+    ...rig.deps,
+    health,
+    nowMs: () => atMs,
+    learn: () => {},
+    send: async () => Promise.resolve({ verdict, date: undefined }),
+  };
+  const deliveryOf = (): BatchDelivery => new BatchDelivery(deps, [makeRealParcel(['a'])], 'shared');
+  const waitMs = async (): Promise<number> => {
+    const [next] = await deliveryOf().attempt();
+    return (next?.dueAtMs ?? Number.NaN) - atMs;
+  };
+  expect(await waitMs()).toBe(5000);
+  for (atMs of [0, 3000, 6000]) health.learn(deliveryOf(), RETRY);
+  expect(health.isDown).toBe(true);
+  expect(await waitMs()).toBe(500);
+  verdict = { ...RETRY, code: '503', retryAfterMs: 10_000 };
+  expect(await waitMs()).toBe(500);
 });
 
 test('when nobody waits any more, nothing is sent', async () => {

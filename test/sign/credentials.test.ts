@@ -217,6 +217,33 @@ test('a refresh that a refusal asks for is done once in 5 seconds', async () => 
   expect(rig.calls()).toBe(2);
 });
 
+test('a refresh that a refusal asks for leaves one timer, that of the new expiry', async () => {
+  const rig = makeRig(async (call) => Promise.resolve(identity(call, 60 * MINUTE_MS)));
+  await rig.credentials.refresh();
+  await vi.advanceTimersByTimeAsync(10 * MINUTE_MS);
+  await rig.credentials.refreshRefused();
+  expect([rig.calls(), vi.getTimerCount()]).toEqual([2, 1]);
+  // The first identity would have been refreshed after 55 minutes, the second is after 65.
+  await vi.advanceTimersByTimeAsync(54 * MINUTE_MS);
+  expect(rig.calls()).toBe(2);
+  await vi.advanceTimersByTimeAsync(2 * MINUTE_MS);
+  expect(rig.calls()).toBe(3);
+});
+
+test('a refresh that a refusal asks for leaves one timer when it fails, too', async () => {
+  const rig = makeRig(async (call) => Promise.resolve(identity(call, 60 * MINUTE_MS)));
+  await rig.credentials.refresh();
+  await vi.advanceTimersByTimeAsync(10 * MINUTE_MS);
+  rig.provide = async () => Promise.reject(new Error('STS is down'));
+  await rig.credentials.refreshRefused();
+  expect([rig.calls(), vi.getTimerCount()]).toEqual([2, 1]);
+  rig.provide = async (call) => Promise.resolve(identity(call, 60 * MINUTE_MS));
+  await vi.advanceTimersByTimeAsync(MINUTE_MS);
+  expect([rig.calls(), vi.getTimerCount()]).toEqual([3, 1]);
+  await vi.advanceTimersByTimeAsync(53 * MINUTE_MS);
+  expect(rig.calls()).toBe(3);
+});
+
 test('a refusal still refreshes after this clock was set back, as it is when it was wrong', async () => {
   const rig = makeRig(async (call) => Promise.resolve(identity(call)));
   await rig.credentials.refresh();

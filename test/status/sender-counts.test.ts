@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { encodeBody } from '../support/parcels.ts';
+import { encodeHistogram } from '../support/sandbox-request.ts';
 import { HEADERS, send, SERIES, startReceiver } from '../support/receiving.ts';
 import { LedgerSender } from '../support/sending.ts';
 
@@ -17,4 +18,14 @@ test('each address has its requests, samples and last answer, for as long as it 
   expect([...route.senders()]).toMatchObject([{ requests: 4, samples: 27, lastStatus: 204 }]);
   sender.close();
   await expect.poll(() => [...route.senders()]).toEqual([]);
+});
+
+test("histograms count among a sender's samples, and exemplars and metadata do not", async () => {
+  const { port, route } = await startReceiver();
+  const sender = new LedgerSender(`http://127.0.0.1:${port}/api/v1/write`, { name: 'one' });
+  const histograms = [encodeHistogram(1000), encodeHistogram(2000), encodeHistogram(3000)];
+  const series = { labels: { __name__: 'h' }, samples: [[1000, 1n] as const], histograms };
+  await sender.send([series], [{ family: 'h', type: 5, help: 'a histogram' }]);
+  expect([...route.senders()]).toMatchObject([{ requests: 1, samples: 4, lastStatus: 204 }]);
+  sender.close();
 });

@@ -63,6 +63,8 @@ export async function aws(args: readonly string[], options: CliOptions = {}): Pr
     ...process.env,
     AWS_ENDPOINT_URL: options.endpoint ?? MOTO_URL,
     AWS_REGION: options.region ?? 'us-west-2',
+    // Version 1 of the CLI reads this one only.
+    AWS_DEFAULT_REGION: options.region ?? 'us-west-2',
     AWS_ACCESS_KEY_ID: 'testing',
     AWS_SECRET_ACCESS_KEY: 'testing',
     AWS_PAGER: '',

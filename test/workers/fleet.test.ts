@@ -114,6 +114,29 @@ test('one that lived long is replaced at once; one that dies young after a wait 
   }
 });
 
+test('a long life between short ones ends the doubling of the wait', async () => {
+  const { workers, worker } = await startFleet(1);
+  for (const [livedMs, waitMs] of [
+    [1_000, 250],
+    [9_999, 500],
+    [10_000, 0],
+    [1_000, 250],
+    [1_000, 500],
+  ] as const) {
+    const before = workers.length;
+    for (let restMs = livedMs; restMs > 0; restMs -= 1_000) {
+      worker(before - 1).report({});
+      await vi.advanceTimersByTimeAsync(Math.min(restMs, 1_000));
+    }
+    worker(before - 1).end('exit status 1');
+    // Timers of 0 ms are due with the next one.
+    await vi.advanceTimersByTimeAsync(Math.max(0, waitMs - 1));
+    expect(workers).toHaveLength(waitMs === 0 ? before + 1 : before);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(workers).toHaveLength(before + 1);
+  }
+});
+
 test('one that says nothing for 30 s is killed and replaced', async () => {
   const { workers, worker, error, ended } = await startFleet(2);
   for (let second = 0; second < 32; second += 1) {
@@ -187,4 +210,24 @@ test('at the end all are told to drain, none is replaced, and one that does not 
   await vi.advanceTimersByTimeAsync(1);
   await drained;
   expect(workers).toHaveLength(3);
+});
+
+test('a worker that waits to be replaced is not started when the end comes meanwhile', async () => {
+  const { fleet, workers, worker } = await startFleet(2);
+  worker(1).end('exit status 1');
+  const drained = fleet.drain(5_000);
+  expect(worker(0).heard.at(-1)).toEqual({ kind: 'drain' });
+  worker(0).say({ kind: 'drained', report: EMPTY_REPORT });
+  await drained;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(workers).toHaveLength(2);
+  expect([fleet.isAlive, fleet.restarts]).toEqual([false, 0]);
+});
+
+test('the end does not wait for a worker that waits to be replaced', async () => {
+  const { fleet, workers, worker } = await startFleet(1);
+  worker(0).end('exit status 1');
+  await fleet.drain(5_000);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(workers).toHaveLength(1);
 });
