@@ -7,10 +7,10 @@
  * of its sender, the senders take turns. A parcel over a limit is a batch of its own and
  * is cut as it is sent (batch/split.ts). Time comes in as an argument, in ms of the monotonic clock.
  */
-import { Fifo } from '../queue/fifo.ts';
-import type { KeyQueue, ParcelQueue } from '../queue/parcel-queue.ts';
-import type { MergeKey } from '../queue/merge-key.ts';
-import type { Parcel } from '../queue/parcel.ts';
+import { Fifo } from './fifo.ts';
+import type { KeyQueue, ParcelQueue } from './parcel-queue.ts';
+import type { MergeKey } from '../parcel/merge-key.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 import { SenderTurns } from './sender-turns.ts';
 
 export interface BatchLimits {

@@ -2,8 +2,8 @@
  * Keys whose parcels share no batch because of their sender, by its address: the addresses take turns, one key each. So
  * a sender with many connections whose requests hang does not keep another isolated sender waiting.
  */
-import { Fifo } from '../queue/fifo.ts';
-import type { KeyQueue } from '../queue/parcel-queue.ts';
+import { Fifo } from './fifo.ts';
+import type { KeyQueue } from './parcel-queue.ts';
 
 export class SenderTurns {
   /** In the order of their turns. */

@@ -11,9 +11,9 @@
  */
 import type { Counts, Kernel } from '../codec/kernel.ts';
 import type { DecodePoint, RequestWindow } from '../codec/request-window.ts';
-import { asBuffer, type Allocate, type JoinPart } from '../codec/snappy-join.ts';
-import { varintBytes } from '../codec/varint.ts';
-import { RequestError } from '../errors.ts';
+import { asBuffer, type Allocate, type JoinPart } from '../codec/snappy/join.ts';
+import { varintBytes } from '../codec/snappy/varint.ts';
+import { RequestError } from '../outcome/errors.ts';
 
 export interface Piece extends JoinPart, Counts {
   body: Buffer;

@@ -11,8 +11,8 @@ import { KernelMemory, NO_LIMIT, type Counts, type KernelLimits } from './kernel
 import * as layout from './kernel/layout.ts';
 import { bodyTooLarge, decodedTooLarge, messageFault, notSnappy, snappyFault, type CountLimits } from './refusals.ts';
 import { RequestWindow, type OpenRequest } from './request-window.ts';
-import { allocateUnsafe } from './snappy-join.ts';
-import { readVarint, varintBytes, varintEnd, writeVarint } from './varint.ts';
+import { allocateUnsafe } from './snappy/join.ts';
+import { readVarint, varintBytes, varintEnd, writeVarint } from './snappy/varint.ts';
 
 export type { Counts, KernelLimits };
 

@@ -9,7 +9,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 
-import { ConfigError } from '../errors.ts';
+import { ConfigError } from '../outcome/errors.ts';
 import type { EntryOutcome } from './entry-rules.ts';
 import type { Environment } from './environment.ts';
 import { isUnknownKey, unknownKeyMessage } from './known-keys.ts';

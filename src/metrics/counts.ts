@@ -2,7 +2,7 @@
  * What the rooms count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
  * is scraped (metrics.ts). Samples include histograms where the name says nothing else.
  */
-import type { Parcel } from '../queue/parcel.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 import type { Outcome } from '../outcome/outcome.ts';
 import type { RejectionReason } from '../outcome/rejection-reason.ts';
 import { histogramsOf, type DestinationHistograms, type Histograms } from './histograms.ts';

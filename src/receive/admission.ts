@@ -3,7 +3,7 @@
  * that bounds what all senders together may make this process hold.
  */
 import { formatSize } from '../config/sizes.ts';
-import { RequestError } from '../errors.ts';
+import { RequestError } from '../outcome/errors.ts';
 
 export interface ByteLimits {
   /** Compressed bytes of one body. */

@@ -1,6 +1,6 @@
 /** Senders: who has a connection, by address. */
 import type { Socket } from 'node:net';
-import type { SenderActivity } from '../queue/connection-activity.ts';
+import type { SenderActivity } from '../parcel/connection-activity.ts';
 import type { Holder } from './admission.ts';
 import type { DecodeCost } from './decode-turns.ts';
 

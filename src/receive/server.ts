@@ -2,16 +2,16 @@
 import type { RequestListener, Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import fastify, { type FastifyInstance } from 'fastify';
-import { monotonicMs } from '../monotonic.ts';
-import { capConnections, type ConnectionCapRooms } from './connection-cap.ts';
-import type { Exchange } from './exchange.ts';
-import { LaneServer, type LaneOptions } from './lane-server.ts';
-import { NodeExchange } from './node-exchange.ts';
+import { monotonicMs } from '../platform/clock.ts';
+import { capConnections, type ConnectionCapRooms } from './access/connection-cap.ts';
+import type { Exchange } from './http/exchange.ts';
+import { LaneServer, type LaneOptions } from './http/fast-path/server.ts';
+import { NodeExchange } from './http/node-exchange.ts';
 import { Routes, type RoutedEntry } from './routes.ts';
-import { CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './timeouts.ts';
-import type { ServerTls } from './tls.ts';
-import type { Destination } from './visit.ts';
-import type { WriteRoute } from './write-route.ts';
+import { CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './http/timeouts.ts';
+import type { ServerTls } from './access/tls.ts';
+import type { Destination } from './write-request-handler.ts';
+import type { WriteRoute } from './write-handler.ts';
 
 export interface RoutedDestination extends Destination, RoutedEntry {}
 

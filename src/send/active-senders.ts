@@ -2,7 +2,7 @@
  * Tells whether several senders are active, without keeping all of them: a few connections that sent lately, of two
  * addresses where there are two. Time is of the monotonic clock, in ms.
  */
-import type { ConnectionActivity } from '../queue/connection-activity.ts';
+import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 
 /** So many connections, and addresses, are several; more would prove no more. */
 export const CONNECTIONS = 3;

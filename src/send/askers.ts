@@ -4,7 +4,7 @@
  * Senders differ by their address, where several addresses are active, else by their connection; a single sender is all
  * there are. Time is of the monotonic clock, in ms.
  */
-import type { ConnectionActivity } from '../queue/connection-activity.ts';
+import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import { addressesOf } from './active-senders.ts';
 
 /** What was asked longer ago says nothing any more. */

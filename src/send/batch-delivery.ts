@@ -14,12 +14,12 @@
  *   - timed out: each parcel alone, since every further step would cost another timeout
  */
 import type { BatchLimits, Lane } from '../batch/batcher.ts';
-import type { BufferPool } from '../codec/buffer-pool.ts';
+import type { BufferPool } from '../memory/buffer-pool.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome, Verdict } from '../outcome/outcome.ts';
-import type { Parcel } from '../queue/parcel.ts';
-import type { UpstreamClock } from '../sign/clock.ts';
-import type { Credentials } from '../sign/credentials.ts';
+import type { Parcel } from '../parcel/parcel.ts';
+import type { UpstreamClock } from '../aws/clock.ts';
+import type { Credentials } from '../aws/credentials.ts';
 import { countRetried, weightOf, type HeldMemory, type Payload } from './payload.ts';
 import { Piecewise, type Cutter } from './piecewise.ts';
 import { PROBE_INTERVAL_MS } from './breaker.ts';

@@ -11,7 +11,7 @@
  * only when they are of as many senders as there are lately, up to three connections and two addresses. A throttled
  * upstream (429) is not down: it answers, and the shards go down instead. Time is of the monotonic clock, in ms.
  */
-import type { ConnectionActivity } from '../queue/connection-activity.ts';
+import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import { ActiveSenders, ADDRESSES, addressesOf, CONNECTIONS } from './active-senders.ts';
 
 /** A restart of a load balancer is shorter; a sender's queue is longer. */

@@ -6,8 +6,8 @@
  * both back at once.
  */
 import type { Lane } from '../batch/batcher.ts';
-import type { ParcelQueue } from '../queue/parcel-queue.ts';
-import type { Parcel } from '../queue/parcel.ts';
+import type { ParcelQueue } from '../batch/parcel-queue.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 import type { BatchDelivery } from './batch-delivery.ts';
 import { BinaryHeap } from './binary-heap.ts';
 

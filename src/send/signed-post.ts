@@ -1,13 +1,13 @@
 /** One attempt: joins payloads into a body, signs it, posts it, and classifies the answer. */
-import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
-import { joinBodies } from '../codec/snappy-join.ts';
+import type { BufferPool, Lease } from '../memory/buffer-pool.ts';
+import { joinBodies } from '../codec/snappy/join.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import { classify, responseCode } from '../outcome/classify.ts';
 import { redact } from '../outcome/redact.ts';
 import type { UpstreamAnswer, Verdict } from '../outcome/outcome.ts';
-import type { UpstreamClock } from '../sign/clock.ts';
-import type { Credentials } from '../sign/credentials.ts';
-import type { RemoteWriteSigner } from '../sign/sigv4.ts';
+import type { UpstreamClock } from '../aws/clock.ts';
+import type { Credentials } from '../aws/credentials.ts';
+import type { RemoteWriteSigner } from '../aws/sigv4.ts';
 import { countSent, type HeldMemory, type Payload } from './payload.ts';
 
 export interface SignedPostDeps {

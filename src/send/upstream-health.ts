@@ -5,10 +5,10 @@
  * Failures of an isolated sender, or of one that has to show first that it is good, say nothing about the upstream.
  */
 import type { Lane } from '../batch/batcher.ts';
-import { IsolatedSenders } from '../batch/isolated-senders.ts';
+import { IsolatedSenders } from './isolated-senders.ts';
 import { failureSummary } from '../outcome/explain.ts';
 import type { Outcome, Verdict } from '../outcome/outcome.ts';
-import type { Parcel } from '../queue/parcel.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 import { BatchSizeLimit } from './batch-size-limit.ts';
 import type { BatchDelivery } from './batch-delivery.ts';
 import { Askers } from './askers.ts';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Batcher, type Batch } from '../../src/batch/batcher.ts';
-import { uniqueKey } from '../../src/queue/merge-key.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import { uniqueKey } from '../../src/parcel/merge-key.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel } from '../support/parcels.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { SenderTurns } from '../../src/batch/sender-turns.ts';
-import { uniqueKey } from '../../src/queue/merge-key.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import { uniqueKey } from '../../src/parcel/merge-key.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
 import { makeParcel } from '../support/parcels.ts';
 
 /** Pushes a key for each of these senders, and takes all out again, as `sender number`. */

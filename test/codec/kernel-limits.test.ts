@@ -1,7 +1,7 @@
 import { compressSync } from 'snappy';
 import { describe, expect, it } from 'vitest';
 import { Kernel, type KernelLimits } from '../../src/codec/kernel.ts';
-import { RequestError } from '../../src/errors.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 import { requestErrorOf } from '../support/request-error-of.ts';
 
 const BASE = { maxBodyBytes: 1 << 20, maxDecodedBytes: 16 << 20 };

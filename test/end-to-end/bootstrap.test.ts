@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { startTrustingSts, type TrustingSts } from '../../src/sandbox/trusting-sts.ts';
+import { type Sandbox, startSandbox } from '../../src/dev/sandbox/sandbox.ts';
+import { startTrustingSts, type TrustingSts } from '../../src/dev/sandbox/trusting-sts.ts';
 import { bootstrap, type BootstrapRun } from '../support/bootstrap-run.ts';
 import { aws, LOCK_TIMEOUT_MS, lockMoto, MOTO_URL, resetMoto, WHY_NO_MOTO } from '../support/moto.ts';
 import { freePort, run, startChild, temporaryDirectory, until } from '../support/processes.ts';
@@ -78,7 +78,7 @@ describe.skipIf(WHY_NOT !== '')(`bootstrap, end to end ${WHY_NOT}`, () => {
     const doctorFile = await writeConfig({ remote_write: [{ ...entry, url }] });
     const doctor = async (token: string): Promise<{ status: number | null; stdout: string }> => {
       await writeFile(tokenFile, token);
-      return run(process.execPath, ['src/doctor/doctor.ts', '--config', doctorFile], { env: pod });
+      return run(process.execPath, ['src/commands/doctor/doctor.ts', '--config', doctorFile], { env: pod });
     };
 
     const claims = { iss: ISSUER, sub: SUBJECT, aud: AUDIENCE };

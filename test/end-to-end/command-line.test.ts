@@ -86,7 +86,7 @@ it('says what is wrong when its port is taken', async () => {
 });
 
 it('shows the demo for some seconds and loses nothing', async () => {
-  const { status, stdout } = await run(process.execPath, ['src/demo/main.ts', '--seconds', '3']);
+  const { status, stdout } = await run(process.execPath, ['src/dev/demo/main.ts', '--seconds', '3']);
   expect({ status, stdout }).toMatchObject({ status: 0 });
   const lines = stdout.trimEnd().split('\n');
   expect(stdout).toMatch(/remote_write:\n\s+- url: http:\/\/127\.0\.0\.1:\d+\/api\/v1\/write/);

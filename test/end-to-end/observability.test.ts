@@ -5,18 +5,18 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ALERTS } from '../../src/rules/alerts.ts';
-import { RULES_FILE } from '../../src/rules/generate.ts';
-import { RECORDING_RULES } from '../../src/rules/recording.ts';
-import { interpolate, panelsOf, readDashboard } from '../dashboard/expressions.ts';
-import { MIXIN_ALERTS, MIXIN_DASHBOARD } from '../dashboard/mixin.ts';
+import { ALERTS } from '../../src/monitoring/rules/alerts.ts';
+import { RULES_FILE } from '../../src/monitoring/rules/generate.ts';
+import { RECORDING_RULES } from '../../src/monitoring/rules/recording.ts';
+import { interpolate, panelsOf, readDashboard } from '../monitoring/dashboard/expressions.ts';
+import { MIXIN_ALERTS, MIXIN_DASHBOARD } from '../monitoring/dashboard/mixin.ts';
 import { ROOT, freePort, sleep, startChild, temporaryDirectory, until } from '../support/processes.ts';
 import { PROMETHEUS } from '../support/prometheus.ts';
 import { entryFor, startProxy, startSandboxProcess, type ProxyProcess, type SandboxProcess } from '../support/proxy.ts';
 import { LedgerSender, postBody } from '../support/sending.ts';
 
 const JOB = 'amp-write-proxy';
-/** Those that the load and the faults below bring about at once; promtool sees every alert fire (test/rules). */
+/** Those that the load and the faults below bring about at once; promtool sees every alert fire (test/monitoring/rules). */
 const FIRING = ['AmpWriteProxyRejecting', 'AmpWriteProxyBadRequests'];
 const PENDING = ['AmpWriteProxyRefusing', 'AmpWriteProxyForbidden', 'AmpWriteProxyBehind'];
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { SeriesDocument } from '../../src/sandbox/control.ts';
+import type { SeriesDocument } from '../../src/dev/sandbox/control.ts';
 import { until } from '../support/processes.ts';
 import { PROMETHEUS, startPrometheus, type QueriedSeries, type QueryResult } from '../support/prometheus.ts';
 import { expectLedgerBalanced, startPair, startProxy } from '../support/proxy.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { hashSync } from 'bcryptjs';
 import { expect, onTestFinished, test } from 'vitest';
-import { Authenticator } from '../../src/receive/auth.ts';
+import { Authenticator } from '../../src/receive/access/auth.ts';
 import { rawConnection, readAnswer, readUntilClose, until } from '../support/loopback.ts';
 import { encodeBody } from '../support/parcels.ts';
 import { rawRequest, SERIES, startReceiver, type Receiver } from '../support/receiving.ts';

@@ -5,9 +5,9 @@
 import * as fc from 'fast-check';
 import { BodyCutter } from '../../src/batch/split.ts';
 import { Kernel, type KernelLimits } from '../../src/codec/kernel.ts';
-import { allocateUnsafe, joinBodies } from '../../src/codec/snappy-join.ts';
-import { readVarint, varintEnd } from '../../src/codec/varint.ts';
-import { RequestError } from '../../src/errors.ts';
+import { allocateUnsafe, joinBodies } from '../../src/codec/snappy/join.ts';
+import { readVarint, varintEnd } from '../../src/codec/snappy/varint.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 import { HOSTILE_KINDS } from '../support/hostile-bodies.ts';
 
 /** One part of a request: a kind, and the binary logarithms of the sizes that it may have. */

@@ -1,8 +1,8 @@
 /** No request within the limits holds the event loop for long, whatever it is made of. */
 import { describe, expect, test } from 'vitest';
 import { BodyCutter, MAX_PIECES } from '../../src/batch/split.ts';
-import { allocateUnsafe } from '../../src/codec/snappy-join.ts';
-import { RequestError } from '../../src/errors.ts';
+import { allocateUnsafe } from '../../src/codec/snappy/join.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 import { HOSTILE_KINDS } from '../support/hostile-bodies.ts';
 import { defaultLimits, MAX_BLOCKED_MICROSECONDS } from './limits.ts';
 import { searchWorst, warmKernel } from './search.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RequestError } from '../../src/errors.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 import { assertBodySize, assertRemoteWrite1, ByteBudget } from '../../src/receive/admission.ts';
 
 const TYPE = 'application/x-protobuf';

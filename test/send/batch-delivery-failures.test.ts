@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { CredentialsMetrics } from '../../src/metrics/counts.ts';
 import type { Verdict } from '../../src/outcome/outcome.ts';
-import { uniqueKey } from '../../src/queue/merge-key.ts';
-import { Credentials } from '../../src/sign/credentials.ts';
+import { uniqueKey } from '../../src/parcel/merge-key.ts';
+import { Credentials } from '../../src/aws/credentials.ts';
 import {
   BAD_DATA,
   DeliveryScene,
@@ -15,7 +15,7 @@ import {
   UNREACHABLE,
 } from '../support/delivering.ts';
 import { makeConnection, makeRealParcel, type ParcelShape } from '../support/parcels.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import type { BatchDelivery } from '../../src/send/batch-delivery.ts';
 
 /** A request of one series, whose sender has the same name. */

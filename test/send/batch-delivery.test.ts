@@ -2,21 +2,21 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BatchLimits } from '../../src/batch/batcher.ts';
 import { BodyCutter } from '../../src/batch/split.ts';
-import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { CredentialsMetrics, type DestinationMetrics } from '../../src/metrics/counts.ts';
 import type { Verdict } from '../../src/outcome/outcome.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { BatchDelivery, type DeliveryDeps, type DeliveryLog } from '../../src/send/batch-delivery.ts';
 import { RetryQueue } from '../../src/send/retry-queue.ts';
 import { Shards } from '../../src/send/shards.ts';
 import { SignedPost, type SignedPostDeps } from '../../src/send/signed-post.ts';
 import { UpstreamHealth } from '../../src/send/upstream-health.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
 import { DirectUpstream } from '../../src/send/upstream/direct-upstream.ts';
-import { UpstreamClock } from '../../src/sign/clock.ts';
-import { Credentials } from '../../src/sign/credentials.ts';
-import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
+import { UpstreamClock } from '../../src/aws/clock.ts';
+import { Credentials } from '../../src/aws/credentials.ts';
+import { RemoteWriteSigner } from '../../src/aws/sigv4.ts';
 import { answer, closedPort, startUpstream, until, type LoopbackUpstream, type Reaction } from '../support/loopback.ts';
 import {
   makeDestinationMetrics,

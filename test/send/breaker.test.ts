@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ConnectionActivity } from '../../src/queue/connection-activity.ts';
+import type { ConnectionActivity } from '../../src/parcel/connection-activity.ts';
 import { Breaker } from '../../src/send/breaker.ts';
 import { makeConnection } from '../support/parcels.ts';
 

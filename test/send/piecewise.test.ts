@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { BatchLimits } from '../../src/batch/batcher.ts';
-import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import type { Outcome, Verdict } from '../../src/outcome/outcome.ts';
 import type { Payload } from '../../src/send/payload.ts';
 import { Piecewise, type Cutter } from '../../src/send/piecewise.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { PROBES, Probes } from '../../src/send/probes.ts';
 import { makeConnection, makeParcel } from '../support/parcels.ts';
 

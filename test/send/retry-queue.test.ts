@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Lane } from '../../src/batch/batcher.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import type { BatchDelivery } from '../../src/send/batch-delivery.ts';
 import type { Outcome } from '../../src/outcome/outcome.ts';
 import { DeliveryScene } from '../support/delivering.ts';

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Batcher, type Batch, type Lane } from '../../src/batch/batcher.ts';
-import { sharedKey, uniqueKey, type MergeKey } from '../../src/queue/merge-key.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import { sharedKey, uniqueKey, type MergeKey } from '../../src/parcel/merge-key.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
 import { Rest } from '../../src/send/rest.ts';
 import { Shards, type Attempting } from '../../src/send/shards.ts';
 import { makeParcel } from '../support/parcels.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Lane } from '../../src/batch/batcher.ts';
 import type { Verdict } from '../../src/outcome/outcome.ts';
-import { uniqueKey } from '../../src/queue/merge-key.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import { uniqueKey } from '../../src/parcel/merge-key.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { downOutcome, extraShards } from '../../src/send/upstream-health.ts';
 import { BAD_DATA, DeliveryScene, failed, TAKEN, throttled, UNREACHABLE } from '../support/delivering.ts';
 import { makeParcel, type ParcelShape } from '../support/parcels.ts';

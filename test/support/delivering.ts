@@ -1,18 +1,18 @@
 /** Deliveries of batches on a clock that a test moves: the attempts bring what the test says. */
 import type { BatchLimits, Lane } from '../../src/batch/batcher.ts';
 import { BodyCutter } from '../../src/batch/split.ts';
-import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { CredentialsMetrics } from '../../src/metrics/counts.ts';
 import type { Throttle, Verdict } from '../../src/outcome/outcome.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { BatchDelivery, type DeliveryDeps } from '../../src/send/batch-delivery.ts';
 import type { Payload } from '../../src/send/payload.ts';
 import { RetryQueue } from '../../src/send/retry-queue.ts';
 import { UpstreamHealth } from '../../src/send/upstream-health.ts';
-import { UpstreamClock } from '../../src/sign/clock.ts';
-import { Credentials } from '../../src/sign/credentials.ts';
+import { UpstreamClock } from '../../src/aws/clock.ts';
+import { Credentials } from '../../src/aws/credentials.ts';
 import { makeDestinationMetrics, namesIn } from './parcels.ts';
 
 const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 24 });

@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import snappyjs from 'snappyjs';
 import { Registry } from 'prom-client';
-import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
+import { BufferPool, type Lease } from '../../src/memory/buffer-pool.ts';
 import { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { makeHistograms } from '../../src/metrics/histograms.ts';
-import { NEW_CONNECTION, type ConnectionActivity } from '../../src/queue/connection-activity.ts';
-import { sharedKey, type MergeKey } from '../../src/queue/merge-key.ts';
-import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/queue/parcel.ts';
+import { NEW_CONNECTION, type ConnectionActivity } from '../../src/parcel/connection-activity.ts';
+import { sharedKey, type MergeKey } from '../../src/parcel/merge-key.ts';
+import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/parcel/parcel.ts';
 import type { Outcome } from '../../src/outcome/outcome.ts';
 
 export interface TestLedger extends ParcelLedger {

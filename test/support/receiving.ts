@@ -2,18 +2,18 @@
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
-import { sharedKey } from '../../src/queue/merge-key.ts';
-import { Parcel } from '../../src/queue/parcel.ts';
+import { sharedKey } from '../../src/parcel/merge-key.ts';
+import { Parcel } from '../../src/parcel/parcel.ts';
 import { ByteBudget } from '../../src/receive/admission.ts';
-import type { Authenticator } from '../../src/receive/auth.ts';
-import { LaneServer } from '../../src/receive/lane-server.ts';
+import type { Authenticator } from '../../src/receive/access/auth.ts';
+import { LaneServer } from '../../src/receive/http/fast-path/server.ts';
 import { makeServer, type LaneTiming, type RoutedDestination } from '../../src/receive/server.ts';
-import { WriteRoute } from '../../src/receive/write-route.ts';
+import { WriteRoute } from '../../src/receive/write-handler.ts';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeDestinationMetrics, type TestSeries } from './parcels.ts';
 

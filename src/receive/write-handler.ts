@@ -1,0 +1,169 @@
+/** receive: lets a request in, or turns its sender away, and remembers what is to be known of its connection. */
+import type { Socket } from 'node:net';
+import { NEW_CONNECTION } from '../parcel/connection-activity.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Authenticator, AuthResult } from './access/auth.ts';
+import { RecurringLog } from '../platform/recurring-log.ts';
+import { DecodeTurns } from './decode-turns.ts';
+import type { Exchange } from './http/exchange.ts';
+import type { Unrouted } from './routes.ts';
+import { refusalOf, type LoginRefusal } from './access/login-refusal.ts';
+import { Senders, type SenderAddress } from './senders.ts';
+import {
+  messageOf,
+  Visit,
+  type Connection,
+  type Destination,
+  type House,
+  type VisitRooms,
+} from './write-request-handler.ts';
+
+export interface WriteRouteRooms extends VisitRooms {
+  readonly log: VisitRooms['log'] & { warn(fields: object, message: string): void };
+  /** Who may send; everybody without one. */
+  readonly auth?: Authenticator | undefined;
+  /** Connections older than this are closed after their answer, ms; 0 never. */
+  readonly maxConnectionAgeMs: number;
+  readonly random: () => number;
+}
+
+/** What follows a login. */
+interface Login {
+  readonly admitted: () => void;
+  readonly turnedAway: (refusal: LoginRefusal) => void;
+}
+
+/** The route of requests that lead to no destination, in metrics. */
+const UNKNOWN = 'unknown';
+const MAX_LOGGED_PATH = 200;
+
+export class WriteRoute {
+  readonly #rooms: WriteRouteRooms;
+  readonly #house: House;
+  readonly #connections = new WeakMap<Socket, Connection>();
+  readonly #senders = new Senders();
+  readonly #warnings: RecurringLog;
+
+  constructor(rooms: WriteRouteRooms) {
+    this.#rooms = rooms;
+    this.#house = { open: 0, draining: false, turns: new DecodeTurns(rooms.nowMs) };
+    this.#warnings = new RecurringLog((fields, message) => rooms.log.warn(fields, message), rooms.nowMs);
+  }
+
+  /** Requests that have no answer yet, those included whose body is still coming. */
+  get open(): number {
+    return this.#house.open;
+  }
+
+  /** Every address that has a connection. */
+  senders(): Iterable<Readonly<SenderAddress>> {
+    return this.#senders.all();
+  }
+
+  /** From now on every answer asks the sender to come back on a new connection. */
+  drain(): void {
+    this.#house.draining = true;
+  }
+
+  /** A request that leads to no destination; who may not send is told only that. @param target of its request line */
+  handleUnrouted(exchange: Exchange, target: string, unrouted: Unrouted): void {
+    const { status, reason, message, headers } = unrouted;
+    const address = exchange.socket.remoteAddress ?? '';
+    const admitted = (): void => {
+      this.#countTurnedAway(status, reason);
+      if (status === 503) {
+        const fields = { sender: address, path: target.slice(0, MAX_LOGGED_PATH), remedy: message };
+        this.#warnings.warn(reason, fields, 'a sender writes to a path that leads to no remote_write entry');
+      }
+      if (exchange.gone) return;
+      if (this.#house.draining) exchange.closeAfterAnswer();
+      exchange.answer(status, message, headers);
+    };
+    const { auth, nowMs } = this.#rooms;
+    if (auth === undefined) admitted();
+    else {
+      const known = auth.tryCheck(exchange.authorization, nowMs());
+      void this.#turnAwayUnless(auth, known, exchange, address, nowMs(), {
+        admitted,
+        turnedAway: (refusal) => {
+          this.#countTurnedAway(refusal.status, refusal.reason);
+          if (!exchange.gone) exchange.answer(refusal.status, refusal.text, refusal.headers);
+        },
+      });
+    }
+  }
+
+  handle(exchange: Exchange, destination: Destination): void {
+    const arrivedAtMs = this.#rooms.nowMs();
+    const connection = this.#connection(exchange.socket, arrivedAtMs);
+    connection.sender.requests += 1;
+    if (arrivedAtMs > connection.closeAfterMs) exchange.closeAfterAnswer();
+    const visit = new Visit(this.#rooms, this.#house, exchange, destination, connection, arrivedAtMs);
+    const { auth } = this.#rooms;
+    const result = auth === undefined ? 'allowed' : auth.tryCheck(exchange.authorization, arrivedAtMs);
+    if (auth === undefined || result === 'allowed') visit.begin();
+    else {
+      void this.#turnAwayUnless(auth, result, exchange, connection.sender.address, arrivedAtMs, {
+        admitted: () => visit.begin(),
+        turnedAway: (refusal) => visit.turnAway(refusal),
+      });
+    }
+  }
+
+  /** Calls one of the two once. @param known what is known without checking a password */
+  async #turnAwayUnless(
+    auth: Authenticator,
+    known: AuthResult | undefined,
+    exchange: Exchange,
+    address: string,
+    nowMs: number,
+    { admitted, turnedAway }: Login,
+  ): Promise<void> {
+    let result: AuthResult = 'busy';
+    try {
+      result = known ?? (await auth.check(exchange.authorization, nowMs, address));
+    } catch (error) {
+      this.#rooms.log.error({ error: messageOf(error) }, 'a password could not be checked');
+    }
+    if (result !== 'allowed') {
+      // A connection that has shown no right credentials is not kept.
+      exchange.closeAfterAnswer();
+      if (result === 'refused') {
+        this.#warnings.warn(
+          'unauthorized',
+          {
+            sender: address,
+            remedy: 'check the authorization in its remote_write; if it is nobody of yours, keep it away',
+          },
+          'server.auth does not know a sender',
+        );
+      }
+      const waitMs = auth.refuse(result, address, this.#rooms.nowMs());
+      if (waitMs > 0) {
+        exchange.discardBody();
+        await sleep(waitMs, undefined, { ref: false });
+      }
+      turnedAway(refusalOf(result, auth.scheme));
+    }
+    // Gone while its password was checked: its end has been told already, and nothing would give back what it holds.
+    else if (!exchange.gone) admitted();
+  }
+
+  #countTurnedAway(status: number, reason: string): void {
+    this.#rooms.metrics.countRequest(UNKNOWN, status);
+    this.#rooms.metrics.countTurnedAway(UNKNOWN, status, reason);
+  }
+
+  #connection(socket: Socket, nowMs: number): Connection {
+    let connection = this.#connections.get(socket);
+    if (connection === undefined) {
+      const { maxConnectionAgeMs, random } = this.#rooms;
+      // Up to a tenth earlier, so that connections made together do not end together.
+      const ageMs = maxConnectionAgeMs === 0 ? Infinity : maxConnectionAgeMs * (1 - 0.1 * random());
+      const sender = this.#senders.connected(socket);
+      connection = { ...NEW_CONNECTION, sender, closeAfterMs: nowMs + ageMs };
+      this.#connections.set(socket, connection);
+    }
+    return connection;
+  }
+}
