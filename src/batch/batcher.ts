@@ -11,14 +11,9 @@ import { Fifo } from './fifo.ts';
 import type { KeyQueue, ParcelQueue } from './parcel-queue.ts';
 import type { MergeKey } from '../parcel/merge-key.ts';
 import type { Parcel } from '../parcel/parcel.ts';
+import type { BatchLimits } from '../send/batch-limits.ts';
+import type { Lane } from '../send/lane.ts';
 import { SenderTurns } from './sender-turns.ts';
-
-export interface BatchLimits {
-  /** Samples and histograms. */
-  readonly maxSamples: number;
-  /** Compressed bytes. */
-  readonly maxBytes: number;
-}
 
 /** Keys that are ready, in the order of their turns. */
 interface ReadyKeys {
@@ -26,15 +21,6 @@ interface ReadyKeys {
   push(queue: KeyQueue): void;
   shift(): KeyQueue | undefined;
 }
-
-/**
- * Batches of different lanes do not wait for each other.
- *
- *     shared    requests of which nothing bad is known
- *     suspect   batches whose failure may lie in their data, and connections that have to show that they are good
- *     isolated  connections whose requests keep failing
- */
-export type Lane = 'shared' | 'suspect' | 'isolated';
 
 export interface Batch {
   readonly parcels: Parcel[];

@@ -3,7 +3,8 @@
  * goes first, since its sender has waited for longer. In the others the two take turns, since there the retries of
  * requests that fail for ever would keep everybody else's first attempt waiting.
  */
-import type { Batcher, Lane } from './batcher.ts';
+import type { Batcher } from './batcher.ts';
+import type { Lane } from '../send/lane.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import { BatchDelivery, type DeliveryDeps } from '../send/batch-delivery.ts';
 import type { RetryQueue } from '../send/retry-queue.ts';

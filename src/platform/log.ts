@@ -1,6 +1,5 @@
 /** The proxy's own log: pino on standard output, JSON or text. Nothing secret is ever passed to it. */
 import { pino, type Logger } from 'pino';
-import type { LogConfig } from '../config/schema.ts';
 
 export interface Log {
   debug(fields: object, message: string): void;
@@ -11,7 +10,13 @@ export interface Log {
   child(fields: object): Log;
 }
 
-export function makeLog(config: LogConfig): Logger {
+export interface LogOptions {
+  /** The least severe lines to write. */
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly format: 'json' | 'text';
+}
+
+export function makeLog(config: LogOptions): Logger {
   const options = { level: config.level, base: null, formatters: { level: (label: string) => ({ level: label }) } };
   if (config.format === 'json') {
     const out = pino.destination({ dest: 1, sync: true });

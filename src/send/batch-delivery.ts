@@ -13,7 +13,8 @@
  *   - failed twice in a way that may lie in its data, while AMP takes other data: in halves
  *   - timed out: each parcel alone, since every further step would cost another timeout
  */
-import type { BatchLimits, Lane } from '../batch/batcher.ts';
+import type { BatchLimits } from './batch-limits.ts';
+import type { Lane } from './lane.ts';
 import type { BufferPool } from '../memory/buffer-pool.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome, Verdict } from '../outcome/outcome.ts';

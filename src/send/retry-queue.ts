@@ -5,11 +5,16 @@
  * `max_inflight_bytes`. A parcel that is settled as it waits (its time is up, its sender is gone, the proxy ends) gives
  * both back at once.
  */
-import type { Lane } from '../batch/batcher.ts';
-import type { ParcelQueue } from '../batch/parcel-queue.ts';
+import type { Lane } from './lane.ts';
 import type { Parcel } from '../parcel/parcel.ts';
 import type { BatchDelivery } from './batch-delivery.ts';
 import { BinaryHeap } from './binary-heap.ts';
+
+/** Where the parcels that wait take their places of the capacity. */
+export interface HeldCapacity {
+  hold(parcel: Parcel): void;
+  unhold(parcel: Parcel): void;
+}
 
 interface Entry {
   readonly delivery: BatchDelivery;
@@ -39,7 +44,7 @@ const makeLane = (first: (a: Entry, b: Entry) => boolean): LaneQueue => ({
 });
 
 export class RetryQueue {
-  readonly #queue: ParcelQueue;
+  readonly #capacity: HeldCapacity;
   readonly #lanes: Readonly<Record<Lane, LaneQueue>> = {
     shared: makeLane(byNumber),
     suspect: makeLane(byInnocence),
@@ -49,9 +54,9 @@ export class RetryQueue {
   #batches = 0;
   #samples = 0;
 
-  /** @param queue whose capacity the waiting ones count against */
-  constructor(queue: ParcelQueue) {
-    this.#queue = queue;
+  /** @param capacity that the waiting ones count against */
+  constructor(capacity: HeldCapacity) {
+    this.#capacity = capacity;
   }
 
   /** Batches that wait. */
@@ -71,7 +76,7 @@ export class RetryQueue {
     const waitingIn = { forget: (parcel: Parcel) => this.#forget(delivery, parcel) };
     for (const parcel of delivery.pending()) {
       parcel.waitingIn = waitingIn;
-      this.#queue.hold(parcel);
+      this.#capacity.hold(parcel);
       this.#samples += parcel.weight;
     }
     this.#push(delivery);
@@ -138,7 +143,7 @@ export class RetryQueue {
 
   #remove(parcel: Parcel): void {
     parcel.waitingIn = undefined;
-    this.#queue.unhold(parcel);
+    this.#capacity.unhold(parcel);
     this.#samples -= parcel.weight;
   }
 

@@ -10,7 +10,7 @@
  * Any shard may take any batch: a sender sends a series' next samples only after our answer, so order between
  * requests holds by causality.
  */
-import type { Lane } from '../batch/batcher.ts';
+import type { Lane } from './lane.ts';
 
 export interface Attempting<D> {
   /** One attempt; gives back what goes on afterwards. Never rejects. */

@@ -4,7 +4,7 @@
  *
  * Failures of an isolated sender, or of one that has to show first that it is good, say nothing about the upstream.
  */
-import type { Lane } from '../batch/batcher.ts';
+import type { Lane } from './lane.ts';
 import { IsolatedSenders } from './isolated-senders.ts';
 import { failureSummary } from '../outcome/explain.ts';
 import type { Outcome, Verdict } from '../outcome/outcome.ts';

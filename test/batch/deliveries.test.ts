@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { Batcher, type Lane } from '../../src/batch/batcher.ts';
+import { Batcher } from '../../src/batch/batcher.ts';
+import type { Lane } from '../../src/send/lane.ts';
 import { uniqueKey } from '../../src/parcel/merge-key.ts';
 import { Deliveries } from '../../src/batch/deliveries.ts';
 import { DeliveryScene } from '../support/delivering.ts';

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { BatchLimits } from '../../src/batch/batcher.ts';
+import type { BatchLimits } from '../../src/send/batch-limits.ts';
 import { BodyCutter } from '../../src/batch/split.ts';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';

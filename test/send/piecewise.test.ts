@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { BatchLimits } from '../../src/batch/batcher.ts';
+import type { BatchLimits } from '../../src/send/batch-limits.ts';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import type { Outcome, Verdict } from '../../src/outcome/outcome.ts';
 import type { Payload } from '../../src/send/payload.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Lane } from '../../src/batch/batcher.ts';
+import type { Lane } from '../../src/send/lane.ts';
 import type { Parcel } from '../../src/parcel/parcel.ts';
 import type { BatchDelivery } from '../../src/send/batch-delivery.ts';
 import type { Outcome } from '../../src/outcome/outcome.ts';

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Batcher, type Batch, type Lane } from '../../src/batch/batcher.ts';
+import { Batcher, type Batch } from '../../src/batch/batcher.ts';
+import type { Lane } from '../../src/send/lane.ts';
 import { sharedKey, uniqueKey, type MergeKey } from '../../src/parcel/merge-key.ts';
 import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
 import { Rest } from '../../src/send/rest.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Lane } from '../../src/batch/batcher.ts';
+import type { Lane } from '../../src/send/lane.ts';
 import type { Verdict } from '../../src/outcome/outcome.ts';
 import { uniqueKey } from '../../src/parcel/merge-key.ts';
 import type { Parcel } from '../../src/parcel/parcel.ts';

@@ -1,5 +1,6 @@
 /** Deliveries of batches on a clock that a test moves: the attempts bring what the test says. */
-import type { BatchLimits, Lane } from '../../src/batch/batcher.ts';
+import type { BatchLimits } from '../../src/send/batch-limits.ts';
+import type { Lane } from '../../src/send/lane.ts';
 import { BodyCutter } from '../../src/batch/split.ts';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
