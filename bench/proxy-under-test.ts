@@ -60,7 +60,7 @@ export function proxyUnderTest(root: string, name: string = OURS, workers = 1, q
   };
 }
 
-/** Older revisions are measured too (compare.ts): they have it as src/main.ts. */
+/** Older revisions are measured too (compare.ts): they have it as main.ts. */
 function serveFile(root: string): string {
   const file = path.join(root, 'src', 'commands', 'serve.ts');
   return existsSync(file) ? file : path.join(root, 'src', 'main.ts');

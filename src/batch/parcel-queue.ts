@@ -56,7 +56,7 @@ export class ParcelQueue {
 
   /**
    * Refuses (undefined) when the parcel does not fit, or when it is more than its sender's share: three times what is
-   * left free, as for bytes (receive/admission.ts). The first of a key or of a sender may go over, up to twice the
+   * left free, as for bytes (receive/access/byte-budget.ts). The first of a key or of a sender may go over, up to twice the
    * capacity, so that one that floods cannot keep the others out, and those who invent keys cannot do without end.
    */
   tryAdd(parcel: Parcel): KeyQueue | undefined {

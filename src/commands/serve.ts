@@ -1,5 +1,5 @@
 /**
- * The proxy as a process: command line -> configuration -> one process (alone.ts) or several (workers/primary.ts).
+ * The proxy as a process: command line -> configuration -> one process (single-process.ts) or several (workers/primary.ts).
  *
  * Exit status: 0 after a drain or a check that found nothing, 1 when it cannot run, 2 for wrong usage.
  */

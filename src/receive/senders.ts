@@ -1,7 +1,7 @@
 /** Senders: who has a connection, by address. */
 import type { Socket } from 'node:net';
 import type { SenderActivity } from '../parcel/connection-activity.ts';
-import type { Holder } from './admission.ts';
+import type { Holder } from './access/byte-budget.ts';
 import type { DecodeCost } from './decode-turns.ts';
 
 /** All connections of one address. */

@@ -1,5 +1,6 @@
 /**
- * The stages behind one remote_write entry: queue -> batch -> send -> outcome, built top to bottom in that order.
+ * Assembles the stages behind one remote_write entry, top to bottom: queue -> batch -> send -> outcome. It is the half of
+ * the assembly that there is once for each entry; pipeline.ts has the other.
  */
 import { readFileSync } from 'node:fs';
 import { Batcher } from '../batch/batcher.ts';
@@ -12,13 +13,12 @@ import type { Log } from '../platform/log.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { monotonicMs } from '../platform/clock.ts';
-import { explain } from '../outcome/explain.ts';
 import type { Outcome, Verdict } from '../outcome/outcome.ts';
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import { Ledger } from '../queue/ledger.ts';
-import { sharedKey, uniqueKey, type MergeKey } from '../parcel/merge-key.ts';
+import { Intake } from '../queue/intake.ts';
 import { ParcelQueue } from '../batch/parcel-queue.ts';
-import { Parcel, type ParcelContents, type ParcelLedger } from '../parcel/parcel.ts';
+import type { Parcel, ParcelContents } from '../parcel/parcel.ts';
 import { RecurringLog } from '../platform/recurring-log.ts';
 import type { RoutedDestination } from '../receive/server.ts';
 import { Deliveries } from '../batch/deliveries.ts';
@@ -28,7 +28,7 @@ import type { HeldMemory } from '../send/payload.ts';
 import { RetryQueue } from '../send/retry-queue.ts';
 import { Shards } from '../send/shards.ts';
 import { SignedPost } from '../send/signed-post.ts';
-import { downOutcome, extraShards, UpstreamHealth } from '../send/upstream-health.ts';
+import { extraShards, UpstreamHealth } from '../send/upstream-health.ts';
 import type { Upstream } from '../send/upstream/upstream.ts';
 import { UpstreamClock } from '../aws/clock.ts';
 import { Credentials } from '../aws/credentials.ts';
@@ -41,7 +41,7 @@ import type { DestinationSource } from '../admin/status-page/source.ts';
 const EXTRA_CONNECTIONS = 2;
 
 /** Queue to outcome for one remote_write entry. */
-export class DestinationRooms implements RoutedDestination, ParcelLedger {
+export class DestinationRooms implements RoutedDestination {
   readonly name: string;
   readonly workspaceId: string | undefined;
   readonly deliveryTimeoutMs: number;
@@ -51,10 +51,7 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
   readonly status: DestinationSource;
   readonly #problems = new Problems(Date.now);
   readonly #expected = new ExpectedArrivals();
-  readonly #log: Log;
-  readonly #rejections: RecurringLog;
-  readonly #outOfOrderWindowMs: number;
-  readonly #clock: UpstreamClock;
+  readonly #intake: Intake;
   readonly #health: UpstreamHealth;
   readonly #metrics: DestinationMetrics;
   readonly #queue: ParcelQueue;
@@ -74,14 +71,11 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
     parentLog: Log,
   ) {
     const log = parentLog.child({ remote_name: entry.name });
-    this.#log = log;
-    this.#rejections = new RecurringLog((fields, message) => log.warn(fields, message), monotonicMs);
     const url = new URL(entry.url);
     const { queue_config: queue, sigv4, tls_config: tls } = entry;
     this.name = entry.name;
     this.workspaceId = /\/workspaces\/([^/]+)\//.exec(url.pathname)?.[1];
     this.deliveryTimeoutMs = queue.delivery_timeout;
-    this.#outOfOrderWindowMs = queue.out_of_order_window;
     this.#metrics = metrics.addDestination(entry.name, entry.url);
     this.#ledger = new Ledger(this.#metrics);
     const backoff = { minMs: queue.min_backoff, maxMs: queue.max_backoff };
@@ -95,7 +89,7 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
       },
       {
         log,
-        wentDown: () => this.#refuseWhileDown(),
+        wentDown: () => this.#intake.refuseWhileDown(),
         hasWork: () => this.#batcher.hasReady(monotonicMs()),
         nowMs: monotonicMs,
         random: Math.random,
@@ -111,7 +105,6 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
     this.#batcher = new Batcher(this.#queue, limits, queue.batch_send_deadline);
     // sign: an identity kept fresh, and the upstream's idea of the time.
     const clock = new UpstreamClock(Date.now);
-    this.#clock = clock;
     this.credentials = new Credentials(
       () => makeProvider(sigv4),
       this.#metrics.credentials,
@@ -173,6 +166,22 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
       () => this.#beforeTake(),
       monotonicMs,
     );
+    this.#intake = new Intake({
+      deliveryTimeoutMs: this.deliveryTimeoutMs,
+      outOfOrderWindowMs: queue.out_of_order_window,
+      ledger: this.#ledger,
+      waiting: this.#queue,
+      retrying: this.#retryQueue,
+      batcher: this.#batcher,
+      expected: this.#expected,
+      health: this.#health,
+      metrics: this.#metrics,
+      settled: (sender, outcome) => this.#problems.closed(sender, outcome),
+      poke: () => this.#shards.poke(),
+      log,
+      nowMs: monotonicMs,
+      upstreamMs: () => Date.now() + clock.skewMs,
+    });
     const readings = {
       shards: () => this.#health.shards,
       sendersIsolated: () => this.#health.isolated.size,
@@ -219,54 +228,14 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
     this.#ledger.sweep(untilMs, this.#health.lastFailure);
   }
 
-  /**
-   * Takes a request from its sender, body and all, until its outcome is told to `onSettled`, once: before this returns
-   * when there is no place for it. Who calls may settle it first, when the sender has gone.
-   *
-   * @param arrivedAtMs when its head was read, ms of the monotonic clock
-   */
+  /** As Intake.accept. */
   accept(
     contents: ParcelContents,
     connection: ConnectionActivity,
     arrivedAtMs: number,
     onSettled: (outcome: Outcome) => void,
   ): Parcel {
-    const nowMs = monotonicMs();
-    const mergeKey = this.#mergeKeyFor(contents, connection, nowMs);
-    const times = { arrivedAtMs, deadlineAtMs: arrivedAtMs + this.deliveryTimeoutMs, queuedAtMs: nowMs };
-    const parcel = new Parcel(contents, times, mergeKey, connection, this);
-    parcel.onSettled = onSettled;
-    this.#ledger.open(parcel);
-    let refusal: Extract<Outcome, { kind: 'refused' }> | undefined = INTERNAL;
-    try {
-      this.#expected.arrived(connection);
-      this.#health.arrived(parcel, nowMs);
-      refusal = this.#refusalFor(parcel, nowMs) ?? this.#enqueue(parcel, nowMs);
-    } catch (error) {
-      this.#log.error(
-        { error: faultOf(error) },
-        'internal error while queueing a request; its sender is told to send again',
-      );
-    }
-    if (refusal !== undefined) {
-      parcel.trySettle(refusal);
-      parcel.releaseBody();
-    }
-    return parcel;
-  }
-
-  /** Called by the parcel, once. */
-  close(parcel: Parcel, outcome: Outcome): void {
-    this.#ledger.close(parcel, outcome);
-    this.#health.probes.settled(parcel);
-    this.#problems.closed(parcel.sender, outcome);
-    const { connection } = parcel;
-    const nowMs = monotonicMs();
-    this.#metrics.observeDelivery(outcome.kind, nowMs - parcel.arrivedAtMs);
-    if (outcome.kind === 'delivered') connection.deliveredAtMs = nowMs;
-    // A sender that is refused comes again after its Retry-After, or is gone.
-    if (outcome.kind !== 'refused') this.#expected.answered(connection, nowMs);
-    if (outcome.kind === 'rejected') this.#rejected(parcel, outcome);
+    return this.#intake.accept(contents, connection, arrivedAtMs, onSettled);
   }
 
   /** Nothing waits for other requests any more. */
@@ -280,42 +249,6 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
     this.credentials.stop();
     this.#ledger.refuseAll({ kind: 'refused', reason: 'draining', message: 'the proxy is shutting down' });
     await this.#upstream.destroy();
-  }
-
-  #rejected(parcel: Parcel, { status, reason, message }: Extract<Outcome, { kind: 'rejected' }>): void {
-    const { sender, weight, mergeKey } = parcel;
-    const remedy = reason === 'series_limit' ? { remedy: explain(reason).remedy } : {};
-    this.#rejections.warn(
-      // Not by sender: as many lines as there are senders would fill the log.
-      `${status} ${reason}`,
-      { sender, status, reason, samples: weight, answer: message, ...remedy },
-      'the upstream rejected a request for good; its sender was told, and drops it',
-    );
-    // Requests that share no batch harm nobody.
-    if (mergeKey.kind !== 'unmergeable') this.#health.isolate(parcel);
-  }
-
-  #mergeKeyFor(contents: ParcelContents, connection: ConnectionActivity, nowMs: number): MergeKey {
-    const isolation = this.#health.isolated.isolationOf(connection, contents.dedupKey, nowMs);
-    if (isolation !== undefined) {
-      connection.sender.isolatedAtMs = nowMs;
-      return uniqueKey(isolation);
-    }
-    const isMergeable =
-      !this.#health.isDown && isRepeatable(contents, Date.now() + this.#clock.skewMs - this.#outOfOrderWindowMs);
-    return isMergeable ? sharedKey(contents.dedupKey) : uniqueKey('unmergeable');
-  }
-
-  /** A refusal when there is no place for it. */
-  #enqueue(parcel: Parcel, nowMs: number): Extract<Outcome, { kind: 'refused' }> | undefined {
-    if (this.#batcher.tryAdd(parcel, nowMs)) {
-      this.#shards.poke();
-      return undefined;
-    }
-    const message =
-      `the queue holds ${this.#queue.weight} samples and its capacity is ${this.#queue.capacity} ` +
-      `(capacity x max_shards); last from upstream: ${this.#health.lastFailure}`;
-    return { kind: 'refused', reason: 'queue_full', message };
   }
 
   #beforeTake(): void {
@@ -332,40 +265,10 @@ export class DestinationRooms implements RoutedDestination, ParcelLedger {
     this.#problems.attempted(verdict, delivery.lane === 'isolated' ? (first?.sender ?? '') : undefined);
     if (wasDown !== this.#health.isDown) this.#shards.poke();
   }
-
-  /** What would only wait in vain is refused at once. */
-  #refusalFor(parcel: Parcel, nowMs: number): Extract<Outcome, { kind: 'refused' }> | undefined {
-    if (!this.#health.isDown) return undefined;
-    const { admitted, displaced } = this.#health.probes.tryAdmit(parcel, nowMs);
-    displaced?.trySettle(downOutcome(this.#health));
-    return admitted ? undefined : downOutcome(this.#health);
-  }
-
-  /** Those that were tried already go on as probes; all others are refused. */
-  #refuseWhileDown(): void {
-    const { probes, lastFailure } = this.#health;
-    const pending = this.#ledger.pending();
-    this.#health.beginProbing(pending.filter(({ waitingIn }) => waitingIn !== this.#queue));
-    const refused = pending.filter((parcel) => !probes.has(parcel));
-    for (const parcel of refused) parcel.trySettle(downOutcome(this.#health));
-    // They may be waiting for much longer than a probe does.
-    this.#retryQueue.wake(monotonicMs());
-    this.#shards.poke();
-    const message = 'the upstream is down; senders are told to wait';
-    this.#log.error({ refused: refused.length, lastFailure }, message);
-  }
 }
-
-const INTERNAL = { kind: 'refused', reason: 'internal', message: 'internal error of the proxy; see its log' } as const;
 
 function faultOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** False for a request that AMP may take once but reject when it is sent again: it holds exemplars, or old samples. */
-function isRepeatable({ exemplars, minTimestampMs, unknownFields }: ParcelContents, sinceMs: number): boolean {
-  // Without samples there is no lowest timestamp: metadata may be repeated.
-  return exemplars === 0 && unknownFields === 0 && !(minTimestampMs < sinceMs);
 }
 
 /** The log of batches under way; each kind of line at most once in ten seconds. */

@@ -1,6 +1,6 @@
 /**
  * The floor plan: builds the rooms, top to bottom in the order of the walk, and knows how to end it. One process has
- * one, with an admin port beside it (admin-port.ts); with server.workers each worker has one of its own.
+ * one, with an admin port beside it (admin/port.ts); with server.workers each worker has one of its own.
  *
  *     receive -> decode -> queue -> batch -> send -> outcome
  */
@@ -14,7 +14,7 @@ import type { Log } from '../platform/log.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { monotonicMs } from '../platform/clock.ts';
 import type { Readiness } from '../admin/server.ts';
-import { ByteBudget } from '../receive/admission.ts';
+import { ByteBudget } from '../receive/access/byte-budget.ts';
 import { Authenticator } from '../receive/access/auth.ts';
 import type { RefusedConnection } from '../receive/access/connection-cap.ts';
 import { drainServer } from '../receive/http/drain.ts';

@@ -8,30 +8,6 @@ import { ROOT } from '../support/processes.ts';
 /** Paths that documents may name though they do not exist, and why. */
 const MISSING: Readonly<Record<string, string>> = {
   'src/query': 'CONTRIBUTING.md says that it does not exist yet',
-  ...Object.fromEntries(
-    [
-      'src/admin',
-      'src/admin/snapshot.ts',
-      'src/aws',
-      'src/commands',
-      'src/dev',
-      'src/dev/sandbox',
-      'src/memory',
-      'src/monitoring',
-      'src/monitoring/rules',
-      'src/parcel',
-      'src/parcel/merge-key.ts',
-      'src/platform',
-      'src/queue/intake.ts',
-      'src/receive/access',
-      'src/receive/access/auth.ts',
-      'src/receive/content-format.ts',
-      'src/receive/http/fast-path',
-      'src/serve',
-      'src/serve/pipeline.ts',
-      'src/serve/signals.ts',
-    ].map((name) => [name, 'the new layout of src/, to which its files are moved in the commits after this one']),
-  ),
 };
 
 /** What a path in backticks begins with; other code with a slash in it is no path of this checkout. */

@@ -9,7 +9,7 @@ import { Metrics } from '../../src/metrics/metrics.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { sharedKey } from '../../src/parcel/merge-key.ts';
 import { Parcel } from '../../src/parcel/parcel.ts';
-import { ByteBudget } from '../../src/receive/admission.ts';
+import { ByteBudget } from '../../src/receive/access/byte-budget.ts';
 import type { Authenticator } from '../../src/receive/access/auth.ts';
 import { LaneServer } from '../../src/receive/http/fast-path/server.ts';
 import { makeServer, type LaneTiming, type RoutedDestination } from '../../src/receive/server.ts';

@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Lease } from '../../memory/buffer-pool.ts';
-import { assertBodySize } from '../admission.ts';
+import { assertBodySize } from '../access/byte-budget.ts';
 import { LEAST_BYTES, takeDeclared, type Intake } from './exchange.ts';
 
 /** Length that the head declares, or undefined for a chunked body. The HTTP parser has checked its form. */

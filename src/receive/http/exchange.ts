@@ -1,10 +1,10 @@
 /**
- * An exchange: one request and its answer, however its bytes come in. The lane (lane-connection.ts) reads them itself;
+ * An exchange: one request and its answer, however its bytes come in. The lane (connection.ts) reads them itself;
  * everything that it does not take comes through Node's HTTP server (node-exchange.ts).
  */
 import type { Socket } from 'node:net';
 import type { BufferPool, Lease } from '../../memory/buffer-pool.ts';
-import { assertBodySize, type ByteBudget, type Holder } from '../admission.ts';
+import { assertBodySize, type ByteBudget, type Holder } from '../access/byte-budget.ts';
 
 export interface Exchange {
   readonly socket: Socket;

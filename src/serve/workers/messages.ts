@@ -52,7 +52,7 @@ export interface WorkerReport {
   readonly senders: readonly SenderReport[];
 }
 
-/** What the status page reads of a destination (status/source.ts), at one moment. */
+/** What the status page reads of a destination (admin/status-page/source.ts), at one moment. */
 export interface DestinationReport {
   readonly counts: CountsReport;
   readonly hasCredentials: boolean;

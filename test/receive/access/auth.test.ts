@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BufferPool } from '../../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../../src/codec/kernel.ts';
 import { Metrics } from '../../../src/metrics/metrics.ts';
-import { ByteBudget } from '../../../src/receive/admission.ts';
+import { ByteBudget } from '../../../src/receive/access/byte-budget.ts';
 import { Authenticator, type AuthConfig, type AuthResult } from '../../../src/receive/access/auth.ts';
 import { NodeExchange } from '../../../src/receive/http/node-exchange.ts';
 import { WriteRoute } from '../../../src/receive/write-handler.ts';

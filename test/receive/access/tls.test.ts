@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { BufferPool } from '../../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../../src/codec/kernel.ts';
 import { Metrics } from '../../../src/metrics/metrics.ts';
-import { ByteBudget } from '../../../src/receive/admission.ts';
+import { ByteBudget } from '../../../src/receive/access/byte-budget.ts';
 import { makeServer } from '../../../src/receive/server.ts';
 import { ServerTls, type TlsConfig } from '../../../src/receive/access/tls.ts';
 import { WriteRoute } from '../../../src/receive/write-handler.ts';

@@ -17,11 +17,11 @@ import {
 } from './tables.js';
 import { brief, duration, milliseconds, whole } from './words.js';
 
-/** @typedef {import('../snapshot.ts').Snapshot} Snapshot */
-/** @typedef {import('../snapshot.ts').State} State */
-/** @typedef {import('../snapshot.ts').DestinationStatus} DestinationStatus */
-/** @typedef {import('../snapshot.ts').HistoryMessage} HistoryMessage */
-/** @typedef {import('../snapshot.ts').HistoryPoint} HistoryPoint */
+/** @typedef {import('../../snapshot.ts').Snapshot} Snapshot */
+/** @typedef {import('../../snapshot.ts').State} State */
+/** @typedef {import('../../snapshot.ts').DestinationStatus} DestinationStatus */
+/** @typedef {import('../../snapshot.ts').HistoryMessage} HistoryMessage */
+/** @typedef {import('../../snapshot.ts').HistoryPoint} HistoryPoint */
 /** @typedef {import('../history.ts').Column} Column */
 
 /** Without a snapshot for as long, what is shown is old. */

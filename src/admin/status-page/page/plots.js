@@ -2,7 +2,7 @@
 /** Plots of the last minutes, by uPlot. Each is a figure with its numbers in words, for those who do not see it too. */
 import { brief, duration, milliseconds } from './words.js';
 
-/** @typedef {import('../snapshot.ts').HistoryColumns} HistoryColumns */
+/** @typedef {import('../../snapshot.ts').HistoryColumns} HistoryColumns */
 /** @typedef {import('../history.ts').Column} Column */
 /** @typedef {{ column: Column, label: string, color: string, filled?: boolean, stepped?: boolean }} Line */
 /** @typedef {{ title: string, unit: (value: number | null) => string, lines: readonly Line[] }} PlotShape */

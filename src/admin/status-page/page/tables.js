@@ -5,8 +5,8 @@
  */
 import { ago, brief, bytes, duration, whole } from './words.js';
 
-/** @typedef {import('../snapshot.ts').Snapshot} Snapshot */
-/** @typedef {import('../snapshot.ts').DestinationStatus} DestinationStatus */
+/** @typedef {import('../../snapshot.ts').Snapshot} Snapshot */
+/** @typedef {import('../../snapshot.ts').DestinationStatus} DestinationStatus */
 /** @typedef {{ text: string, tone?: string, told?: string, className?: string, header?: 'row' | 'col' }} Cell */
 
 /**

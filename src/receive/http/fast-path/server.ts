@@ -1,6 +1,6 @@
 /**
  * The lane: Node's HTTP server with a way past it. A connection's bytes are read into one buffer that all connections
- * share, and requests of remote write, which all look alike, are taken from there (lane-connection.ts). With the first
+ * share, and requests of remote write, which all look alike, are taken from there (connection.ts). With the first
  * that looks different, Node's HTTP server gets the connection, and keeps it.
  *
  * Why: Node's HTTP server copies every piece of a body into memory of its own outside V8's heap, and V8 collects all
