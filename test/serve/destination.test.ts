@@ -412,6 +412,7 @@ describe('a sender at whose data AMP fails', () => {
       }
       expect([rig.rooms.status.isDown(), rig.rooms.status.shards(), culprit.settled]).toEqual([false, shards, false]);
       culprit.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
+      await until(() => rig.rooms.status.shardsBusy() === 0, 'its last attempt is over');
 
       rig.sandbox.ledger.reset();
       rig.sandbox.faults.clear();
