@@ -8,14 +8,14 @@ import type { ServerConfig } from '../config/schema.ts';
 import { AdminHosts } from './hosts.ts';
 import { makeAdminServer, type Exposition } from './server.ts';
 import { addStatusRoutes } from './status-page/routes.ts';
-import { Status, type StatusRooms } from './status-page/status.ts';
+import { Status, type StatusDeps } from './status-page/status.ts';
 
-export interface AdminRooms extends StatusRooms {
+export interface AdminDeps extends StatusDeps {
   readonly exposition: Exposition;
   /** Always, where the process itself carries the data. */
   readonly isHealthy?: () => boolean;
   readonly config: Pick<ServerConfig, 'admin_hosts' | 'admin_listen'>;
-  readonly log: StatusRooms['log'] & { warn(fields: object, message: string): void };
+  readonly log: StatusDeps['log'] & { warn(fields: object, message: string): void };
 }
 
 export class AdminPort {
@@ -23,15 +23,15 @@ export class AdminPort {
   readonly #status: Status;
   readonly #listen: ListenAddress;
 
-  constructor(rooms: AdminRooms) {
-    this.#status = new Status(rooms);
-    this.#listen = rooms.config.admin_listen;
+  constructor(deps: AdminDeps) {
+    this.#status = new Status(deps);
+    this.#listen = deps.config.admin_listen;
     this.#server = makeAdminServer(
-      rooms.exposition,
-      rooms.readiness,
-      { hosts: new AdminHosts(rooms.config.admin_hosts, rooms.config.admin_listen.host), log: rooms.log },
+      deps.exposition,
+      deps.readiness,
+      { hosts: new AdminHosts(deps.config.admin_hosts, deps.config.admin_listen.host), log: deps.log },
       (server) => addStatusRoutes(server, this.#status),
-      rooms.isHealthy,
+      deps.isHealthy,
     );
   }
 

@@ -15,7 +15,7 @@ export class KeyQueue {
   state: 'empty' | 'waiting' | 'ready' = 'empty';
   weight = 0;
   /** Parcels that were settled as they waited and are still in line. */
-  husks = 0;
+  tombstones = 0;
   /** Compressed bytes. */
   bytes = 0;
 
@@ -87,10 +87,10 @@ export class ParcelQueue {
     parcel.releaseBody();
     if (queue === undefined) return;
     this.#count(queue, parcel, -1);
-    queue.husks += 1;
-    if (queue.husks < 64 || queue.husks * 2 < queue.parcels.length) return;
+    queue.tombstones += 1;
+    if (queue.tombstones < 64 || queue.tombstones * 2 < queue.parcels.length) return;
     queue.parcels.retain((waiting) => !waiting.settled);
-    queue.husks = 0;
+    queue.tombstones = 0;
     if (queue.parcels.length === 0) this.#keys.delete(queue.key.id);
   }
 
@@ -106,7 +106,7 @@ export class ParcelQueue {
   /** Takes the oldest parcel of the key out; who calls owns it now. */
   shift(queue: KeyQueue): void {
     const parcel = queue.parcels.shift();
-    if (parcel?.waitingIn === undefined) queue.husks = Math.max(0, queue.husks - 1);
+    if (parcel?.waitingIn === undefined) queue.tombstones = Math.max(0, queue.tombstones - 1);
     else {
       parcel.waitingIn = undefined;
       this.#count(queue, parcel, -1);

@@ -7,15 +7,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 import { configJsonSchema, type JsonSchema, sectionOf } from './json-schema.ts';
-import { FOREIGN_KEYS, type ForeignKey } from './prometheus-keys.ts';
+import { PROMETHEUS_ONLY_KEYS, type PrometheusOnlyKey } from './prometheus-keys.ts';
 
 export const START_MARKER = '<!-- configuration:start -->';
 export const END_MARKER = '<!-- configuration:end -->';
 
 /** Markdown: a table of all keys, one of Prometheus's keys that are ignored, and one of those that are refused. */
 export function configurationDocument(): string {
-  const moot = FOREIGN_KEYS.filter(({ verdict }) => verdict === 'moot');
-  const refused = FOREIGN_KEYS.filter(({ verdict, section }) => verdict === 'refused' && section.length > 0);
+  const ignored = PROMETHEUS_ONLY_KEYS.filter(({ verdict }) => verdict === 'ignored');
+  const refused = PROMETHEUS_ONLY_KEYS.filter(({ verdict, section }) => verdict === 'refused' && section.length > 0);
   return [
     '| key | value | default | meaning |',
     '|---|---|---|---|',
@@ -25,13 +25,13 @@ export function configurationDocument(): string {
     '',
     '| key | why |',
     '|---|---|',
-    ...moot.map(foreignRow),
+    ...ignored.map(prometheusOnlyRow),
     '',
     'These would change the data, the route or the signature. Each is an error that names the key:',
     '',
     '| key | why, and what to do instead |',
     '|---|---|',
-    ...refused.map(foreignRow),
+    ...refused.map(prometheusOnlyRow),
   ].join('\n');
 }
 
@@ -62,7 +62,7 @@ function keyRows(section: JsonSchema, prefix: string): string[] {
   });
 }
 
-function foreignRow({ section, key, reason }: ForeignKey): string {
+function prometheusOnlyRow({ section, key, reason }: PrometheusOnlyKey): string {
   return tableRow(`\`${[...section, key].join('.').replace('remote_write.', 'remote_write[].')}\``, reason);
 }
 

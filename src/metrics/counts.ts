@@ -1,5 +1,5 @@
 /**
- * What the rooms count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
+ * What the stages count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
  * is scraped (metrics.ts). Samples include histograms where the name says nothing else.
  */
 import type { Outcome } from '../outcome/outcome.ts';

@@ -1,6 +1,6 @@
 /**
  * A parcel: one checked request of one sender on its way to the upstream. It owns the compressed body as it came
- * (never written to after this), its counts, and who is to be told its outcome. The rooms hand the parcel forward, and
+ * (never written to after this), its counts, and who is to be told its outcome. The stages hand the parcel forward, and
  * one of them settles it, once.
  *
  * Settled is not finished with: an attempt may still be reading the body when the sender has had its answer. So the

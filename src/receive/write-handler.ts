@@ -11,15 +11,15 @@ import { refusalOf, type LoginRefusal } from './access/login-refusal.ts';
 import { Senders, type SenderAddress } from './senders.ts';
 import {
   messageOf,
-  Visit,
+  WriteRequestHandler,
   type Connection,
   type Destination,
-  type House,
-  type VisitRooms,
+  type OpenRequests,
+  type WriteRequestDeps,
 } from './write-request-handler.ts';
 
-export interface WriteRouteRooms extends VisitRooms {
-  readonly log: VisitRooms['log'] & { warn(fields: object, message: string): void };
+export interface WriteHandlerDeps extends WriteRequestDeps {
+  readonly log: WriteRequestDeps['log'] & { warn(fields: object, message: string): void };
   /** Who may send; everybody without one. */
   readonly auth?: Authenticator | undefined;
   /** Connections older than this are closed after their answer, ms; 0 never. */
@@ -37,22 +37,22 @@ interface Login {
 const UNKNOWN = 'unknown';
 const MAX_LOGGED_PATH = 200;
 
-export class WriteRoute {
-  readonly #rooms: WriteRouteRooms;
-  readonly #house: House;
+export class WriteHandler {
+  readonly #deps: WriteHandlerDeps;
+  readonly #openRequests: OpenRequests;
   readonly #connections = new WeakMap<Socket, Connection>();
   readonly #senders = new Senders();
   readonly #warnings: RecurringLog;
 
-  constructor(rooms: WriteRouteRooms) {
-    this.#rooms = rooms;
-    this.#house = { open: 0, draining: false, turns: new DecodeTurns(rooms.nowMs) };
-    this.#warnings = new RecurringLog((fields, message) => rooms.log.warn(fields, message), rooms.nowMs);
+  constructor(deps: WriteHandlerDeps) {
+    this.#deps = deps;
+    this.#openRequests = { open: 0, draining: false, turns: new DecodeTurns(deps.nowMs) };
+    this.#warnings = new RecurringLog((fields, message) => deps.log.warn(fields, message), deps.nowMs);
   }
 
   /** Requests that have no answer yet, those included whose body is still coming. */
   get open(): number {
-    return this.#house.open;
+    return this.#openRequests.open;
   }
 
   /** Every address that has a connection. */
@@ -62,7 +62,7 @@ export class WriteRoute {
 
   /** From now on every answer asks the sender to come back on a new connection. */
   drain(): void {
-    this.#house.draining = true;
+    this.#openRequests.draining = true;
   }
 
   /** A request that leads to no destination; who may not send is told only that. @param target of its request line */
@@ -70,23 +70,23 @@ export class WriteRoute {
     const { status, reason, message, headers } = unrouted;
     const address = exchange.socket.remoteAddress ?? '';
     const admitted = (): void => {
-      this.#countTurnedAway(status, reason);
+      this.#countDenied(status, reason);
       if (status === 503) {
         const fields = { sender: address, path: target.slice(0, MAX_LOGGED_PATH), remedy: message };
         this.#warnings.warn(reason, fields, 'a sender writes to a path that leads to no remote_write entry');
       }
       if (exchange.gone) return;
-      if (this.#house.draining) exchange.closeAfterAnswer();
+      if (this.#openRequests.draining) exchange.closeAfterAnswer();
       exchange.answer(status, message, headers);
     };
-    const { auth, nowMs } = this.#rooms;
+    const { auth, nowMs } = this.#deps;
     if (auth === undefined) admitted();
     else {
       const known = auth.tryCheck(exchange.authorization, nowMs());
-      void this.#turnAwayUnless(auth, known, exchange, address, nowMs(), {
+      void this.#denyUnless(auth, known, exchange, address, nowMs(), {
         admitted,
         turnedAway: (refusal) => {
-          this.#countTurnedAway(refusal.status, refusal.reason);
+          this.#countDenied(refusal.status, refusal.reason);
           if (!exchange.gone) exchange.answer(refusal.status, refusal.text, refusal.headers);
         },
       });
@@ -94,24 +94,31 @@ export class WriteRoute {
   }
 
   handle(exchange: Exchange, destination: Destination): void {
-    const arrivedAtMs = this.#rooms.nowMs();
+    const arrivedAtMs = this.#deps.nowMs();
     const connection = this.#connection(exchange.socket, arrivedAtMs);
     connection.sender.requests += 1;
     if (arrivedAtMs > connection.closeAfterMs) exchange.closeAfterAnswer();
-    const visit = new Visit(this.#rooms, this.#house, exchange, destination, connection, arrivedAtMs);
-    const { auth } = this.#rooms;
+    const handler = new WriteRequestHandler(
+      this.#deps,
+      this.#openRequests,
+      exchange,
+      destination,
+      connection,
+      arrivedAtMs,
+    );
+    const { auth } = this.#deps;
     const result = auth === undefined ? 'allowed' : auth.tryCheck(exchange.authorization, arrivedAtMs);
-    if (auth === undefined || result === 'allowed') visit.begin();
+    if (auth === undefined || result === 'allowed') handler.begin();
     else {
-      void this.#turnAwayUnless(auth, result, exchange, connection.sender.address, arrivedAtMs, {
-        admitted: () => visit.begin(),
-        turnedAway: (refusal) => visit.turnAway(refusal),
+      void this.#denyUnless(auth, result, exchange, connection.sender.address, arrivedAtMs, {
+        admitted: () => handler.begin(),
+        turnedAway: (refusal) => handler.deny(refusal),
       });
     }
   }
 
   /** Calls one of the two once. @param known what is known without checking a password */
-  async #turnAwayUnless(
+  async #denyUnless(
     auth: Authenticator,
     known: AuthResult | undefined,
     exchange: Exchange,
@@ -123,7 +130,7 @@ export class WriteRoute {
     try {
       result = known ?? (await auth.check(exchange.authorization, nowMs, address));
     } catch (error) {
-      this.#rooms.log.error({ error: messageOf(error) }, 'a password could not be checked');
+      this.#deps.log.error({ error: messageOf(error) }, 'a password could not be checked');
     }
     if (result !== 'allowed') {
       // A connection that has shown no right credentials is not kept.
@@ -138,7 +145,7 @@ export class WriteRoute {
           'server.auth does not know a sender',
         );
       }
-      const waitMs = auth.refuse(result, address, this.#rooms.nowMs());
+      const waitMs = auth.refuse(result, address, this.#deps.nowMs());
       if (waitMs > 0) {
         exchange.discardBody();
         await sleep(waitMs, undefined, { ref: false });
@@ -149,15 +156,15 @@ export class WriteRoute {
     else if (!exchange.gone) admitted();
   }
 
-  #countTurnedAway(status: number, reason: string): void {
-    this.#rooms.metrics.countRequest(UNKNOWN, status);
-    this.#rooms.metrics.countTurnedAway(UNKNOWN, status, reason);
+  #countDenied(status: number, reason: string): void {
+    this.#deps.metrics.countRequest(UNKNOWN, status);
+    this.#deps.metrics.countDenied(UNKNOWN, status, reason);
   }
 
   #connection(socket: Socket, nowMs: number): Connection {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
-      const { maxConnectionAgeMs, random } = this.#rooms;
+      const { maxConnectionAgeMs, random } = this.#deps;
       // Up to a tenth earlier, so that connections made together do not end together.
       const ageMs = maxConnectionAgeMs === 0 ? Infinity : maxConnectionAgeMs * (1 - 0.1 * random());
       const sender = this.#senders.connected(socket);

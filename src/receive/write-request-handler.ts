@@ -42,7 +42,7 @@ export interface AcceptedRequest {
   trySettle(outcome: Outcome): boolean;
 }
 
-export interface VisitRooms {
+export interface WriteRequestDeps {
   readonly kernel: Kernel;
   readonly budget: ByteBudget;
   /** Where bodies are read into. */
@@ -55,7 +55,7 @@ export interface VisitRooms {
 }
 
 /** What all visits have in common. */
-export interface House {
+export interface OpenRequests {
   /** Requests that have no answer yet, those included whose body is still coming. */
   open: number;
   /** Every answer asks the sender to come back on a new connection. */
@@ -70,9 +70,9 @@ export interface Connection extends ConnectionActivity {
   readonly closeAfterMs: number;
 }
 
-export class Visit implements ExchangeListener {
-  readonly #rooms: VisitRooms;
-  readonly #house: House;
+export class WriteRequestHandler implements ExchangeListener {
+  readonly #deps: WriteRequestDeps;
+  readonly #openRequests: OpenRequests;
   readonly #exchange: Exchange;
   readonly #destination: Destination;
   readonly #connection: Connection;
@@ -83,40 +83,40 @@ export class Visit implements ExchangeListener {
 
   /** @param arrivedAtMs of the monotonic clock */
   constructor(
-    rooms: VisitRooms,
-    house: House,
+    deps: WriteRequestDeps,
+    openRequests: OpenRequests,
     exchange: Exchange,
     destination: Destination,
     connection: Connection,
     arrivedAtMs: number,
   ) {
-    this.#rooms = rooms;
-    this.#house = house;
+    this.#deps = deps;
+    this.#openRequests = openRequests;
     this.#exchange = exchange;
     this.#destination = destination;
     this.#connection = connection;
     this.#arrivedAtMs = arrivedAtMs;
-    this.#reservation = new Reservation(rooms.budget, connection.sender);
+    this.#reservation = new Reservation(deps.budget, connection.sender);
   }
 
   /** Not let in by server.auth: nothing of it is read. */
-  turnAway({ status, reason, told, text, headers }: LoginRefusal): void {
-    const { metrics } = this.#rooms;
+  deny({ status, reason, told, text, headers }: LoginRefusal): void {
+    const { metrics } = this.#deps;
     const { sender } = this.#connection;
     sender.lastStatus = status;
     sender.lastRefusal = told;
     metrics.countRequest(this.#destination.name, status);
-    metrics.countTurnedAway(this.#destination.name, status, reason);
+    metrics.countDenied(this.#destination.name, status, reason);
     if (!this.#exchange.gone) this.#exchange.answer(status, text, headers);
   }
 
   begin(): void {
     const exchange = this.#exchange;
-    this.#house.open += 1;
+    this.#openRequests.open += 1;
     exchange.listener = this;
     try {
       assertRemoteWrite1(exchange.contentType, exchange.contentEncoding);
-      const { maxBodyBytes, pool } = this.#rooms;
+      const { maxBodyBytes, pool } = this.#deps;
       exchange.readBody({ maxBodyBytes, reservation: this.#reservation, pool });
     } catch (error) {
       this.bodyFailed(error);
@@ -125,7 +125,7 @@ export class Visit implements ExchangeListener {
 
   bodyRead(body: Lease): void {
     const { sender } = this.#connection;
-    this.#house.turns.run(sender, body.buffer.length, () => this.#decode(body));
+    this.#openRequests.turns.run(sender, body.buffer.length, () => this.#decode(body));
   }
 
   #decode(body: Lease): void {
@@ -136,7 +136,7 @@ export class Visit implements ExchangeListener {
     }
     let contents;
     try {
-      contents = decodeWriteRequest(this.#rooms.kernel, body);
+      contents = decodeWriteRequest(this.#deps.kernel, body);
     } catch (error) {
       body.release();
       this.bodyFailed(error);
@@ -152,10 +152,10 @@ export class Visit implements ExchangeListener {
   }
 
   bodyFailed(error: unknown): void {
-    const { metrics, log } = this.#rooms;
+    const { metrics, log } = this.#deps;
     if (error instanceof RequestError) {
       const retryAfter = error.httpStatus === 503 ? 1 : undefined;
-      metrics.countTurnedAway(this.#destination.name, error.httpStatus, error.code.toLowerCase());
+      metrics.countDenied(this.#destination.name, error.httpStatus, error.code.toLowerCase());
       this.#answer({ status: error.httpStatus, body: error.message, retryAfter });
       return;
     }
@@ -166,7 +166,7 @@ export class Visit implements ExchangeListener {
   ended(): void {
     this.#ended = true;
     this.#reservation.release();
-    this.#house.open -= 1;
+    this.#openRequests.open -= 1;
     // Without effect when it was answered.
     this.#accepted?.trySettle(SENDER_GONE);
   }
@@ -176,18 +176,18 @@ export class Visit implements ExchangeListener {
     try {
       this.#answer(httpAnswer(outcome));
     } catch (error) {
-      this.#rooms.log.error({ error: messageOf(error) }, 'a sender could not be answered');
+      this.#deps.log.error({ error: messageOf(error) }, 'a sender could not be answered');
     }
   };
 
   #answer({ status, body, retryAfter }: HttpAnswer): void {
-    this.#rooms.metrics.countRequest(this.#destination.name, status);
+    this.#deps.metrics.countRequest(this.#destination.name, status);
     const { sender } = this.#connection;
     sender.lastStatus = status;
     if (status !== 204) sender.lastRefusal = body;
     const exchange = this.#exchange;
     if (exchange.gone) return;
-    if (this.#house.draining) exchange.closeAfterAnswer();
+    if (this.#openRequests.draining) exchange.closeAfterAnswer();
     if (status === 204) exchange.answer(204, '');
     else exchange.answer(status, body, retryAfter === undefined ? undefined : { 'retry-after': retryAfter });
   }

@@ -41,7 +41,7 @@ import type { DestinationSource } from '../admin/status-page/source.ts';
 const EXTRA_CONNECTIONS = 2;
 
 /** Queue to outcome for one remote_write entry. */
-export class DestinationRooms implements RoutedDestination {
+export class DestinationPipeline implements RoutedDestination {
   readonly name: string;
   readonly workspaceId: string | undefined;
   readonly deliveryTimeoutMs: number;

@@ -1,5 +1,5 @@
 /**
- * The floor plan: builds the rooms, top to bottom in the order of the walk, and knows how to end it. One process has
+ * The floor plan: builds the stages, top to bottom in the order of the walk, and knows how to end it. One process has
  * one, with an admin port beside it (admin/port.ts); with server.workers each worker has one of its own.
  *
  *     receive -> decode -> queue -> batch -> send -> outcome
@@ -9,7 +9,7 @@ import type { FastifyInstance } from 'fastify';
 import { BufferPool } from '../memory/buffer-pool.ts';
 import { Kernel } from '../codec/kernel.ts';
 import type { Config, RemoteWriteConfig } from '../config/schema.ts';
-import { DestinationRooms } from './destination.ts';
+import { DestinationPipeline } from './destination.ts';
 import type { Log } from '../platform/log.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { monotonicMs } from '../platform/clock.ts';
@@ -20,8 +20,8 @@ import type { RefusedConnection } from '../receive/access/connection-cap.ts';
 import { drainServer } from '../receive/http/drain.ts';
 import { makeServer } from '../receive/server.ts';
 import { ServerTls, type TlsConfig } from '../receive/access/tls.ts';
-import { WriteRoute } from '../receive/write-handler.ts';
-import type { StatusRooms } from '../admin/status-page/status.ts';
+import { WriteHandler } from '../receive/write-handler.ts';
+import type { StatusDeps } from '../admin/status-page/status.ts';
 
 /** How often deadlines are looked at; a sender is answered up to this much before its deadline. */
 const SWEEP_MS = 250;
@@ -31,8 +31,8 @@ const READY_POLL_MS = 100;
 /** Of the memory for bodies, what is kept between requests. */
 const MAX_IDLE_BYTES = 32 * 1024 * 1024;
 
-export type Shown = Pick<
-  StatusRooms,
+export type PipelineView = Pick<
+  StatusDeps,
   'registry' | 'destinations' | 'senders' | 'readiness' | 'draining' | 'budget' | 'maxInflightBytes'
 >;
 
@@ -42,8 +42,8 @@ export class Pipeline {
   readonly #budget: ByteBudget;
   readonly #config: Config;
   readonly #log: Log;
-  readonly #destinations: readonly [DestinationRooms, ...DestinationRooms[]];
-  readonly #route: WriteRoute;
+  readonly #destinations: readonly [DestinationPipeline, ...DestinationPipeline[]];
+  readonly #route: WriteHandler;
   readonly #tls: ServerTls | undefined;
   readonly #auth: Authenticator | undefined;
   readonly #sweep: NodeJS.Timeout;
@@ -68,12 +68,12 @@ export class Pipeline {
     const budget = new ByteBudget(limits.max_inflight_bytes);
     this.#budget = budget;
     const [first, ...others] = config.remote_write;
-    const rooms = (entry: RemoteWriteConfig): DestinationRooms =>
-      new DestinationRooms(entry, kernel, pool, metrics, budget, log);
-    this.#destinations = [rooms(first), ...others.map(rooms)];
+    const open = (entry: RemoteWriteConfig): DestinationPipeline =>
+      new DestinationPipeline(entry, kernel, pool, metrics, budget, log);
+    this.#destinations = [open(first), ...others.map(open)];
     this.#tls = server.tls === undefined ? undefined : new ServerTls(requireFiles(server.tls), log);
     this.#auth = server.auth === undefined ? undefined : new Authenticator(server.auth, log);
-    this.#route = new WriteRoute({
+    this.#route = new WriteHandler({
       kernel,
       budget,
       pool,
@@ -109,7 +109,7 @@ export class Pipeline {
   }
 
   /** What the status page reads of it. */
-  get shown(): Shown {
+  get shown(): PipelineView {
     return {
       registry: this.metrics.registry,
       destinations: this.#destinations.map(({ status }) => status),

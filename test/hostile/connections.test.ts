@@ -52,7 +52,7 @@ describe('more connections of an address than it may have', () => {
     expect(receiver.warnings[0]).toMatchObject({ address: '127.0.0.2', maxOfAddress: 5 });
     expect(JSON.stringify(receiver.warnings)).toContain('limits.max_connections_per_address');
     first[0]?.destroy();
-    await until(() => receiver.lane.laneConnections === 5, 'one has left');
+    await until(() => receiver.fastPath.fastPathConnections === 5, 'one has left');
     const next = await open(receiver.port, '127.0.0.2');
     next.write(rawRequest(BODY));
     expect((await readAnswer(next)).status).toBe(204);
@@ -135,8 +135,8 @@ async function startTls(maxOfAddress = 100): Promise<number> {
     workspaceId: undefined,
     accept: () => ({ trySettle: () => false }),
   };
-  const rooms = { maxOfAddress, count: () => {}, log: { warn: () => {} } };
-  const server = makeServer([destination], route, rooms, tls, TIMING);
+  const deps = { maxOfAddress, count: () => {}, log: { warn: () => {} } };
+  const server = makeServer([destination], route, deps, tls, TIMING);
   await server.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(async () => {
     tls.stop();

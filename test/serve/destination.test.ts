@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { decodeWriteRequest } from '../../src/decode/remote-write-1.ts';
-import { DestinationRooms } from '../../src/serve/destination.ts';
+import { DestinationPipeline } from '../../src/serve/destination.ts';
 import { monotonicMs } from '../../src/platform/clock.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { ConnectionActivity } from '../../src/parcel/connection-activity.ts';
@@ -26,7 +26,7 @@ let pool = new CountingPool(1 << 20);
 
 interface Rig {
   readonly sandbox: Sandbox;
-  readonly rooms: DestinationRooms;
+  readonly destination: DestinationPipeline;
   /** Hands in a request, of a connection of its own unless one is given. */
   readonly send: (
     sender: string,
@@ -51,8 +51,8 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const { rooms, sandbox } of rigs) {
-    await rooms.stop();
+  for (const { destination, sandbox } of rigs) {
+    await destination.stop();
     await sandbox.close();
   }
   rigs = [];
@@ -69,8 +69,8 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   const metrics = new Metrics({ version: 'test' });
   const logged: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line) => logged.push(line) });
-  const rooms = new DestinationRooms(config.remote_write[0], kernel, pool, metrics, { hold: () => {} }, log);
-  await rooms.credentials.refresh();
+  const destination = new DestinationPipeline(config.remote_write[0], kernel, pool, metrics, { hold: () => {} }, log);
+  await destination.credentials.refresh();
   const send: Rig['send'] = (sender, labels = {}, connection = makeConnection(sender), timestampMs = Date.now()) => {
     made += 1;
     const series: SeriesInput = {
@@ -81,12 +81,12 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
     const lease = pool.take(body.length);
     lease.buffer.set(body);
     const contents = decodeWriteRequest(kernel, lease);
-    const parcel = rooms.accept(contents, connection, monotonicMs(), () => {});
+    const parcel = destination.accept(contents, connection, monotonicMs(), () => {});
     return parcel;
   };
   const rig: Rig = {
     sandbox,
-    rooms,
+    destination,
     send,
     logged,
     scrape: async () => new Exposition(await metrics.registry.metrics()),
@@ -203,7 +203,7 @@ describe('company', () => {
     const other = rig.send('other');
     await sleep(30);
     expect(other.settled).toBe(false);
-    rig.rooms.drain();
+    rig.destination.drain();
     expect(await outcomeOf(other)).toEqual(DELIVERED);
   });
 
@@ -311,7 +311,7 @@ describe('an upstream that is down', () => {
     await sleep(200); // All wait for their fourth.
     vi.advanceTimersByTime(5_001);
     rig.send('opens');
-    await until(() => rig.rooms.status.isDown(), 'the upstream is down');
+    await until(() => rig.destination.status.isDown(), 'the upstream is down');
     rig.sandbox.faults.clear();
     const clearedAtMs = performance.now();
     let deliveredAfterMs: number | undefined;
@@ -363,7 +363,7 @@ describe('shards', () => {
     await outcomeOf(rig.send('expected'));
     rig.sandbox.faults.add({ action: { kind: 'delay', ms: 200 } });
     const first = rig.send('first');
-    await until(() => rig.rooms.status.queuedSamples() === 0, 'the first is on its way');
+    await until(() => rig.destination.status.queuedSamples() === 0, 'the first is on its way');
     const second = rig.send('second');
     await outcomeOf(first);
     expect(await shardsOf(rig)).toBe(2);
@@ -401,18 +401,22 @@ describe('a sender at whose data AMP fails', () => {
       const good = ['a', 'b', 'c', 'd'].map((sender) => rig.send(sender));
       expect(await outcomesOf(good)).toEqual(good.map(() => DELIVERED));
       // As long as others deliver.
-      for (let count = 0; count < 200 && rig.rooms.status.sendersIsolated() === 0; count += 1) {
+      for (let count = 0; count < 200 && rig.destination.status.sendersIsolated() === 0; count += 1) {
         expect(await outcomeOf(rig.send('a'))).toEqual(DELIVERED);
       }
-      expect(rig.rooms.status.sendersIsolated()).toBe(1);
-      const shards = rig.rooms.status.shards();
+      expect(rig.destination.status.sendersIsolated()).toBe(1);
+      const shards = rig.destination.status.shards();
       for (let second = 0; second < 10; second += 1) {
         vi.advanceTimersByTime(1000);
         await sleep(10);
       }
-      expect([rig.rooms.status.isDown(), rig.rooms.status.shards(), culprit.settled]).toEqual([false, shards, false]);
+      expect([rig.destination.status.isDown(), rig.destination.status.shards(), culprit.settled]).toEqual([
+        false,
+        shards,
+        false,
+      ]);
       culprit.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
-      await until(() => rig.rooms.status.shardsBusy() === 0, 'its last attempt is over');
+      await until(() => rig.destination.status.shardsBusy() === 0, 'its last attempt is over');
 
       rig.sandbox.ledger.reset();
       rig.sandbox.faults.clear();
@@ -451,7 +455,7 @@ describe('a sender at whose data AMP fails', () => {
     expect(await outcomesOf([bad])).toEqual([
       expect.objectContaining({ kind: 'rejected', status: 429, reason: 'series_limit' }),
     ]);
-    expect([rig.rooms.status.sendersIsolated(), await shardsOf(rig)]).toEqual([1, shards]);
+    expect([rig.destination.status.sendersIsolated(), await shardsOf(rig)]).toEqual([1, shards]);
   });
 });
 
@@ -465,14 +469,14 @@ describe('a request that may not be repeated', () => {
       rig.send('b', {}, undefined, recent),
     ]);
     expect(rig.seen().toSorted(byFirst)).toEqual([['a', 'b'], ['old']]);
-    expect(rig.rooms.status.sendersIsolated()).toBe(0);
+    expect(rig.destination.status.sendersIsolated()).toBe(0);
   });
 
   test('is not isolated for a 400, which harms nobody', async () => {
     const rig = await start();
     const old = rig.send('old', { 'not-a-name': 'x' }, undefined, Date.now() - 120_000);
     expect(await outcomeOf(old)).toMatchObject({ kind: 'rejected', status: 400 });
-    expect(rig.rooms.status.sendersIsolated()).toBe(0);
+    expect(rig.destination.status.sendersIsolated()).toBe(0);
   });
 });
 
@@ -552,7 +556,7 @@ describe('the memory of a body is given back', () => {
     const rig = await start({ batch_send_deadline: '5s', min_shards: 1, max_shards: 1 });
     rig.sandbox.faults.add(SLOW);
     const first = rig.send('first');
-    await until(() => rig.rooms.status.shardsBusy() === 1, 'the only shard is busy');
+    await until(() => rig.destination.status.shardsBusy() === 1, 'the only shard is busy');
     const gone = rig.send('gone');
     expect(pool.lentBytes).toBe(2 * 4096);
     gone.trySettle(GONE);
@@ -565,7 +569,7 @@ describe('the memory of a body is given back', () => {
     const rig = await start();
     rig.sandbox.faults.add(SLOW);
     const gone = rig.send('gone');
-    await until(() => rig.rooms.status.shardsBusy() === 1, 'it is on its way');
+    await until(() => rig.destination.status.shardsBusy() === 1, 'it is on its way');
     gone.trySettle(GONE);
     expect(pool.lentBytes).toBe(4096);
     await expectGivenBack(1);

@@ -3,7 +3,7 @@
  * It is told of failures only; a delivery costs it a comparison.
  */
 import type { Outcome, Verdict } from '../../outcome/outcome.ts';
-import { Kinds } from './kinds.ts';
+import { RecentEvents } from './recent-events.ts';
 import type { ProblemStatus } from '../snapshot.ts';
 import { explain } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
@@ -16,7 +16,7 @@ interface Problem {
 
 export class Problems {
   readonly #nowMs: () => number;
-  readonly #problems = new Kinds<Problem>();
+  readonly #problems = new RecentEvents<Problem>();
   /** The kind of the last attempt that failed; undefined since one has succeeded. */
   #failing: string | undefined;
 

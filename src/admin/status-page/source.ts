@@ -1,4 +1,4 @@
-/** What the status page reads, once a second; the rooms that count do not know of it. */
+/** What the status page reads, once a second; the stages that count do not know of it. */
 import type { CredentialsMetrics, DestinationMetrics } from '../../metrics/counts.ts';
 import type { Problems } from './problems.ts';
 

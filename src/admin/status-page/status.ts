@@ -1,5 +1,5 @@
 /**
- * Status: what the status page shows. Once a second it reads the counts that the rooms keep anyway and remembers a
+ * Status: what the status page shows. Once a second it reads the counts that the stages keep anyway and remembers a
  * point of history; what is more than that is made only while a page looks.
  */
 import type { ServerResponse } from 'node:http';
@@ -26,7 +26,7 @@ const EVERY_MS = 1_000;
 /** Problems shown, of all destinations together. */
 const MAX_SHOWN_PROBLEMS = 20;
 
-export interface StatusRooms {
+export interface StatusDeps {
   readonly version: string;
   readonly registry: LatencyRegistry;
   readonly destinations: readonly DestinationSource[];
@@ -46,7 +46,7 @@ export interface StatusRooms {
 }
 
 export class Status {
-  readonly #rooms: StatusRooms;
+  readonly #deps: StatusDeps;
   readonly #startedAtMs: number;
   readonly #watched: readonly { readonly source: DestinationSource; readonly history: History }[];
   readonly #senders: Senders;
@@ -54,11 +54,11 @@ export class Status {
   #timer: NodeJS.Timeout | undefined;
   #reading = false;
 
-  constructor(rooms: StatusRooms) {
-    this.#rooms = rooms;
-    this.#startedAtMs = rooms.wallMs();
-    this.#watched = rooms.destinations.map((source) => ({ source, history: new History(source) }));
-    this.#senders = new Senders(rooms.senders);
+  constructor(deps: StatusDeps) {
+    this.#deps = deps;
+    this.#startedAtMs = deps.wallMs();
+    this.#watched = deps.destinations.map((source) => ({ source, history: new History(source) }));
+    this.#senders = new Senders(deps.senders);
   }
 
   start(): void {
@@ -75,8 +75,8 @@ export class Status {
     if (this.#reading) return;
     this.#reading = true;
     try {
-      const latency = await readLatency(this.#rooms.registry);
-      const nowMs = this.#rooms.wallMs();
+      const latency = await readLatency(this.#deps.registry);
+      const nowMs = this.#deps.wallMs();
       for (const { source, history } of this.#watched) history.record(nowMs, latency.get(source.metrics.name) ?? []);
       this.#senders.record(nowMs);
       if (this.#stream.pages > 0) this.#stream.tellAll('status', this.snapshot());
@@ -95,13 +95,13 @@ export class Status {
 
   state(): State {
     const destinations = this.#watched.map(({ source, history }) => factsOf(source, history));
-    return stateOf({ draining: this.#rooms.draining(), workers: this.#workers(), destinations });
+    return stateOf({ draining: this.#deps.draining(), workers: this.#workers(), destinations });
   }
 
   snapshot(): Snapshot {
-    const { version, readiness, budget, maxInflightBytes, wallMs, monotonicMs } = this.#rooms;
+    const { version, readiness, budget, maxInflightBytes, wallMs, monotonicMs } = this.#deps;
     const { ready, reasons } = readiness();
-    const own = this.#rooms.problems?.() ?? [];
+    const own = this.#deps.problems?.() ?? [];
     const problems = [...own, ...this.#watched.flatMap(({ source }) => source.problems.list(source.metrics.name))];
     return {
       atMs: wallMs(),
@@ -120,7 +120,7 @@ export class Status {
   }
 
   #workers(): WorkersStatus {
-    return this.#rooms.workers?.() ?? { running: 1, wanted: 1 };
+    return this.#deps.workers?.() ?? { running: 1, wanted: 1 };
   }
 
   /** A fault of the page is no reason to deliver nothing. */
@@ -130,7 +130,7 @@ export class Status {
     } catch (error) {
       this.stop();
       const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#rooms.log.error({ error: said }, 'the status page stands still for a fault of the proxy; delivery goes on');
+      this.#deps.log.error({ error: said }, 'the status page stands still for a fault of the proxy; delivery goes on');
     }
   }
 

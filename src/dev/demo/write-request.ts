@@ -18,7 +18,7 @@ export interface MetadataToSend {
 }
 
 const root = new protobuf.Root();
-root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../proto/${target}`, import.meta.url));
+root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../../proto/${target}`, import.meta.url));
 root.loadSync('remote.proto');
 const WriteRequest = root.lookupType('prometheus.WriteRequest');
 

@@ -5,7 +5,7 @@
 import type { Server, Socket } from 'node:net';
 import { RecurringLog } from '../../platform/recurring-log.ts';
 
-export interface ConnectionCapRooms {
+export interface ConnectionCapDeps {
   readonly maxConnections: number;
   readonly maxOfAddress: number;
   /** What the log advises when an address has too many. */
@@ -19,8 +19,8 @@ export interface ConnectionCapRooms {
 export type RefusedConnection = 'too_many_of_address' | 'too_many';
 
 /** To be called before the server listens, when all its listeners are there. */
-export function capConnections(server: Server, rooms: ConnectionCapRooms): void {
-  const { maxConnections, maxOfAddress, remedy, count, log, nowMs } = rooms;
+export function capConnections(server: Server, deps: ConnectionCapDeps): void {
+  const { maxConnections, maxOfAddress, remedy, count, log, nowMs } = deps;
   const warnings = new RecurringLog((fields, message) => log.warn(fields, message), nowMs);
   const open = new Map<string, number>();
   const listeners = server.listeners('connection');

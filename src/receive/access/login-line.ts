@@ -16,7 +16,7 @@ interface Waiting extends Login {
   readonly resolve: (result: AuthResult | Promise<AuthResult>) => void;
 }
 
-export interface LoginLineRooms {
+export interface LoginLineDeps {
   /** How much speaks against it: 0 where nothing like it failed lately. */
   readonly failuresOf: (login: Login) => number;
   /** Monotonic clock, ms. */
@@ -30,15 +30,15 @@ const PLACES_OF_ACCOUNT = 2;
 const REST = 4;
 
 export class LoginLine {
-  readonly #rooms: LoginLineRooms;
+  readonly #deps: LoginLineDeps;
   /** In the order of their coming. */
   #waiting: Waiting[] = [];
   #current: Waiting | undefined;
   #restUntilMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(rooms: LoginLineRooms) {
-    this.#rooms = rooms;
+  constructor(deps: LoginLineDeps) {
+    this.#deps = deps;
   }
 
   /** Resolves with what `check` does, or with busy where there is no place for it, or not any more. */
@@ -47,7 +47,7 @@ export class LoginLine {
     const ofAddress = all.filter((each) => each.address === address);
     const ofAccount = ofAddress.filter((each) => each.account === account);
     if (ofAddress.length >= PLACES_OF_ADDRESS || ofAccount.length >= PLACES_OF_ACCOUNT) return 'busy';
-    if (all.length >= PLACES && !this.#tryMakePlace(this.#rooms.failuresOf({ address, account }))) return 'busy';
+    if (all.length >= PLACES && !this.#tryMakePlace(this.#deps.failuresOf({ address, account }))) return 'busy';
     return new Promise((resolve) => {
       this.#waiting.push({ address, account, check, resolve });
       this.#next();
@@ -62,7 +62,7 @@ export class LoginLine {
 
   #tryMakePlace(failures: number): boolean {
     const worst = this.#extreme((mine, best) => mine > best);
-    if (worst === undefined || this.#rooms.failuresOf(worst) <= failures) return false;
+    if (worst === undefined || this.#deps.failuresOf(worst) <= failures) return false;
     this.#waiting = this.#waiting.filter((each) => each !== worst);
     worst.resolve('busy');
     return true;
@@ -72,8 +72,8 @@ export class LoginLine {
     if (this.#current !== undefined) return;
     const next = this.#extreme((mine, best) => mine < best);
     if (next === undefined) return;
-    const guesses = this.#rooms.failuresOf(next) > 0;
-    const restMs = this.#restUntilMs - this.#rooms.nowMs();
+    const guesses = this.#deps.failuresOf(next) > 0;
+    const restMs = this.#restUntilMs - this.#deps.nowMs();
     if (guesses && restMs > 0) {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#next(), restMs).unref();
@@ -85,11 +85,11 @@ export class LoginLine {
   }
 
   async #serve({ check, resolve }: Waiting, guesses: boolean): Promise<void> {
-    const startedAtMs = this.#rooms.nowMs();
+    const startedAtMs = this.#deps.nowMs();
     const checked = check();
     resolve(checked);
     await checked.catch(() => undefined);
-    const nowMs = this.#rooms.nowMs();
+    const nowMs = this.#deps.nowMs();
     if (guesses) this.#restUntilMs = nowMs + REST * (nowMs - startedAtMs);
     this.#current = undefined;
     this.#next();
@@ -100,7 +100,7 @@ export class LoginLine {
     let found: Waiting | undefined;
     let best = 0;
     for (const each of this.#waiting) {
-      const mine = this.#rooms.failuresOf(each);
+      const mine = this.#deps.failuresOf(each);
       if (found !== undefined && !isBeyond(mine, best)) continue;
       found = each;
       best = mine;

@@ -1,6 +1,6 @@
 /**
  * Ends a server without a sender ever seeing a reset: it stops listening at once; every answer from now on asks the
- * sender to close (WriteRoute.drain); connections that are idle are given the time to carry one more request, for one
+ * sender to close (WriteHandler.drain); connections that are idle are given the time to carry one more request, for one
  * that is closed just as its sender writes is reset.
  */
 import type { Server } from 'node:http';

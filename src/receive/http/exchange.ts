@@ -1,5 +1,5 @@
 /**
- * An exchange: one request and its answer, however its bytes come in. The lane (connection.ts) reads them itself;
+ * An exchange: one request and its answer, however its bytes come in. The fast path (connection.ts) reads them itself;
  * everything that it does not take comes through Node's HTTP server (node-exchange.ts).
  */
 import type { Socket } from 'node:net';

@@ -1,5 +1,5 @@
 /**
- * An exchange through Node's HTTP server: whatever the lane does not take. TLS, chunked bodies, other routes, pipelined
+ * An exchange through Node's HTTP server: whatever the fast path does not take. TLS, chunked bodies, other routes, pipelined
  * requests, and heads that come in pieces.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';

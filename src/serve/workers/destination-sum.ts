@@ -1,5 +1,5 @@
 /** What the workers tell of one destination, as one: totals of those that are gone included. */
-import { MAX_KINDS } from '../../admin/status-page/kinds.ts';
+import { MAX_KINDS } from '../../admin/status-page/recent-events.ts';
 import type { ProblemStatus } from '../../admin/snapshot.ts';
 import { WORKER_DIED } from '../../metrics/known-labels.ts';
 import type { CountsReport, DestinationReport, Tally } from './messages.ts';

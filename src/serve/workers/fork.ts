@@ -1,7 +1,7 @@
 /** Starts workers with node:cluster. The primary accepts connections and deals them in turn: a few long-lived ones are spread evenly. */
 import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
-import { Dealt } from './dealt.ts';
+import { PendingHandoffs } from './pending-handoffs.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 
 /** A worker as the primary handles it. */
@@ -33,7 +33,7 @@ export function clusterFork(): Fork {
 
 function forkWorker({ told, ended }: WorkerEvents): WorkerProcess {
   const worker = cluster.fork();
-  const dealt = new Dealt(worker.process);
+  const dealt = new PendingHandoffs(worker.process);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the worker, of the same build, says nothing else
   worker.on('message', (message) => told(message as FromWorker));
   // A message to one that has just died; that it died is told by its end.

@@ -11,11 +11,11 @@ import { WorkerStartError } from '../../outcome/errors.ts';
 import type { Log } from '../../platform/log.ts';
 import { exposeProcess, exposeWorkers } from '../../metrics/process-metrics.ts';
 import { monotonicMs } from '../../platform/clock.ts';
-import { DestinationsShown } from './destinations-shown.ts';
-import { Ends } from './ends.ts';
-import { Fleet } from './fleet.ts';
+import { DestinationsView } from './destinations-view.ts';
+import { WorkerExits } from './worker-exits.ts';
+import { WorkerPool } from './worker-pool.ts';
 import { clusterFork, type Fork } from './fork.ts';
-import { SendersShown } from './senders-shown.ts';
+import { SendersView } from './senders-view.ts';
 import { Totals } from './totals.ts';
 
 /** How much longer than `shutdown_timeout` a worker may take, which keeps to that by itself. */
@@ -28,10 +28,10 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
   const totals = new Totals();
   const fork: Fork = clusterFork();
   const share = workerShare(config, workers);
-  const destinations = new DestinationsShown(config.remote_write, () => fleet.reports.values());
-  const senders = new SendersShown();
-  const ends = new Ends(Date.now);
-  const fleet: Fleet = new Fleet({
+  const destinations = new DestinationsView(config.remote_write, () => fleet.reports.values());
+  const senders = new SendersView();
+  const ends = new WorkerExits(Date.now);
+  const fleet: WorkerPool = new WorkerPool({
     size: workers,
     version,
     config: share,

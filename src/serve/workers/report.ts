@@ -1,5 +1,5 @@
 /** What a worker tells the primary of its pipeline. */
-import type { Pipeline, Shown } from '../pipeline.ts';
+import type { Pipeline, PipelineView } from '../pipeline.ts';
 import type { DestinationSource, SenderSource } from '../../admin/status-page/source.ts';
 import type { DestinationReport, SenderReport, WorkerReport } from './messages.ts';
 
@@ -20,7 +20,7 @@ export async function makeReport(
 }
 
 function statusOf(
-  { readiness, budget, destinations, senders }: Shown,
+  { readiness, budget, destinations, senders }: PipelineView,
   monotonicMs: number,
 ): Omit<WorkerReport, 'answers' | 'listening' | 'metrics'> {
   return {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MAX_KINDS } from '../../../src/admin/status-page/kinds.ts';
+import { MAX_KINDS } from '../../../src/admin/status-page/recent-events.ts';
 import { Problems } from '../../../src/admin/status-page/problems.ts';
 
 const retry = (code: string, message: string) =>

@@ -1,8 +1,8 @@
 import { Registry } from 'prom-client';
 import { afterEach, expect, test, vi } from 'vitest';
-import { Status, type StatusRooms } from '../../../src/admin/status-page/status.ts';
+import { Status, type StatusDeps } from '../../../src/admin/status-page/status.ts';
 
-const ROOMS: StatusRooms = {
+const ROOMS: StatusDeps = {
   version: 'test',
   registry: new Registry(),
   destinations: [],
@@ -20,7 +20,7 @@ afterEach(() => vi.useRealTimers());
 
 test('it reads once a second, and nothing after it was stopped', async () => {
   vi.useFakeTimers();
-  const senders = vi.fn<StatusRooms['senders']>(() => []);
+  const senders = vi.fn<StatusDeps['senders']>(() => []);
   const status = new Status({ ...ROOMS, senders });
   status.start();
   await vi.advanceTimersByTimeAsync(5_000);
@@ -32,7 +32,7 @@ test('it reads once a second, and nothing after it was stopped', async () => {
 
 test('a fault of it is logged once and ends the page, not the proxy', async () => {
   vi.useFakeTimers();
-  const error = vi.fn<StatusRooms['log']['error']>();
+  const error = vi.fn<StatusDeps['log']['error']>();
   const status = new Status({
     ...ROOMS,
     log: { error },

@@ -13,7 +13,7 @@ import { tooWide } from '../../support/bootstrap-run.ts';
 
 const CERTIFICATE = trySelfSigned();
 
-interface Visit {
+interface WriteRequestHandler {
   readonly status: number;
   /** Without the line breaks of the screen. */
   readonly words: string;
@@ -39,7 +39,11 @@ describe('doctor', () => {
     await rm(directory, { recursive: true });
   });
 
-  const visit = async (entry: object = {}, sigv4: object = {}, args: readonly string[] = []): Promise<Visit> => {
+  const visit = async (
+    entry: object = {},
+    sigv4: object = {},
+    args: readonly string[] = [],
+  ): Promise<WriteRequestHandler> => {
     const file = join(directory, 'amp-write-proxy.yml');
     const keys = { access_key: sandbox.accessKeyId, secret_key: sandbox.secretAccessKey };
     const remoteWrite = { url: sandbox.remoteWriteUrl, sigv4: { region: sandbox.region, ...keys, ...sigv4 }, ...entry };

@@ -11,7 +11,7 @@ import { Metrics } from '../../../src/metrics/metrics.ts';
 import { ByteBudget } from '../../../src/receive/access/byte-budget.ts';
 import { Authenticator, type AuthConfig, type AuthResult } from '../../../src/receive/access/auth.ts';
 import { NodeExchange } from '../../../src/receive/http/node-exchange.ts';
-import { WriteRoute } from '../../../src/receive/write-handler.ts';
+import { WriteHandler } from '../../../src/receive/write-handler.ts';
 import { listening, rawConnection, until } from '../../support/loopback.ts';
 
 import { HEADERS } from '../../support/receiving.ts';
@@ -281,8 +281,8 @@ test('a sender that goes away while its password is checked leaves nothing reser
   const log = { error: (): void => {}, warn: (): void => {} };
   const kernel = new Kernel({ maxBodyBytes: 100_000, maxDecodedBytes: 1 << 20 });
   const metrics = new Metrics({ version: 'test' });
-  const rooms = { kernel, budget, pool: new BufferPool(0), maxBodyBytes: 100_000, metrics, log, auth };
-  const route = new WriteRoute({ ...rooms, nowMs: () => 0, maxConnectionAgeMs: 0, random: () => 0 });
+  const deps = { kernel, budget, pool: new BufferPool(0), maxBodyBytes: 100_000, metrics, log, auth };
+  const route = new WriteHandler({ ...deps, nowMs: () => 0, maxConnectionAgeMs: 0, random: () => 0 });
   const destination = { name: 'default', accept: () => ({ trySettle: () => false }) };
   const server = createServer((request, response) => {
     route.handle(new NodeExchange(request, response), destination);

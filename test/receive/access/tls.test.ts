@@ -12,7 +12,7 @@ import { Metrics } from '../../../src/metrics/metrics.ts';
 import { ByteBudget } from '../../../src/receive/access/byte-budget.ts';
 import { makeServer } from '../../../src/receive/server.ts';
 import { ServerTls, type TlsConfig } from '../../../src/receive/access/tls.ts';
-import { WriteRoute } from '../../../src/receive/write-handler.ts';
+import { WriteHandler } from '../../../src/receive/write-handler.ts';
 import { DELIVERED, type Outcome } from '../../../src/outcome/outcome.ts';
 import type { ParcelContents } from '../../../src/parcel/parcel.ts';
 import { encodeBody } from '../../support/parcels.ts';
@@ -92,7 +92,7 @@ function makeTls(clientCa?: string): ServerTls {
 
 /** The receiving end with TLS; everything is delivered at once. */
 async function start(tls: ServerTls): Promise<number> {
-  const route = new WriteRoute({
+  const route = new WriteHandler({
     kernel: new Kernel({ maxBodyBytes: 100_000, maxDecodedBytes: 1 << 20 }),
     budget: new ByteBudget(1_000_000),
     pool: new BufferPool(0),

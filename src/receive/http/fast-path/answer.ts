@@ -1,4 +1,4 @@
-/** The answers of the lane, as Node's HTTP server would write them. */
+/** The answers of the fast path, as Node's HTTP server would write them. */
 import { STATUS_CODES } from 'node:http';
 
 type Headers = Readonly<Record<string, string | number>>;

@@ -1,5 +1,5 @@
 /**
- * One connection of the lane, and the exchange that is under way on it.
+ * One connection of the fast path, and the exchange that is under way on it.
  *
  *     idle -> admitting -> reading -> waiting -> idle          one request after another
  *     admitting, reading -> skipping -> idle                   answered early; the rest of the body is thrown away
@@ -21,11 +21,11 @@ import type { RequestHead } from './request-head.ts';
 type State = 'idle' | 'admitting' | 'reading' | 'waiting' | 'refusing' | 'skipping' | 'handed' | 'closing' | 'ended';
 
 /** What a connection needs of the server around it. */
-export interface LaneHouse {
-  /** Takes a request; false when its path is none of the lane's. */
+export interface ConnectionOwner {
+  /** Takes a request; false when its path is none of the fast path's. */
   tryHandle(exchange: Exchange, path: string): boolean;
   /** Node's HTTP server takes the connection over; what it has not read yet is put back into the socket first. */
-  handOver(connection: LaneConnection): void;
+  handOver(connection: FastPathConnection): void;
   /** Counts bytes that are kept; false when all connections together keep too many. */
   tryKeep(bytes: number): boolean;
   letGo(bytes: number): void;
@@ -34,7 +34,7 @@ export interface LaneHouse {
 }
 
 /** All in ms, and up to two sweeps more. */
-export interface LaneTimeouts {
+export interface FastPathTimeouts {
   /** From the connection's beginning to its first request. */
   readonly firstRequest: number;
   /** From a request's head to the end of its body. */
@@ -47,10 +47,10 @@ export interface LaneTimeouts {
 const MAX_UNREAD_ANSWER_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
-export class LaneConnection implements Exchange {
+export class FastPathConnection implements Exchange {
   readonly socket: Socket;
-  readonly #house: LaneHouse;
-  readonly #timeouts: LaneTimeouts;
+  readonly #owner: ConnectionOwner;
+  readonly #timeouts: FastPathTimeouts;
   /** What the answers of a connection that stays open say of it. */
   readonly #stays: string;
   listener: ExchangeListener | undefined;
@@ -76,9 +76,9 @@ export class LaneConnection implements Exchange {
   #lingerTimer: NodeJS.Timeout | undefined;
   #skipped = 0;
 
-  constructor(socket: Socket, house: LaneHouse, timeouts: LaneTimeouts) {
+  constructor(socket: Socket, owner: ConnectionOwner, timeouts: FastPathTimeouts) {
     this.socket = socket;
-    this.#house = house;
+    this.#owner = owner;
     this.#timeouts = timeouts;
     this.#stays = connectionLines(timeouts.keepAlive);
     this.#timeoutMs = timeouts.firstRequest;
@@ -143,7 +143,7 @@ export class LaneConnection implements Exchange {
   answer(status: number, text: string, headers: Readonly<Record<string, string | number>> = {}): void {
     if (this.gone) return;
     if (this.#state === 'refusing') this.socket.resume();
-    if (this.#house.closing) this.#closeAfter = true;
+    if (this.#owner.closing) this.#closeAfter = true;
     const connection = this.#closeAfter ? connectionLines(undefined) : this.#stays;
     if (status === 204) this.socket.write(noContent(connection), 'latin1');
     else this.socket.write(textAnswer(status, text, headers, connection));
@@ -213,7 +213,7 @@ export class LaneConnection implements Exchange {
   #keep(): void {
     if (this.#keptBytes > 0) return;
     const bytes = this.#end - this.#at;
-    if (this.#house.tryKeep(bytes)) {
+    if (this.#owner.tryKeep(bytes)) {
       this.#chunk = Buffer.from(this.#chunk.subarray(this.#at, this.#end)); // copies
       this.#at = 0;
       this.#end = bytes;
@@ -231,7 +231,7 @@ export class LaneConnection implements Exchange {
   }
 
   #letGo(): void {
-    if (this.#keptBytes > 0) this.#house.letGo(this.#keptBytes);
+    if (this.#keptBytes > 0) this.#owner.letGo(this.#keptBytes);
     this.#keptBytes = 0;
     this.#chunk = NOTHING;
     this.#at = 0;
@@ -251,16 +251,16 @@ export class LaneConnection implements Exchange {
     const { bodyAt } = this.#heads;
     // More than one request at a time is left to Node's HTTP server too.
     if (head === undefined || this.#end - bodyAt > head.contentLength) {
-      this.#house.handOver(this);
+      this.#owner.handOver(this);
       return;
     }
     this.#head = head;
     this.#remaining = head.contentLength;
     this.#at = bodyAt;
     this.#become('admitting', Infinity);
-    if (this.#house.tryHandle(this, head.path)) return;
+    if (this.#owner.tryHandle(this, head.path)) return;
     this.#at = at;
-    this.#house.handOver(this);
+    this.#owner.handOver(this);
   }
 
   #fill(): void {

@@ -1,5 +1,5 @@
 /**
- * The lane: Node's HTTP server with a way past it. A connection's bytes are read into one buffer that all connections
+ * The fast path: Node's HTTP server with a way past it. A connection's bytes are read into one buffer that all connections
  * share, and requests of remote write, which all look alike, are taken from there (connection.ts). With the first
  * that looks different, Node's HTTP server gets the connection, and keeps it.
  *
@@ -10,12 +10,12 @@
 import { Server, type RequestListener, type ServerOptions } from 'node:http';
 import { Socket } from 'node:net';
 import type { Exchange } from '../exchange.ts';
-import { LaneConnection, type LaneHouse, type LaneTimeouts } from './connection.ts';
+import { FastPathConnection, type ConnectionOwner, type FastPathTimeouts } from './connection.ts';
 
-export interface LaneOptions {
-  /** Takes a request with this path; false when it is not the lane's to take. */
+export interface FastPathOptions {
+  /** Takes a request with this path; false when it is not the fast path's to take. */
   readonly tryHandle: (exchange: Exchange, path: string) => boolean;
-  readonly timeouts: LaneTimeouts;
+  readonly timeouts: FastPathTimeouts;
   /** How often connections are looked at that may have lasted too long, ms. */
   readonly checkIntervalMs: number;
   /** Monotonic clock, ms. */
@@ -27,24 +27,24 @@ const READ_BYTES = 256 * 1024;
 /** Of what was read before it could be used, at most; it comes before the byte budget. */
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
-export class LaneServer extends Server implements LaneHouse {
-  readonly #lane: LaneOptions;
-  readonly #connections = new Set<LaneConnection>();
+export class FastPathServer extends Server implements ConnectionOwner {
+  readonly #fastPath: FastPathOptions;
+  readonly #connections = new Set<FastPathConnection>();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #timer: NodeJS.Timeout;
   #keptBytes = 0;
   /** Of Node's HTTP server, for what is handed over. */
   readonly #listeners: readonly ((socket: Socket) => void)[];
 
-  constructor(options: ServerOptions, listener: RequestListener, lane: LaneOptions) {
+  constructor(options: ServerOptions, listener: RequestListener, fastPath: FastPathOptions) {
     super(options, listener);
-    this.#lane = lane;
+    this.#fastPath = fastPath;
     this.#listeners = this.listeners('connection');
     this.removeAllListeners('connection');
     this.on('connection', (socket: Socket) => this.#take(socket));
-    // Nothing is read before the lane has said where to.
+    // Nothing is read before the fast path has said where to.
     Object.assign(this, { pauseOnConnect: true });
-    this.#timer = setInterval(() => this.#sweep(), lane.checkIntervalMs).unref();
+    this.#timer = setInterval(() => this.#sweep(), fastPath.checkIntervalMs).unref();
     this.once('close', () => clearInterval(this.#timer));
   }
 
@@ -52,8 +52,8 @@ export class LaneServer extends Server implements LaneHouse {
     return !this.listening;
   }
 
-  /** Connections that the lane has. */
-  get laneConnections(): number {
+  /** Connections that the fast path has. */
+  get fastPathConnections(): number {
     return this.#connections.size;
   }
 
@@ -73,10 +73,10 @@ export class LaneServer extends Server implements LaneHouse {
   }
 
   tryHandle(exchange: Exchange, path: string): boolean {
-    return this.#lane.tryHandle(exchange, path);
+    return this.#fastPath.tryHandle(exchange, path);
   }
 
-  handOver(connection: LaneConnection): void {
+  handOver(connection: FastPathConnection): void {
     const { socket } = connection;
     this.#connections.delete(connection);
     connection.putBack();
@@ -112,7 +112,7 @@ export class LaneServer extends Server implements LaneHouse {
     const socket = new Socket({ handle, onread, allowHalfOpen: true } as unknown as ConstructorParameters<
       typeof Socket
     >[0]);
-    const connection = new LaneConnection(socket, this, this.#lane.timeouts);
+    const connection = new FastPathConnection(socket, this, this.#fastPath.timeouts);
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.delete(connection);
@@ -122,7 +122,7 @@ export class LaneServer extends Server implements LaneHouse {
   }
 
   #sweep(): void {
-    const nowMs = this.#lane.nowMs();
+    const nowMs = this.#fastPath.nowMs();
     for (const connection of this.#connections) connection.sweep(nowMs);
   }
 }

@@ -1,4 +1,4 @@
-/** What the lane takes and what it leaves to Node's HTTP server, and that a sender cannot tell which it was. */
+/** What the fast path takes and what it leaves to Node's HTTP server, and that a sender cannot tell which it was. */
 import { createServer } from 'node:http';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -10,9 +10,10 @@ import { rawRequest, startReceiver, type Receiver } from '../../../support/recei
 
 /** Node's own HTTP server in front of the same routes, without a lane. */
 async function startPlain(receiver: Receiver): Promise<number> {
-  const { headersTimeout, requestTimeout, keepAliveTimeout } = receiver.lane;
+  const { headersTimeout, requestTimeout, keepAliveTimeout } = receiver.fastPath;
   const server = createServer({ headersTimeout, requestTimeout, keepAliveTimeout });
-  for (const event of ['request', 'clientError']) server.on(event, (...given) => receiver.lane.emit(event, ...given));
+  for (const event of ['request', 'clientError'])
+    server.on(event, (...given) => receiver.fastPath.emit(event, ...given));
   const started = await listening(server);
   onTestFinished(async () => {
     server.closeAllConnections();
@@ -89,12 +90,12 @@ describe('what is unusual', () => {
     const samples = receiver.submitted.splice(0).map(({ name, parcel }) => [name, parcel.body.toString('hex')]);
     expect(await ask(sender)).toBe(expected);
     expect(receiver.submitted.map(({ name, parcel }) => [name, parcel.body.toString('hex')])).toEqual(samples);
-    expect(receiver.lane.laneConnections).toBe(0);
+    expect(receiver.fastPath.fastPathConnections).toBe(0);
     await until(() => receiver.route.open === 0 && receiver.budget.usedBytes === 0, 'all is given back');
   });
 });
 
-describe('what is refused in the lane', () => {
+describe('what is refused in the fast path', () => {
   test.each<[string, Buffer]>([
     ['another type', changed('x-protobuf', 'json')],
     ['another encoding', changed('snappy', 'zstd')],
@@ -128,7 +129,7 @@ describe('what is refused in the lane', () => {
     };
     expect(await ask(sender)).toEqual(await ask(beside));
     expect(sender.text()).toMatch(/^Date: (\w{3}), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r$/m);
-    expect(receiver.lane.laneConnections).toBe(1);
+    expect(receiver.fastPath.fastPathConnections).toBe(1);
   });
 
   test('the answer to nearly every request says when it was given, and nothing of a body', async () => {
@@ -189,7 +190,7 @@ describe('whatever a connection carries', () => {
           await until(() => socket.closed, 'the end of the connection');
           expect([await statuses(0), take()]).toEqual(expected);
           await until(() => receiver.route.open === 0 && receiver.budget.usedBytes === 0, 'all is given back');
-          expect(receiver.lane.keptBytes).toBe(0);
+          expect(receiver.fastPath.keptBytes).toBe(0);
         }),
         runs(150),
       );

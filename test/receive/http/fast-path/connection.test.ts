@@ -1,4 +1,4 @@
-/** What the lane makes of the bytes of a connection: bodies in pieces, what comes too early, answers before the body. */
+/** What the fast path makes of the bytes of a connection: bodies in pieces, what comes too early, answers before the body. */
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ const MIB = 1024 * 1024;
 
 const bodies = (receiver: Receiver): Buffer[] => receiver.submitted.map(({ parcel }) => parcel.body);
 
-/** Has the lane read something else into the buffer that all its connections share. */
+/** Has the fast path read something else into the buffer that all its connections share. */
 async function overwriteBuffer(receiver: Receiver): Promise<void> {
   const other = await connectSender(receiver.port);
   other.socket.write(rawRequest(Buffer.alloc(20_000, 'x'), ['Content-Encoding: none'], '/api/v1/write/bare'));
@@ -30,11 +30,11 @@ async function turn(): Promise<void> {
 }
 
 describe('requests as senders write them', () => {
-  test.each(WIRE_NAMES.filter((name) => name.includes('rw1')))('%s stays in the lane', async (name) => {
+  test.each(WIRE_NAMES.filter((name) => name.includes('rw1')))('%s stays in the fast path', async (name) => {
     const receiver = await startReceiver({ maxInflightBytes: 10 * MIB });
     const sender = await connectSender(receiver.port);
     const captured: unknown = JSON.parse(
-      readFileSync(new URL(`../fixtures/wire/${name}.headers.json`, import.meta.url), 'utf8'),
+      readFileSync(new URL(`../../../fixtures/wire/${name}.headers.json`, import.meta.url), 'utf8'),
     );
     const lines = headersOf(captured).map(([header, value]) => `${header}: ${String(value)}`);
     const request = Buffer.concat([
@@ -47,7 +47,7 @@ describe('requests as senders write them', () => {
     }
     expect(await sender.statuses(3)).toEqual([204, 204, 204]);
     // Of a Node that no longer lets a socket be made around another's handle, this is the test that says so.
-    expect(receiver.lane.laneConnections).toBe(1);
+    expect(receiver.fastPath.fastPathConnections).toBe(1);
     expect(bodies(receiver).every((body) => body.equals(wireBody(name)))).toBe(true);
   });
 
@@ -73,10 +73,10 @@ describe('requests as senders write them', () => {
     await until(() => receiver.submitted.length === sent.length, 'all are submitted');
     const came = bodies(receiver).map((body) => body.toString('hex'));
     expect(came.toSorted()).toEqual(sent.map((body) => body.toString('hex')).toSorted());
-    expect(receiver.lane.laneConnections).toBe(sent.length);
+    expect(receiver.fastPath.fastPathConnections).toBe(sent.length);
   });
 
-  test('cut in two at any byte come whole, in the lane or past it', async () => {
+  test('cut in two at any byte come whole, in the fast path or past it', async () => {
     const receiver = await startReceiver();
     const body = bodyOf('cut');
     const request = rawRequest(body);
@@ -85,12 +85,12 @@ describe('requests as senders write them', () => {
       const sender = await connectSender(receiver.port);
       sender.socket.write(request.subarray(0, at));
       const read = (): boolean =>
-        at < headBytes ? receiver.lane.laneConnections === 0 : receiver.budget.usedBytes > 0;
+        at < headBytes ? receiver.fastPath.fastPathConnections === 0 : receiver.budget.usedBytes > 0;
       await until(read, `the first ${at} bytes are read`);
       sender.socket.write(request.subarray(at));
       expect(await sender.statuses(1), `cut at ${at}`).toEqual([204]);
       sender.socket.destroy();
-      await until(() => receiver.lane.laneConnections === 0, 'the connection is forgotten');
+      await until(() => receiver.fastPath.fastPathConnections === 0, 'the connection is forgotten');
     }
     expect(receiver.submitted).toHaveLength(request.length - 1);
     expect(bodies(receiver).every((each) => each.equals(body))).toBe(true);
@@ -110,8 +110,8 @@ describe('requests as senders write them', () => {
   test('a hundred on one connection leave no listener behind', async () => {
     const receiver = await startReceiver();
     const sockets = new Set<Socket>();
-    const tryHandle = receiver.lane.tryHandle.bind(receiver.lane);
-    receiver.lane.tryHandle = (exchange, path) => {
+    const tryHandle = receiver.fastPath.tryHandle.bind(receiver.fastPath);
+    receiver.fastPath.tryHandle = (exchange, path) => {
       sockets.add(exchange.socket);
       return tryHandle(exchange, path);
     };
@@ -130,21 +130,21 @@ describe('requests as senders write them', () => {
 });
 
 describe('what comes while the answer is awaited', () => {
-  test('a next request waits, and is answered in the lane as the one before', async () => {
+  test('a next request waits, and is answered in the fast path as the one before', async () => {
     const held: Parcel[] = [];
     const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
     const sender = await connectSender(receiver.port);
     sender.socket.write(rawRequest(bodyOf('one')));
     await until(() => held.length === 1, 'the first is submitted');
     sender.socket.write(rawRequest(bodyOf('two')));
-    await until(() => receiver.lane.keptBytes > 0, 'the second is kept');
+    await until(() => receiver.fastPath.keptBytes > 0, 'the second is kept');
     await overwriteBuffer(receiver);
     held[0]?.trySettle({ kind: 'rejected', status: 400, reason: 'other', message: 'first' });
     await until(() => held.length === 2, 'the second is submitted');
-    expect(receiver.lane.keptBytes).toBe(0);
+    expect(receiver.fastPath.keptBytes).toBe(0);
     held[1]?.trySettle(DELIVERED);
     expect(await sender.statuses(2)).toEqual([400, 204]);
-    expect(receiver.lane.laneConnections).toBe(1);
+    expect(receiver.fastPath.fastPathConnections).toBe(1);
     sender.socket.write(rawRequest(bodyOf('three')));
     await until(() => held.length === 3, 'the connection is read on');
     expect(held.map(({ body }) => body)).toEqual([bodyOf('one'), bodyOf('two'), bodyOf('three')]);
@@ -163,13 +163,13 @@ describe('what comes while the answer is awaited', () => {
     sender.socket.write(rawRequest(bodyOf('one')));
     await until(() => held.length === 1, 'the first is submitted');
     sender.socket.write(early);
-    await until(() => receiver.lane.keptBytes === early.length, 'what is early is kept');
+    await until(() => receiver.fastPath.keptBytes === early.length, 'what is early is kept');
     // It is paused now: this stays with the operating system.
     sender.socket.write(all.subarray(early.length, -50));
     await overwriteBuffer(receiver);
-    expect(receiver.lane.keptBytes).toBe(early.length);
+    expect(receiver.fastPath.keptBytes).toBe(early.length);
     held[0]?.trySettle(DELIVERED);
-    await until(() => receiver.lane.keptBytes !== early.length, 'it is used up');
+    await until(() => receiver.fastPath.keptBytes !== early.length, 'it is used up');
     sender.socket.write(all.subarray(-50));
     for (let index = 1; index <= 3; index += 1) {
       await until(() => held.length > index, `request ${index + 1} is submitted`);
@@ -185,16 +185,16 @@ describe('what comes while the answer is awaited', () => {
     for (const { socket } of [first, second]) socket.write(rawRequest(bodyOf('one')));
     await until(() => receiver.submitted.length === 2, 'both are submitted');
     // What others would have kept.
-    expect(receiver.lane.tryKeep(64 * MIB - 100)).toBe(true);
+    expect(receiver.fastPath.tryKeep(64 * MIB - 100)).toBe(true);
     first.socket.write('x'.repeat(100));
-    await until(() => receiver.lane.keptBytes === 64 * MIB, 'as much as may be is kept');
+    await until(() => receiver.fastPath.keptBytes === 64 * MIB, 'as much as may be is kept');
     second.socket.write('x');
     await until(() => second.socket.closed, 'the second is closed');
     expect(first.socket.closed).toBe(false);
     first.socket.destroy();
     receiver.submitted[0]?.parcel.trySettle(DELIVERED);
-    await until(() => receiver.lane.laneConnections === 0, 'both are forgotten');
-    expect(receiver.lane.keptBytes).toBe(64 * MIB - 100);
+    await until(() => receiver.fastPath.fastPathConnections === 0, 'both are forgotten');
+    expect(receiver.fastPath.keptBytes).toBe(64 * MIB - 100);
     await until(() => receiver.budget.usedBytes === 0, 'what they held is given back');
   });
 });
@@ -216,7 +216,7 @@ describe('answers before the body', () => {
     await sleep(2_300);
     sender.socket.write(rawRequest(bodyOf('later')));
     expect(await sender.statuses(4)).toEqual([413, 413, 204, 204]);
-    expect(receiver.lane.laneConnections).toBe(1);
+    expect(receiver.fastPath.fastPathConnections).toBe(1);
     expect(receiver.budget.usedBytes).toBe(0);
   });
 
@@ -243,7 +243,7 @@ describe('answers before the body', () => {
     clearInterval(drip);
     expect(socket.closed).toBe(true);
     expect(performance.now() - startedAtMs).toBeGreaterThan(1_900);
-    await until(() => receiver.lane.laneConnections === 0, 'the connection is forgotten');
+    await until(() => receiver.fastPath.fastPathConnections === 0, 'the connection is forgotten');
   });
 
   test('no more than 64 MiB of a body are thrown away', async () => {

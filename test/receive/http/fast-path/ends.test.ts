@@ -1,4 +1,4 @@
-/** How connections of the lane end, by whomever and in whatever state, and that nothing is left of any. */
+/** How connections of the fast path end, by whomever and in whatever state, and that nothing is left of any. */
 import { once } from 'node:events';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DELIVERED } from '../../../../src/outcome/outcome.ts';
@@ -17,10 +17,10 @@ async function start(options: ReceiverOptions = {}): Promise<void> {
 async function leftovers(): Promise<Record<string, number>> {
   return {
     connections: await receiver.connections(),
-    laneConnections: receiver.lane.laneConnections,
+    fastPathConnections: receiver.fastPath.fastPathConnections,
     open: receiver.route.open,
     usedBytes: receiver.budget.usedBytes,
-    keptBytes: receiver.lane.keptBytes,
+    keptBytes: receiver.fastPath.keptBytes,
     senders: [...receiver.route.senders()].length,
     unsettled: receiver.submitted.filter(({ parcel }) => !parcel.settled).length,
     faults: receiver.faults.length,
@@ -29,7 +29,7 @@ async function leftovers(): Promise<Record<string, number>> {
 
 const NOTHING = {
   connections: 0,
-  laneConnections: 0,
+  fastPathConnections: 0,
   open: 0,
   usedBytes: 0,
   keptBytes: 0,
@@ -50,7 +50,7 @@ async function submitted(sender: LaneSender, times: number): Promise<void> {
 
 /** Brings a connection into the state. */
 const STATES: readonly [string, (sender: LaneSender) => Promise<void>][] = [
-  ['before its first request', async () => until(() => receiver.lane.laneConnections === 1, 'it is accepted')],
+  ['before its first request', async () => until(() => receiver.fastPath.fastPathConnections === 1, 'it is accepted')],
   [
     'between two requests',
     async (sender) => {
@@ -79,7 +79,7 @@ const STATES: readonly [string, (sender: LaneSender) => Promise<void>][] = [
     'in the middle of a head',
     async ({ socket }) => {
       socket.write(REQUEST.subarray(0, 50));
-      await until(() => receiver.lane.laneConnections === 0, 'it is handed over');
+      await until(() => receiver.fastPath.fastPathConnections === 0, 'it is handed over');
     },
   ],
   [
@@ -129,10 +129,10 @@ test('one whose next request is kept already is forgotten with its answer at the
   const sender = await connectSender(receiver.port);
   await submitted(sender, 1);
   sender.socket.write(REQUEST);
-  await until(() => receiver.lane.keptBytes === REQUEST.length, 'the next is kept');
+  await until(() => receiver.fastPath.keptBytes === REQUEST.length, 'the next is kept');
   sender.socket.resetAndDestroy();
   receiver.submitted[0]?.parcel.trySettle(DELIVERED);
-  await until(() => receiver.lane.laneConnections === 0, 'its going is seen');
+  await until(() => receiver.fastPath.fastPathConnections === 0, 'its going is seen');
   await expect.poll(leftovers, SOON).toEqual(NOTHING);
 });
 
@@ -145,8 +145,11 @@ test('a sender that never reads its answers is cut off', async () => {
   for (let sent = 0; sent < 1_000 && !socket.destroyed; sent += 1) {
     const before = receiver.submitted.length;
     socket.write(REQUEST);
-    await until(() => receiver.submitted.length > before || receiver.lane.laneConnections === 0, 'it is answered');
-    if (receiver.lane.laneConnections === 0) break;
+    await until(
+      () => receiver.submitted.length > before || receiver.fastPath.fastPathConnections === 0,
+      'it is answered',
+    );
+    if (receiver.fastPath.fastPathConnections === 0) break;
   }
   expect(receiver.submitted.length).toBeLessThan(1_000);
   await expect.poll(leftovers, SOON).toEqual(NOTHING);
@@ -214,10 +217,10 @@ describe('connections that last too long', () => {
     expect(sender.socket.closed).toBe(false);
   });
 
-  test('a handed-over connection is no longer the clock of the lane', async () => {
+  test('a handed-over connection is no longer the clock of the fast path', async () => {
     const sender = await connectSender(receiver.port);
     sender.socket.write(REQUEST.subarray(0, 50));
-    await until(() => receiver.lane.laneConnections === 0, 'it is handed over');
+    await until(() => receiver.fastPath.fastPathConnections === 0, 'it is handed over');
     nowMs = 3_600_000;
     await wait();
     sender.socket.write(REQUEST.subarray(50));
@@ -251,7 +254,7 @@ describe('a server that closes', () => {
     await until(() => receiver.route.open === 3, 'three are under way');
     let over = false;
     const closed = receiver.close().then(() => (over = true));
-    await until(() => !receiver.lane.listening, 'it listens no more');
+    await until(() => !receiver.fastPath.listening, 'it listens no more');
     reading.socket.write(REQUEST.subarray(-5));
     await until(() => receiver.submitted.length === 2, 'the second is read to its end');
     skipping.socket.write(Buffer.alloc(8_000_000));
@@ -273,15 +276,15 @@ describe('a server that closes', () => {
     const early = await connectSender(receiver.port);
     await submitted(early, 1);
     early.socket.write(REQUEST);
-    await until(() => receiver.lane.keptBytes > 0, 'its next request is kept');
+    await until(() => receiver.fastPath.keptBytes > 0, 'its next request is kept');
     const [skipping, handed] = [await connectSender(receiver.port), await connectSender(receiver.port)];
     skipping.socket.write(TOO_LARGE);
     handed.socket.write(REQUEST.subarray(0, 50));
     await skipping.statuses(1);
-    await until(() => receiver.lane.laneConnections === 3, 'one is handed over');
-    const closed = once(receiver.lane, 'close');
-    receiver.lane.close();
-    receiver.lane.closeAllConnections();
+    await until(() => receiver.fastPath.fastPathConnections === 3, 'one is handed over');
+    const closed = once(receiver.fastPath, 'close');
+    receiver.fastPath.close();
+    receiver.fastPath.closeAllConnections();
     await closed;
     await expect.poll(leftovers, SOON).toEqual(NOTHING);
   });

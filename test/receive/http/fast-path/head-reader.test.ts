@@ -1,6 +1,6 @@
 /**
  * A connection's heads, one after another on one reader, beside a parser that knows nothing of those before. All are
- * read from one buffer, as the lane's are, in which the bytes of earlier ones lie about.
+ * read from one buffer, as the fast path's are, in which the bytes of earlier ones lie about.
  */
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';

@@ -1,4 +1,4 @@
-/** What a connection of the lane does while the password of its sender is checked, which takes its time. */
+/** What a connection of the fast path does while the password of its sender is checked, which takes its time. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +53,7 @@ test.each([
   const sender = await connectSender(receiver.port);
   sender.socket.write(request.subarray(0, early));
   await until(() => auth.asked.length === 1, 'the password is asked for');
-  await until(() => receiver.lane.keptBytes > 0 || early === headBytes, 'what came with it is kept');
+  await until(() => receiver.fastPath.keptBytes > 0 || early === headBytes, 'what came with it is kept');
   expect(receiver.budget.usedBytes).toBe(0);
   const other = await connectSender(receiver.port);
   other.socket.write(rawRequest(Buffer.alloc(20_000, 'x'))); // into the same buffer
@@ -63,11 +63,11 @@ test.each([
   sender.socket.write(request.subarray(early));
   expect(await sender.statuses(1)).toEqual([204]);
   expect(receiver.submitted[0]?.parcel.body.equals(body)).toBe(true);
-  expect([receiver.faults, receiver.lane.keptBytes]).toEqual([[], 0]);
+  expect([receiver.faults, receiver.fastPath.keptBytes]).toEqual([[], 0]);
   sender.socket.write(request);
   expect(await sender.statuses(2)).toEqual([204, 204]);
   await until(() => other.socket.closed, 'who shows no password is closed');
-  expect([auth.asked.length, receiver.lane.laneConnections]).toEqual([1, 1]);
+  expect([auth.asked.length, receiver.fastPath.fastPathConnections]).toEqual([1, 1]);
 });
 
 test('a body of no bytes is not waited for', async () => {
@@ -85,7 +85,7 @@ test('it is wrong: the body is thrown away, and the connection is closed', async
   const sender = await connectSender(receiver.port);
   const wrong = rawRequest(body, [WRONG]);
   sender.socket.write(wrong.subarray(0, 20_000));
-  await until(() => receiver.lane.keptBytes > 0, 'what came of it is kept');
+  await until(() => receiver.fastPath.keptBytes > 0, 'what came of it is kept');
   auth.asked[0]?.();
   expect(await sender.statuses(1)).toEqual([401]);
   expect(sender.text()).toMatch(/^www-authenticate: Basic/im);
@@ -93,21 +93,21 @@ test('it is wrong: the body is thrown away, and the connection is closed', async
   sender.socket.write(wrong.subarray(20_000));
   sender.socket.write(request);
   await until(() => sender.socket.closed, 'the connection is closed');
-  expect([auth.asked.length, receiver.submitted.length, receiver.lane.keptBytes]).toEqual([1, 0, 0]);
-  await until(() => receiver.lane.laneConnections === 0, 'the connection is forgotten');
+  expect([auth.asked.length, receiver.submitted.length, receiver.fastPath.keptBytes]).toEqual([1, 0, 0]);
+  await until(() => receiver.fastPath.fastPathConnections === 0, 'the connection is forgotten');
 });
 
 test.each([true, false])('the sender goes away (what it sent is kept: %s): nothing is left of it', async (kept) => {
   const { receiver, auth } = await startWithPasswords();
   const sender = await connectSender(receiver.port);
   sender.socket.write(request.subarray(0, kept ? headBytes + 1000 : headBytes));
-  await until(() => auth.asked.length === 1 && receiver.lane.keptBytes > 0 === kept, 'the password is asked for');
+  await until(() => auth.asked.length === 1 && receiver.fastPath.keptBytes > 0 === kept, 'the password is asked for');
   sender.socket.resetAndDestroy();
-  if (!kept) await until(() => receiver.lane.laneConnections === 0, 'its going is seen');
+  if (!kept) await until(() => receiver.fastPath.fastPathConnections === 0, 'its going is seen');
   auth.asked[0]?.();
   await until(() => auth.checked === 1, 'the password is checked');
   await sleep(0);
-  await until(() => receiver.lane.laneConnections === 0, 'the connection is forgotten');
+  await until(() => receiver.fastPath.fastPathConnections === 0, 'the connection is forgotten');
   await until(() => receiver.budget.usedBytes === 0, 'the reservation is given back');
-  expect([receiver.route.open, receiver.lane.keptBytes, receiver.submitted.length]).toEqual([0, 0, 0]);
+  expect([receiver.route.open, receiver.fastPath.keptBytes, receiver.submitted.length]).toEqual([0, 0, 0]);
 });

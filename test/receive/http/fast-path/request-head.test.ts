@@ -1,7 +1,7 @@
 /**
- * The lane's parser of heads, beside Node's own (llhttp), which reads the same bytes from a real connection. Whatever the
+ * The fast path's parser of heads, beside Node's own (llhttp), which reads the same bytes from a real connection. Whatever the
  * lane takes, Node's HTTP server has to read alike: the same request, the same headers, and a body that ends at the same
- * byte. What the lane leaves to Node it may leave for any reason.
+ * byte. What the fast path leaves to Node it may leave for any reason.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
@@ -56,7 +56,7 @@ async function readByNode(head: string, body: string): Promise<Seen[]> {
   return seen;
 }
 
-/** Fails unless the lane leaves the head alone, or takes it for what Node takes it for. @returns whether it takes it */
+/** Fails unless the fast path leaves the head alone, or takes it for what Node takes it for. @returns whether it takes it */
 async function expectReadAlike(head: string): Promise<boolean> {
   const taken = tryParseHead(head);
   if (taken === undefined) return false;
@@ -98,7 +98,7 @@ function ordinary(changes: Readonly<Record<string, string | undefined>> = {}, ..
   return [REQUEST_LINE, ...headers.map(([name, value]) => `${name}: ${value}`), ...more].join('\r\n');
 }
 
-describe('a head that the lane takes', () => {
+describe('a head that the fast path takes', () => {
   test.each([
     ['of Prometheus', ordinary()],
     ['with its names in small letters', ordinary().replaceAll(/^[A-Z][\w-]+:/gm, (name) => name.toLowerCase())],
@@ -247,7 +247,7 @@ describe('of heads without number', () => {
   test.each([
     ['made of odd parts', built],
     ['of Prometheus with some characters changed', mutated],
-  ])('%s, whatever the lane takes is what Node reads', { timeout: PROPERTY_TIMEOUT_MS }, async (_what, heads) => {
+  ])('%s, whatever the fastPath takes is what Node reads', { timeout: PROPERTY_TIMEOUT_MS }, async (_what, heads) => {
     let [count, taken] = [0, 0];
     await fc.assert(
       fc.asyncProperty(heads, async (head) => {

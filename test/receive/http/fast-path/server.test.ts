@@ -1,4 +1,4 @@
-/** Connections on their way from the lane to Node's HTTP server, and how they are counted. */
+/** Connections on their way from the fast path to Node's HTTP server, and how they are counted. */
 import { connect, type Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ describe('a connection that is handed over', () => {
     ['in the middle of a head', ORDINARY.subarray(0, 100)],
     ['for a chunked body', CHUNKED],
     ['for another route', rawRequest(BODY, [], '/api/v1/write/second?')],
-  ])('%s, after some requests in the lane, loses and doubles nothing', async (_what, request) => {
+  ])('%s, after some requests in the fastPath, loses and doubles nothing', async (_what, request) => {
     const held: Parcel[] = [];
     const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
     const { socket, statuses } = await connectSender(receiver.port);
@@ -28,9 +28,9 @@ describe('a connection that is handed over', () => {
       held[index]?.trySettle(DELIVERED);
       await statuses(index + 1);
     }
-    expect(receiver.lane.laneConnections).toBe(1);
+    expect(receiver.fastPath.fastPathConnections).toBe(1);
     socket.write(request);
-    await until(() => receiver.lane.laneConnections === 0, 'it is handed over');
+    await until(() => receiver.fastPath.fastPathConnections === 0, 'it is handed over');
     if (request.length === 100) socket.write(ORDINARY.subarray(100));
     for (let index = 3; index < 6; index += 1) {
       await until(() => held.length === index + 1, 'it is submitted');
@@ -70,23 +70,23 @@ describe('a connection that is handed over', () => {
     expect(receiver.submitted[0]?.parcel.body.equals(body)).toBe(true);
   });
 
-  test('is kept as long between two requests as one of the lane', async () => {
-    const { lane } = await startReceiver();
+  test('is kept as long between two requests as one of the fast path', async () => {
+    const { fastPath } = await startReceiver();
     // Prometheus closes an idle connection after 5 minutes; it is to be the first to do so.
-    expect(lane.keepAliveTimeout).toBeGreaterThan(5 * 60_000);
-    expect(lane.requestTimeout).toBe(30_000);
+    expect(fastPath.keepAliveTimeout).toBeGreaterThan(5 * 60_000);
+    expect(fastPath.requestTimeout).toBe(30_000);
   });
 });
 
 describe('connections', () => {
   test('are counted while they last, whoever has them, and no more than are allowed are taken', async () => {
     const receiver = await startReceiver();
-    receiver.lane.maxConnections = 3;
+    receiver.fastPath.maxConnections = 3;
     const [idle, used, handed] = await Promise.all(Array.from({ length: 3 }, async () => connectSender(receiver.port)));
     used?.socket.write(ORDINARY);
     handed?.socket.write(CHUNKED);
     await Promise.all([used?.statuses(1), handed?.statuses(1)]);
-    await until(() => receiver.lane.laneConnections === 2, 'one is handed over');
+    await until(() => receiver.fastPath.fastPathConnections === 2, 'one is handed over');
     expect(await receiver.connections()).toBe(3);
     for (const sender of [handed, used, idle]) {
       const tooMany = connect(receiver.port, '127.0.0.1').on('error', () => {});
@@ -105,11 +105,11 @@ describe('connections', () => {
     const [here, there] = duplexPair();
     let text = '';
     here.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    receiver.lane.emit('connection', there);
+    receiver.fastPath.emit('connection', there);
     here.write(ORDINARY);
     here.write(rawRequest(bodyOf('two'), ['Connection: close']));
     await until(() => receiver.submitted.length === 2 && text.match(/204/g)?.length === 2, 'two answers');
-    expect(receiver.lane.laneConnections).toBe(0);
+    expect(receiver.fastPath.fastPathConnections).toBe(0);
     expect(receiver.submitted.map(({ parcel }) => parcel.body)).toEqual([BODY, bodyOf('two')]);
   });
 
@@ -120,7 +120,7 @@ describe('connections', () => {
     const { socket, statuses } = await connectSender(receiver.port);
     socket.write(ORDINARY);
     expect(await statuses(1)).toEqual([204]);
-    expect([receiver.lane.laneConnections, await receiver.connections()]).toEqual([0, 1]);
+    expect([receiver.fastPath.fastPathConnections, await receiver.connections()]).toEqual([0, 1]);
     socket.destroy();
     await vi.waitFor(async () => expect(await receiver.connections()).toBe(0));
   });

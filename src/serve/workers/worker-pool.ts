@@ -1,5 +1,5 @@
 /**
- * Fleet: the workers, each in a numbered slot. The first is started alone, so that what keeps it from listening is told
+ * WorkerPool: the workers, each in a numbered slot. The first is started alone, so that what keeps it from listening is told
  * once and ends the start; the others follow. One that dies is replaced: at once, and after a wait that doubles when it
  * did not live long.
  *
@@ -10,7 +10,7 @@ import { WorkerStartError } from '../../outcome/errors.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Readiness } from '../../admin/server.ts';
 import type { Fork } from './fork.ts';
-import { Member } from './member.ts';
+import { WorkerHandle } from './worker-handle.ts';
 import type { WorkerReport } from './messages.ts';
 
 /** One that lives shorter than this is replaced after a wait. */
@@ -27,7 +27,7 @@ const STOOD_STILL_MS = 5_000;
 /** A scrape waits for a worker's answer as long, and takes its last report then. */
 const ANSWER_WITHIN_MS = 1_000;
 
-export interface FleetRooms {
+export interface WorkerPoolDeps {
   readonly size: number;
   readonly version: string;
   /** With the share of one. */
@@ -43,14 +43,14 @@ export interface FleetRooms {
 
 interface Slot {
   readonly number: number;
-  member: Member | undefined;
+  member: WorkerHandle | undefined;
   /** Short lives in a row. */
   shortLives: number;
   timer: NodeJS.Timeout | undefined;
 }
 
-export class Fleet {
-  readonly #rooms: FleetRooms;
+export class WorkerPool {
+  readonly #deps: WorkerPoolDeps;
   readonly #slots: readonly Slot[];
   #mode: 'starting' | 'running' | 'ending' = 'starting';
   #restarts = 0;
@@ -59,9 +59,9 @@ export class Fleet {
   #started = Promise.withResolvers<string>();
   #ended = Promise.withResolvers<undefined>();
 
-  constructor(rooms: FleetRooms) {
-    this.#rooms = rooms;
-    this.#slots = Array.from({ length: rooms.size }, (_, index) => ({
+  constructor(deps: WorkerPoolDeps) {
+    this.#deps = deps;
+    this.#slots = Array.from({ length: deps.size }, (_, index) => ({
       number: index + 1,
       member: undefined,
       shortLives: 0,
@@ -71,7 +71,7 @@ export class Fleet {
 
   /** Resolves with the address when the first listens; rejects with the reason when it cannot. */
   async start(): Promise<string> {
-    this.#lookedAtMs = this.#rooms.nowMs();
+    this.#lookedAtMs = this.#deps.nowMs();
     this.#watch = setInterval(() => this.#killSilent(), LOOK_EVERY_MS).unref();
     const [first] = this.#slots;
     if (first !== undefined) this.#fill(first);
@@ -113,7 +113,7 @@ export class Fleet {
   readiness(): Readiness {
     const reasons = this.draining ? ['shutting down'] : [];
     // Each has credentials of its own; the reason is often the same.
-    const addOwn = ({ report }: Member): void => {
+    const addOwn = ({ report }: WorkerHandle): void => {
       for (const reason of report?.readiness.reasons ?? []) if (!reasons.includes(reason)) reasons.push(reason);
     };
     for (const { number, member } of this.#slots) {
@@ -140,13 +140,13 @@ export class Fleet {
     clearInterval(this.#watch);
   }
 
-  get #members(): Member[] {
+  get #members(): WorkerHandle[] {
     return this.#slots.flatMap(({ member }) => member ?? []);
   }
 
   #fill(slot: Slot, isReplacement = false): void {
-    const { version, config, fork, nowMs } = this.#rooms;
-    slot.member = new Member({
+    const { version, config, fork, nowMs } = this.#deps;
+    slot.member = new WorkerHandle({
       start: { kind: 'start', slot: slot.number, version, config, isReplacement },
       fork,
       nowMs,
@@ -162,8 +162,8 @@ export class Fleet {
     for (const slot of this.#slots) if (slot.member === undefined) this.#fill(slot);
   }
 
-  #gone(slot: Slot, member: Member, how: string): void {
-    const { log, nowMs, retire, ended } = this.#rooms;
+  #gone(slot: Slot, member: WorkerHandle, how: string): void {
+    const { log, nowMs, retire, ended } = this.#deps;
     slot.member = undefined;
     if (member.report !== undefined) retire(member.report, slot.number);
     if (this.#mode === 'starting')
@@ -186,19 +186,19 @@ export class Fleet {
     }, waitMs);
   }
 
-  #isQuiet({ heardAtMs }: Member): boolean {
-    return this.#rooms.nowMs() - heardAtMs >= QUIET_MS;
+  #isQuiet({ heardAtMs }: WorkerHandle): boolean {
+    return this.#deps.nowMs() - heardAtMs >= QUIET_MS;
   }
 
   #killSilent(): void {
-    const nowMs = this.#rooms.nowMs();
+    const nowMs = this.#deps.nowMs();
     const stoodStill = nowMs - this.#lookedAtMs >= STOOD_STILL_MS;
     this.#lookedAtMs = nowMs;
     for (const member of this.#members) {
       if (stoodStill) member.excuse();
       const silentMs = nowMs - member.heardAtMs;
       if (member.state === 'draining' || silentMs < SILENT_MS) continue;
-      this.#rooms.log.error(
+      this.#deps.log.error(
         { worker: member.slot, pid: member.pid, silentMs: Math.round(silentMs) },
         'a worker says nothing any more and is killed',
       );
@@ -207,7 +207,7 @@ export class Fleet {
   }
 
   #killAll(why: string): void {
-    this.#rooms.log.warn({ workers: this.#members.map(({ slot }) => slot) }, why);
+    this.#deps.log.warn({ workers: this.#members.map(({ slot }) => slot) }, why);
     for (const member of this.#members) member.kill();
   }
 }

@@ -14,7 +14,7 @@ interface Handle {
   close: () => void;
 }
 
-export class Dealt {
+export class PendingHandoffs {
   readonly #handles = new Set<Handle>();
 
   constructor(process: Pick<ChildProcess, 'send'>) {

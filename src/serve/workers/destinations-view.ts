@@ -4,7 +4,7 @@ import type { DestinationSource } from '../../admin/status-page/source.ts';
 import { lastingOf, NOTHING, sumOf } from './destination-sum.ts';
 import type { DestinationReport, WorkerReport } from './messages.ts';
 
-export class DestinationsShown {
+export class DestinationsView {
   readonly sources: readonly DestinationSource[];
   readonly #reports: () => Iterable<WorkerReport>;
   /** Of workers that are gone, by index. */

@@ -13,7 +13,7 @@ interface Known {
   readonly told: Map<number, SenderReport>;
 }
 
-export class SendersShown {
+export class SendersView {
   readonly #known = new Map<string, Known>();
 
   /** Takes the last report of each worker that lives, by slot. @returns every address that has a connection */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
 import type { Log } from '../../../src/platform/log.ts';
-import { Fleet, type FleetRooms } from '../../../src/serve/workers/fleet.ts';
+import { WorkerPool, type WorkerPoolDeps } from '../../../src/serve/workers/worker-pool.ts';
 import { EMPTY_REPORT, fakeFork, type FakeWorker } from '../../support/fake-workers.ts';
 
 const URL = 'https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-EXAMPLE/api/v1/remote_write';
@@ -16,9 +16,9 @@ function makeFleet(size: number) {
   const { fork, workers } = fakeFork();
   const error = vi.fn<Log['error']>();
   const log: Log = { debug: ignore, info: ignore, warn: ignore, error, child: () => log };
-  const retire = vi.fn<FleetRooms['retire']>();
-  const ended = vi.fn<FleetRooms['ended']>();
-  const fleet = new Fleet({ size, version: 'test', config, fork, log, nowMs: () => Date.now(), retire, ended });
+  const retire = vi.fn<WorkerPoolDeps['retire']>();
+  const ended = vi.fn<WorkerPoolDeps['ended']>();
+  const fleet = new WorkerPool({ size, version: 'test', config, fork, log, nowMs: () => Date.now(), retire, ended });
   const worker = (index: number): FakeWorker => {
     const found = workers[index];
     if (found === undefined) throw new Error(`there are ${workers.length} workers`);

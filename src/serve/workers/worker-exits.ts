@@ -1,5 +1,5 @@
 /** Workers that ended though nobody had asked them to, as problems of the status page: one entry for each way to end. */
-import { Kinds } from '../../admin/status-page/kinds.ts';
+import { RecentEvents } from '../../admin/status-page/recent-events.ts';
 import type { ProblemStatus } from '../../admin/snapshot.ts';
 import { redact } from '../../outcome/redact.ts';
 
@@ -10,9 +10,9 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [/SIGABRT/, 'Mostly the heap, which was full: raise the memory limit, or lower limits.max_inflight_bytes.'],
 ];
 
-export class Ends {
+export class WorkerExits {
   readonly #nowMs: () => number;
-  readonly #ways = new Kinds<{ readonly slot: number; readonly how: string }>();
+  readonly #ways = new RecentEvents<{ readonly slot: number; readonly how: string }>();
 
   /** @param nowMs ms since the epoch */
   constructor(nowMs: () => number) {

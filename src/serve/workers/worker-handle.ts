@@ -9,14 +9,14 @@ import { WorkerStartError } from '../../outcome/errors.ts';
 import type { Fork, WorkerProcess } from './fork.ts';
 import type { FromWorker, ToWorker, WorkerReport } from './messages.ts';
 
-export type MemberState = 'starting' | 'listening' | 'draining' | 'gone';
+export type WorkerState = 'starting' | 'listening' | 'draining' | 'gone';
 
-export interface MemberRooms {
+export interface WorkerHandleDeps {
   readonly start: Extract<ToWorker, { kind: 'start' }>;
   readonly fork: Fork;
   readonly nowMs: () => number;
-  readonly listening: (member: Member, listen: string) => void;
-  readonly gone: (member: Member, how: string) => void;
+  readonly listening: (member: WorkerHandle, listen: string) => void;
+  readonly gone: (member: WorkerHandle, how: string) => void;
 }
 
 interface Question {
@@ -24,13 +24,13 @@ interface Question {
   readonly answered: () => void;
 }
 
-export class Member {
+export class WorkerHandle {
   readonly slot: number;
   readonly isReplacement: boolean;
   readonly startedAtMs: number;
-  readonly #rooms: MemberRooms;
+  readonly #deps: WorkerHandleDeps;
   readonly #process: WorkerProcess;
-  #state: MemberState = 'starting';
+  #state: WorkerState = 'starting';
   #report: WorkerReport | undefined;
   #heardAtMs: number;
   #failure: WorkerStartError | undefined;
@@ -38,17 +38,17 @@ export class Member {
   #asked = 0;
   #questions: Question[] = [];
 
-  constructor(rooms: MemberRooms) {
-    this.#rooms = rooms;
-    this.slot = rooms.start.slot;
-    this.isReplacement = rooms.start.isReplacement;
-    this.startedAtMs = rooms.nowMs();
+  constructor(deps: WorkerHandleDeps) {
+    this.#deps = deps;
+    this.slot = deps.start.slot;
+    this.isReplacement = deps.start.isReplacement;
+    this.startedAtMs = deps.nowMs();
     this.#heardAtMs = this.startedAtMs;
-    this.#process = rooms.fork({ told: (message) => this.#hear(message), ended: (how) => this.#end(how) });
-    this.#process.tell(rooms.start);
+    this.#process = deps.fork({ told: (message) => this.#hear(message), ended: (how) => this.#end(how) });
+    this.#process.tell(deps.start);
   }
 
-  get state(): MemberState {
+  get state(): WorkerState {
     return this.#state;
   }
 
@@ -95,7 +95,7 @@ export class Member {
 
   /** It may have spoken while nobody listened. */
   excuse(): void {
-    this.#heardAtMs = this.#rooms.nowMs();
+    this.#heardAtMs = this.#deps.nowMs();
   }
 
   /** @param why goes before how it ended */
@@ -107,7 +107,7 @@ export class Member {
 
   #hear(message: FromWorker): void {
     if (this.#state === 'gone') return;
-    this.#heardAtMs = this.#rooms.nowMs();
+    this.#heardAtMs = this.#deps.nowMs();
     if (message.kind === 'failed') {
       this.#failure = new WorkerStartError(message.what, message.error);
       return;
@@ -116,7 +116,7 @@ export class Member {
     this.#tellAnswered(message.report.answers);
     if (message.kind === 'listening' && this.#state === 'starting') {
       this.#state = 'listening';
-      this.#rooms.listening(this, message.listen);
+      this.#deps.listening(this, message.listen);
     }
     if (message.kind === 'drained') this.#process.tell({ kind: 'end' });
   }
@@ -125,7 +125,7 @@ export class Member {
     this.#state = 'gone';
     this.#tellAnswered(Infinity);
     const killed = this.#killedFor === '' ? how : `${this.#killedFor}: ${how}`;
-    this.#rooms.gone(this, this.#failure === undefined ? killed : `${this.#failure.what}: ${this.#failure.message}`);
+    this.#deps.gone(this, this.#failure === undefined ? killed : `${this.#failure.what}: ${this.#failure.message}`);
   }
 
   #tellAnswered(upTo: number): void {

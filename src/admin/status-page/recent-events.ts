@@ -12,7 +12,7 @@ export interface Happened<Details> {
   readonly lastAtMs: number;
 }
 
-export class Kinds<Details> {
+export class RecentEvents<Details> {
   readonly #byKind = new Map<string, Happened<Details>>();
 
   add(kind: string, details: Details, nowMs: number): void {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { expect, test, vi } from 'vitest';
-import { Dealt } from '../../../src/serve/workers/dealt.ts';
+import { PendingHandoffs } from '../../../src/serve/workers/pending-handoffs.ts';
 
 /** A handle of Node's, as node:cluster passes it to `send`. */
 function makeHandle(fd = 7) {
@@ -11,7 +11,7 @@ function makeHandle(fd = 7) {
 test('connections that the dead worker never acknowledged are closed, the others are not', () => {
   const sent: unknown[][] = [];
   const process = { send: (...args: unknown[]) => sent.push(args) > 0 };
-  const dealt = new Dealt(process);
+  const dealt = new PendingHandoffs(process);
   const [arrived, underway] = [makeHandle(), makeHandle()];
   expect(process.send({ act: 'newconn' }, arrived)).toBe(true);
   arrived.fd = -1;

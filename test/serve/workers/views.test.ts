@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../../src/config/load.ts';
 import { NOTHING } from '../../../src/serve/workers/destination-sum.ts';
-import { DestinationsShown } from '../../../src/serve/workers/destinations-shown.ts';
+import { DestinationsView } from '../../../src/serve/workers/destinations-view.ts';
 import type { DestinationReport, SenderReport, WorkerReport } from '../../../src/serve/workers/messages.ts';
-import { SendersShown } from '../../../src/serve/workers/senders-shown.ts';
+import { SendersView } from '../../../src/serve/workers/senders-view.ts';
 import { EMPTY_REPORT } from '../../support/fake-workers.ts';
 
 const URL = 'https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-EXAMPLE/api/v1/remote_write';
@@ -15,7 +15,7 @@ function reportOf(destination: Partial<DestinationReport>, counts: Partial<Desti
 }
 
 function shownOf(reports: readonly WorkerReport[]) {
-  const shown = new DestinationsShown(config.remote_write, () => reports);
+  const shown = new DestinationsView(config.remote_write, () => reports);
   const [source] = shown.sources;
   if (source === undefined) throw new Error('there is one entry');
   return { shown, source };
@@ -97,7 +97,7 @@ function sendersOf(slots: Readonly<Record<number, readonly Partial<SenderReport>
 }
 
 test('a sender is one, whatever workers have its connections, and its counts never fall', () => {
-  const shown = new SendersShown();
+  const shown = new SendersView();
   const read = (slots: Parameters<typeof sendersOf>[0], nowMs = 0) => [...shown.read(sendersOf(slots), nowMs)];
   const [first] = read({ 1: [{ requests: 5, samples: 50, connections: 2 }], 2: [{ requests: 3, samples: 30 }] });
   expect(first).toMatchObject({ address: '10.0.0.1', connections: 3, requests: 8, samples: 80 });
@@ -110,7 +110,7 @@ test('a sender is one, whatever workers have its connections, and its counts nev
 });
 
 test('when a sender was held apart is told in the clock of the reader', () => {
-  const shown = new SendersShown();
+  const shown = new SendersView();
   const [never] = shown.read(sendersOf({ 1: [{}] }), 1_000);
   expect(never?.isolatedAtMs).toBe(-Infinity);
   const [apart] = shown.read(sendersOf({ 1: [{}], 2: [{ isolatedAgoMs: 300 }] }), 5_000);
