@@ -103,16 +103,16 @@ export class Batcher {
     if (first === undefined) return undefined;
     const { maxSamples, maxBytes } = this.limits;
     const parcels = [first];
-    let weight = first.weight;
+    let sampleCount = first.sampleCount;
     let bytes = first.bodyBytes;
     this.#queue.shift(queue);
     const lane = LANE_OF[queue.key.kind];
     for (;;) {
       const next = this.#queue.peek(queue);
       if (next === undefined) break;
-      weight += next.weight;
+      sampleCount += next.sampleCount;
       bytes += next.bodyBytes;
-      if (weight > maxSamples || bytes > maxBytes) break;
+      if (sampleCount > maxSamples || bytes > maxBytes) break;
       parcels.push(next);
       this.#queue.shift(queue);
     }
@@ -120,7 +120,7 @@ export class Batcher {
   }
 
   #arrange(queue: KeyQueue, sinceMs: number, nowMs: number): void {
-    const full = queue.weight >= this.limits.maxSamples || queue.bytes >= this.limits.maxBytes;
+    const full = queue.sampleCount >= this.limits.maxSamples || queue.bytes >= this.limits.maxBytes;
     if (queue.key.kind !== 'shared' || full || sinceMs + this.#waitMs <= nowMs) {
       this.#makeReady(queue);
     } else if (queue.state === 'empty') {

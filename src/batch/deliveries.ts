@@ -42,7 +42,7 @@ export class Deliveries implements DeliverySource<BatchDelivery> {
     const [first] = parcels;
     if (first !== undefined) this.#metrics.observeQueueWait(nowMs - first.queuedAtMs);
     let samples = 0;
-    for (const { weight } of parcels) samples += weight;
+    for (const { sampleCount } of parcels) samples += sampleCount;
     this.#metrics.observeBatch(parcels.length, samples);
     return new BatchDelivery(this.#deps, parcels, batch.lane);
   }

@@ -13,7 +13,7 @@ export class KeyQueue {
   readonly key: MergeKey;
   readonly parcels: Fifo<Parcel> = new Fifo();
   state: 'empty' | 'waiting' | 'ready' = 'empty';
-  weight = 0;
+  sampleCount = 0;
   /** Parcels that were settled as they waited and are still in line. */
   tombstones = 0;
   /** Compressed bytes. */
@@ -34,7 +34,7 @@ export class ParcelQueue {
   readonly #senders = new Map<string, number>();
   /** Parcels of each key that wait for another attempt. */
   readonly #held = new Map<string, number>();
-  #weight = 0;
+  #capacityUsed = 0;
   #parcels = 0;
 
   constructor(capacity: number) {
@@ -42,8 +42,8 @@ export class ParcelQueue {
   }
 
   /** What waits, in the unit of `capacity`: samples, histograms and metadata entries. */
-  get weight(): number {
-    return this.#weight;
+  get capacityUsed(): number {
+    return this.#capacityUsed;
   }
 
   get parcels(): number {
@@ -63,13 +63,13 @@ export class ParcelQueue {
     const { mergeKey } = parcel;
     let queue = this.#keys.get(mergeKey.id);
     const held = this.#senders.get(parcel.sender) ?? 0;
-    const free = this.capacity - this.#weight - parcel.room;
+    const free = this.capacity - this.#capacityUsed - parcel.capacityCost;
     // A key that no other parcel has says nothing about who else has a place.
     const isFirstOfKey = queue === undefined && mergeKey.kind === 'shared' && !this.#held.has(mergeKey.id);
     const isFirst = isFirstOfKey || (held === 0 && parcel.sender !== '');
     const fits = isFirst ? free >= -this.capacity : free >= 0;
-    if (this.#weight > 0 && !fits) return undefined;
-    if (!isFirst && parcel.sender !== '' && held + parcel.room > SHARE_OF_FREE * free) return undefined;
+    if (this.#capacityUsed > 0 && !fits) return undefined;
+    if (!isFirst && parcel.sender !== '' && held + parcel.capacityCost > SHARE_OF_FREE * free) return undefined;
     if (queue === undefined) {
       queue = new KeyQueue(mergeKey);
       this.#keys.set(mergeKey.id, queue);
@@ -132,16 +132,16 @@ export class ParcelQueue {
   }
 
   #count(queue: KeyQueue, parcel: Parcel, sign: 1 | -1): void {
-    queue.weight += sign * parcel.weight;
+    queue.sampleCount += sign * parcel.sampleCount;
     queue.bytes += sign * parcel.bodyBytes;
     this.#take(parcel, sign);
   }
 
   #take(parcel: Parcel, sign: 1 | -1): void {
-    this.#weight += sign * parcel.room;
+    this.#capacityUsed += sign * parcel.capacityCost;
     this.#parcels += sign;
     if (parcel.sender === '') return;
-    const held = (this.#senders.get(parcel.sender) ?? 0) + sign * parcel.room;
+    const held = (this.#senders.get(parcel.sender) ?? 0) + sign * parcel.capacityCost;
     if (held > 0) this.#senders.set(parcel.sender, held);
     else this.#senders.delete(parcel.sender);
   }

@@ -11,7 +11,7 @@ export interface RequestCounts {
   readonly samples: number;
   readonly histograms: number;
   /** Both together. */
-  readonly weight: number;
+  readonly sampleCount: number;
 }
 
 /** The counts of one destination. */
@@ -62,14 +62,14 @@ export class DestinationMetrics {
 
   countRejected(status: number, reason: RejectionReason, request: RequestCounts): void {
     const key = `${status} ${reason}`;
-    this.rejected.set(status, (this.rejected.get(status) ?? 0) + request.weight);
-    this.rejectedByReason.set(key, (this.rejectedByReason.get(key) ?? 0) + request.weight);
+    this.rejected.set(status, (this.rejected.get(status) ?? 0) + request.sampleCount);
+    this.rejectedByReason.set(key, (this.rejectedByReason.get(key) ?? 0) + request.sampleCount);
     this.failedSamples += request.samples;
     this.failedHistograms += request.histograms;
   }
 
   countRefused(reason: string, request: RequestCounts): void {
-    this.refused.set(reason, (this.refused.get(reason) ?? 0) + request.weight);
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + request.sampleCount);
     if (reason === 'queue_full') this.enqueueRetries += 1;
   }
 

@@ -62,9 +62,9 @@ export class Parcel implements JoinPart {
   readonly dedupKey: string;
   readonly mergeKey: MergeKey;
   /** Samples and histograms: what `max_samples_per_send` and `capacity` count. */
-  readonly weight: number;
+  readonly sampleCount: number;
   /** What it counts against `capacity`: samples, histograms and metadata entries, and something even without any. */
-  readonly room: number;
+  readonly capacityCost: number;
   /** When the request's head was read. */
   readonly arrivedAtMs: number;
   /** The sender is answered by then. */
@@ -105,8 +105,8 @@ export class Parcel implements JoinPart {
     this.maxTimestampMs = contents.maxTimestampMs;
     this.dedupKey = contents.dedupKey;
     this.mergeKey = mergeKey;
-    this.weight = contents.samples + contents.histograms;
-    this.room = Math.max(1, this.weight + contents.metadata);
+    this.sampleCount = contents.samples + contents.histograms;
+    this.capacityCost = Math.max(1, this.sampleCount + contents.metadata);
     this.arrivedAtMs = times.arrivedAtMs;
     this.deadlineAtMs = times.deadlineAtMs;
     this.queuedAtMs = times.queuedAtMs;

@@ -114,12 +114,12 @@ export class Intake implements ParcelLedger {
   }
 
   #rejected(parcel: Parcel, { status, reason, message }: Extract<Outcome, { kind: 'rejected' }>): void {
-    const { sender, weight, mergeKey } = parcel;
+    const { sender, sampleCount, mergeKey } = parcel;
     const remedy = reason === 'series_limit' ? { remedy: explain(reason).remedy } : {};
     this.#rejections.warn(
       // Not by sender: as many lines as there are senders would fill the log.
       `${status} ${reason}`,
-      { sender, status, reason, samples: weight, answer: message, ...remedy },
+      { sender, status, reason, samples: sampleCount, answer: message, ...remedy },
       'the upstream rejected a request for good; its sender was told, and drops it',
     );
     // Requests that share no batch harm nobody.
@@ -144,7 +144,7 @@ export class Intake implements ParcelLedger {
       return undefined;
     }
     const message =
-      `the queue holds ${this.#deps.waiting.weight} samples and its capacity is ${this.#deps.waiting.capacity} ` +
+      `the queue holds ${this.#deps.waiting.capacityUsed} samples and its capacity is ${this.#deps.waiting.capacity} ` +
       `(capacity x max_shards); last from upstream: ${this.#deps.health.lastFailure}`;
     return { kind: 'refused', reason: 'queue_full', message };
   }

@@ -26,8 +26,8 @@ export class Ledger {
   open(parcel: Parcel): void {
     this.#pending.add(parcel);
     const metrics = this.#metrics;
-    metrics.received += parcel.weight;
-    metrics.pending += parcel.weight;
+    metrics.received += parcel.sampleCount;
+    metrics.pending += parcel.sampleCount;
     metrics.pendingSamples += parcel.samples;
     metrics.pendingHistograms += parcel.histograms;
     metrics.exemplarsReceived += parcel.exemplars;
@@ -37,13 +37,13 @@ export class Ledger {
   close(parcel: Parcel, outcome: Outcome): void {
     this.#pending.remove(parcel);
     const metrics = this.#metrics;
-    metrics.pending -= parcel.weight;
+    metrics.pending -= parcel.sampleCount;
     metrics.pendingSamples -= parcel.samples;
     metrics.pendingHistograms -= parcel.histograms;
     switch (outcome.kind) {
       case 'delivered':
-        metrics.delivered += parcel.weight;
-        if (outcome.deduplicated) metrics.deduplicated += parcel.weight;
+        metrics.delivered += parcel.sampleCount;
+        if (outcome.deduplicated) metrics.deduplicated += parcel.sampleCount;
         if (parcel.maxTimestampMs > metrics.highestSentTimestampMs) {
           metrics.highestSentTimestampMs = parcel.maxTimestampMs;
         }

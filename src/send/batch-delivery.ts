@@ -21,7 +21,7 @@ import type { Outcome, Verdict } from '../outcome/outcome.ts';
 import type { Parcel } from '../parcel/parcel.ts';
 import type { UpstreamClock } from '../aws/clock.ts';
 import type { Credentials } from '../aws/credentials.ts';
-import { countRetried, weightOf, type HeldMemory, type Payload } from './payload.ts';
+import { countRetried, sampleCountOf, type HeldMemory, type Payload } from './payload.ts';
 import { Piecewise, type Cutter } from './piecewise.ts';
 import { PROBE_INTERVAL_MS } from './breaker.ts';
 import { LAST_ATTEMPT_MS, retryWaitMs, type BackoffLimits } from './retry.ts';
@@ -149,7 +149,7 @@ export class BatchDelivery {
     if (first === undefined) return [];
     if (health.isDown && live.length > 1) return this.#apart(live, 'each', nowMs());
     const limits = this.#deps.limits();
-    if (live.length === 1 && (first.weight > limits.maxSamples || first.bodyBytes > limits.maxBytes)) {
+    if (live.length === 1 && (first.sampleCount > limits.maxSamples || first.bodyBytes > limits.maxBytes)) {
       this.#piecewise ??= this.#cut(first, limits);
     }
     const payload = this.#piecewise?.next();
@@ -253,7 +253,7 @@ export class BatchDelivery {
     const atMs = nowMs();
     const latestMs = Math.max(...live.map(({ deadlineAtMs }) => deadlineAtMs));
     const waitMs = this.#waitMs(verdict, latestMs - atMs);
-    const fields = { attempt: this.#attempts, waitMs: Math.round(waitMs), samples: weightOf(payloads) };
+    const fields = { attempt: this.#attempts, waitMs: Math.round(waitMs), samples: sampleCountOf(payloads) };
     const [only] = live;
     const sender = live.length === 1 && only !== undefined ? { sender: only.sender } : {};
     log.failed(verdict.code, { ...fields, ...sender }, verdict.message);
@@ -329,7 +329,7 @@ export class BatchDelivery {
   #shrink(parcel: Parcel): void {
     if (this.#piecewise !== undefined) return;
     const { maxBytes } = this.#deps.limits();
-    const maxSamples = Math.ceil(parcel.weight / 2);
+    const maxSamples = Math.ceil(parcel.sampleCount / 2);
     if (maxSamples >= LEAST_SAMPLES) this.#piecewise = this.#cut(parcel, { maxSamples, maxBytes });
   }
 

@@ -18,7 +18,7 @@ export interface HeldMemory {
 }
 
 /** Samples and histograms. */
-export function weightOf(payloads: readonly Payload[]): number {
+export function sampleCountOf(payloads: readonly Payload[]): number {
   return payloads.reduce((sum, { samples, histograms }) => sum + samples + histograms, 0);
 }
 

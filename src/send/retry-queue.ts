@@ -77,7 +77,7 @@ export class RetryQueue {
     for (const parcel of delivery.pending()) {
       parcel.waitingIn = waitingIn;
       this.#capacity.hold(parcel);
-      this.#samples += parcel.weight;
+      this.#samples += parcel.sampleCount;
     }
     this.#push(delivery);
   }
@@ -144,7 +144,7 @@ export class RetryQueue {
   #remove(parcel: Parcel): void {
     parcel.waitingIn = undefined;
     this.#capacity.unhold(parcel);
-    this.#samples -= parcel.weight;
+    this.#samples -= parcel.sampleCount;
   }
 
   #push(delivery: BatchDelivery): void {

@@ -149,7 +149,7 @@ export class UpstreamHealth {
     this.rest.end();
     if (delivery.lane !== 'shared') return;
     this.#shards.delivered(this.#deps.hasWork());
-    this.#batchSize.delivered(delivery.parcels.reduce((sum, { weight }) => sum + weight, 0));
+    this.#batchSize.delivered(delivery.parcels.reduce((sum, { sampleCount }) => sum + sampleCount, 0));
   }
 
   /** It does its work, whatever it answers. */
@@ -170,7 +170,7 @@ export class UpstreamHealth {
     if (throttle !== undefined && this.#askedForLess.add(connections, active, nowMs)) {
       this.#shards.throttled(nowMs);
       this.#throttled += 1;
-      const samples = delivery.parcels.reduce((sum, { weight }) => sum + weight, 0);
+      const samples = delivery.parcels.reduce((sum, { sampleCount }) => sum + sampleCount, 0);
       if (throttle === 'samples') this.#batchSize.throttled(samples, nowMs);
     }
     if (this.isDown || (throttle === undefined && retryAfterMs === undefined)) return;

@@ -185,7 +185,7 @@ export class DestinationPipeline implements RoutedDestination {
     const readings = {
       shards: () => this.#health.shards,
       sendersIsolated: () => this.#health.isolated.size,
-      queuedSamples: () => this.#queue.weight,
+      queuedSamples: () => this.#queue.capacityUsed,
       retryBatches: () => this.#retryQueue.batches,
       retrySamples: () => this.#retryQueue.samples,
       clockSkewMs: () => clock.skewMs,
@@ -200,7 +200,7 @@ export class DestinationPipeline implements RoutedDestination {
       },
       {
         ...readings,
-        shardsDesired: () => this.#shards.inFlight + Math.ceil(this.#queue.weight / limits.maxSamples),
+        shardsDesired: () => this.#shards.inFlight + Math.ceil(this.#queue.capacityUsed / limits.maxSamples),
         upstreamDown: () => (this.#health.isDown ? 1 : 0),
         queuedKeys: () => this.#queue.keys,
         queueCapacity: () => this.#queue.capacity,

@@ -128,7 +128,7 @@ test('a parcel settled while it waits is not taken', () => {
   const parcels = [add(batcher, 0, {}), add(batcher, 0, {}), add(batcher, 0, {})];
   parcels[1]?.trySettle(DELIVERED);
   expect(batcher.tryTake('shared', WAIT_MS)?.parcels).toEqual([parcels[0], parcels[2]]);
-  expect([queue.parcels, queue.weight]).toEqual([0, 0]);
+  expect([queue.parcels, queue.capacityUsed]).toEqual([0, 0]);
 });
 
 test('a key of settled parcels only gives no batch and is forgotten', () => {
@@ -185,7 +185,7 @@ describe('a parcel that shares no batch', () => {
     add(batcher, 0, { mergeKey: uniqueKey('isolated') }).trySettle(DELIVERED);
     expect(batcher.tryTake('isolated', 0)?.parcels).toHaveLength(1);
     expect(batcher.tryTake('isolated', 0)).toBeUndefined();
-    expect([queue.keys, queue.parcels, queue.weight]).toEqual([0, 0, 0]);
+    expect([queue.keys, queue.parcels, queue.capacityUsed]).toEqual([0, 0, 0]);
   });
 });
 
@@ -225,9 +225,9 @@ test('whatever happens: order kept per key, keys never mixed, limits kept, each 
       const added: Parcel[] = [];
       const taken: Parcel[] = [];
       const note = (batch: Batch): void => {
-        const weight = batch.parcels.reduce((total, parcel) => total + parcel.weight, 0);
+        const sampleCount = batch.parcels.reduce((total, parcel) => total + parcel.sampleCount, 0);
         const bytes = batch.parcels.reduce((total, parcel) => total + parcel.bodyBytes, 0);
-        const over = weight > LIMITS.maxSamples || bytes > LIMITS.maxBytes;
+        const over = sampleCount > LIMITS.maxSamples || bytes > LIMITS.maxBytes;
         expect(over && batch.parcels.length > 1).toBe(false);
         expect(new Set(batch.parcels.map((parcel) => parcel.mergeKey.id)).size).toBe(1);
         expect(batch.parcels.some((parcel) => parcel.settled)).toBe(false);
@@ -258,7 +258,7 @@ test('whatever happens: order kept per key, keys never mixed, limits kept, each 
         );
         expect(taken.filter((parcel) => parcel.mergeKey.id === key)).toEqual(expected);
       }
-      expect([queue.parcels, queue.weight, queue.keys]).toEqual([0, 0, 0]);
+      expect([queue.parcels, queue.capacityUsed, queue.keys]).toEqual([0, 0, 0]);
       expect(batcher.nextDueAtMs('shared')).toBeUndefined();
     }),
     { numRuns: 200 },

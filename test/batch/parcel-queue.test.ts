@@ -9,7 +9,7 @@ test('counts what it holds, over all keys', () => {
   queue.tryAdd(makeParcel({ key: 'a', samples: 3 }));
   queue.tryAdd(makeParcel({ key: 'b', samples: 4, histograms: 1 }));
   queue.tryAdd(makeParcel({ key: 'a', samples: 2 }));
-  expect([queue.weight, queue.parcels, queue.keys]).toEqual([10, 3, 2]);
+  expect([queue.capacityUsed, queue.parcels, queue.keys]).toEqual([10, 3, 2]);
 });
 
 test('refuses a parcel that would exceed its capacity and takes one that fills it exactly', () => {
@@ -17,7 +17,7 @@ test('refuses a parcel that would exceed its capacity and takes one that fills i
   expect(queue.tryAdd(makeParcel({ samples: 6 }))).toBeDefined();
   expect(queue.tryAdd(makeParcel({ samples: 5 }))).toBeUndefined();
   expect(queue.tryAdd(makeParcel({ samples: 4 }))).toBeDefined();
-  expect([queue.weight, queue.parcels]).toEqual([10, 2]);
+  expect([queue.capacityUsed, queue.parcels]).toEqual([10, 2]);
 });
 
 test('takes a parcel over its whole capacity when nothing waits, else it could never be sent', () => {
@@ -29,7 +29,7 @@ test('takes a parcel over its whole capacity when nothing waits, else it could n
 test('a full queue still takes the first parcel of a key, so that a key that floods keeps nobody out', () => {
   const queue = new ParcelQueue(10);
   while (queue.tryAdd(makeParcel({ samples: 5, key: 'flood' })) !== undefined);
-  expect(queue.weight).toBe(10);
+  expect(queue.capacityUsed).toBe(10);
   expect(queue.tryAdd(makeParcel({ samples: 5, key: 'small' }))).toBeDefined();
   expect(queue.tryAdd(makeParcel({ samples: 5, key: 'small' }))).toBeUndefined();
   expect(queue.tryAdd(makeParcel({ samples: 5, key: 'flood' }))).toBeUndefined();
@@ -55,7 +55,7 @@ test('peek lets go of settled parcels before the first that still waits', () => 
   if (keyQueue === undefined) throw new Error('refused');
   gone.trySettle(DELIVERED);
   expect(queue.peek(keyQueue)).toBe(waits);
-  expect([queue.weight, queue.parcels, keyQueue.weight]).toEqual([5, 1, 5]);
+  expect([queue.capacityUsed, queue.parcels, keyQueue.sampleCount]).toEqual([5, 1, 5]);
 });
 
 test('forgets a key whose last parcel has left', () => {
@@ -65,7 +65,7 @@ test('forgets a key whose last parcel has left', () => {
     if (keyQueue === undefined) throw new Error('refused');
     queue.shift(keyQueue);
   }
-  expect([queue.keys, queue.parcels, queue.weight]).toEqual([0, 0, 0]);
+  expect([queue.keys, queue.parcels, queue.capacityUsed]).toEqual([0, 0, 0]);
 });
 
 test('a parcel that is settled while it waits gives its room to the next at once', () => {
@@ -89,7 +89,7 @@ test('is bounded for parcels without samples too: metadata alone fills memory as
 test('senders that invent merge keys do not get past the capacity without end', () => {
   const queue = new ParcelQueue(10);
   for (let index = 0; index < 1000; index += 1) queue.tryAdd(makeParcel({ key: `replica-${index}`, samples: 10 }));
-  expect(queue.weight).toBeLessThan(1000);
+  expect(queue.capacityUsed).toBeLessThan(1000);
 });
 
 test('the only parcel of a sender may be above its share, and its next one may not', () => {
@@ -98,13 +98,13 @@ test('the only parcel of a sender may be above its share, and its next one may n
   // 900 are left; a share is three times what is left behind it, 3 * 20.
   expect(queue.tryAdd(makeParcel({ samples: 880, sender: '10.0.0.2' }))).toBeDefined();
   expect(queue.tryAdd(makeParcel({ samples: 1, sender: '10.0.0.2' }))).toBeUndefined();
-  expect(queue.weight).toBe(980);
+  expect(queue.capacityUsed).toBe(980);
 });
 
 test('a sender alone may fill three quarters, so that there is room for the next', () => {
   const queue = new ParcelQueue(1000);
   while (queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.1' })) !== undefined);
-  expect(queue.weight).toBe(750);
+  expect(queue.capacityUsed).toBe(750);
   for (let count = 0; count < 10; count += 1) {
     expect(queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.2' }))).toBeDefined();
   }
@@ -136,10 +136,10 @@ test('a parcel that waits for another attempt takes its place again, and gives i
   const queue = new ParcelQueue(10);
   const waits = makeParcel({ samples: 6, histograms: 1 });
   queue.hold(waits);
-  expect([queue.weight, queue.parcels, queue.keys]).toEqual([7, 1, 0]);
+  expect([queue.capacityUsed, queue.parcels, queue.keys]).toEqual([7, 1, 0]);
   expect(queue.tryAdd(makeParcel({ samples: 4 }))).toBeUndefined();
   queue.unhold(waits);
-  expect([queue.weight, queue.parcels]).toEqual([0, 0]);
+  expect([queue.capacityUsed, queue.parcels]).toEqual([0, 0]);
   expect(queue.tryAdd(makeParcel({ samples: 10 }))).toBeDefined();
 });
 
@@ -148,9 +148,9 @@ test('a parcel takes its place again though the queue is full', () => {
   queue.tryAdd(makeParcel({ samples: 10 }));
   const waits = makeParcel({ samples: 5 });
   queue.hold(waits);
-  expect(queue.weight).toBe(15);
+  expect(queue.capacityUsed).toBe(15);
   queue.unhold(waits);
-  expect(queue.weight).toBe(10);
+  expect(queue.capacityUsed).toBe(10);
 });
 
 test('a parcel that waits for another attempt counts for the share of its sender', () => {

@@ -15,7 +15,7 @@ function turnsOf(senders: readonly string[]): string[] {
   }
   const taken = senders.map(() => turns.shift()?.parcels.peek());
   expect([turns.length, turns.shift()]).toEqual([0, undefined]);
-  return taken.map((parcel) => `${parcel?.sender} ${parcel?.weight}`);
+  return taken.map((parcel) => `${parcel?.sender} ${parcel?.sampleCount}`);
 }
 
 test('senders take turns, each in the order of its keys', () => {

@@ -3,7 +3,7 @@ import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel, OpenBook } from '../support/parcels.ts';
 
 test('weighs its samples and its histograms, not its exemplars', () => {
-  expect(makeParcel({ samples: 3, histograms: 4, exemplars: 100 }).weight).toBe(7);
+  expect(makeParcel({ samples: 3, histograms: 4, exemplars: 100 }).sampleCount).toBe(7);
 });
 
 test('the first outcome stands and is accounted for once', async () => {

@@ -48,7 +48,7 @@ test('received = delivered + rejected + refused + pending, at any moment', () =>
           received += each.samples + each.histograms;
         }
         const open = parcels.filter((parcel) => !parcel.settled);
-        const pending = open.reduce((total, parcel) => total + parcel.weight, 0);
+        const pending = open.reduce((total, parcel) => total + parcel.sampleCount, 0);
         expect(metrics.received).toBe(received);
         expect(metrics.pending).toBe(pending);
         expect(metrics.pendingSamples + metrics.pendingHistograms).toBe(pending);

@@ -223,13 +223,18 @@ describe('bodies', () => {
   test('an empty WriteRequest is valid', async () => {
     const receiver = await startReceiver();
     expect((await send(receiver.port, '/api/v1/write', EMPTY)).status).toBe(204);
-    expect(receiver.submitted[0]?.parcel.weight).toBe(0);
+    expect(receiver.submitted[0]?.parcel.sampleCount).toBe(0);
   });
 
   test('the parcel knows what is in the body', async () => {
     const receiver = await startReceiver();
     await send(receiver.port, '/api/v1/write', BODY);
-    expect(receiver.submitted[0]?.parcel).toMatchObject({ series: 1, samples: 2, weight: 2, maxTimestampMs: 2000 });
+    expect(receiver.submitted[0]?.parcel).toMatchObject({
+      series: 1,
+      samples: 2,
+      sampleCount: 2,
+      maxTimestampMs: 2000,
+    });
     expect(receiver.ledgerMetrics).toMatchObject({ received: 2, delivered: 2, pending: 0 });
   });
 });

@@ -86,9 +86,9 @@ test('counts what waits, also against the capacity of the queue, until it is tak
   const scene = new DeliveryScene();
   wait(scene, 0, [makeParcel({ samples: 3, sender: 'a' }), makeParcel({ samples: 4, histograms: 2, sender: 'b' })]);
   const { retryQueue, queue } = scene;
-  expect([retryQueue.batches, retryQueue.samples, queue.weight, queue.parcels]).toEqual([1, 9, 9, 2]);
+  expect([retryQueue.batches, retryQueue.samples, queue.capacityUsed, queue.parcels]).toEqual([1, 9, 9, 2]);
   retryQueue.tryTake('shared', 1);
-  expect([retryQueue.batches, retryQueue.samples, queue.weight, queue.parcels]).toEqual([0, 0, 0, 0]);
+  expect([retryQueue.batches, retryQueue.samples, queue.capacityUsed, queue.parcels]).toEqual([0, 0, 0, 0]);
 });
 
 test('does not count a parcel that was settled before its batch began to wait', () => {
@@ -96,9 +96,9 @@ test('does not count a parcel that was settled before its batch began to wait', 
   const gone = makeParcel({ samples: 5 });
   gone.trySettle(GONE);
   wait(scene, 0, [gone, makeParcel({ samples: 2 })]);
-  expect([scene.retryQueue.samples, scene.queue.weight]).toEqual([2, 2]);
+  expect([scene.retryQueue.samples, scene.queue.capacityUsed]).toEqual([2, 2]);
   scene.retryQueue.tryTake('shared', 1);
-  expect([scene.retryQueue.samples, scene.queue.weight]).toEqual([0, 0]);
+  expect([scene.retryQueue.samples, scene.queue.capacityUsed]).toEqual([0, 0]);
 });
 
 test('a parcel that is settled while it waits gives back its place and its body at once', () => {
@@ -107,7 +107,7 @@ test('a parcel that is settled while it waits gives back its place and its body 
   const delivery = wait(scene, 0, [gone, stays]);
   const { retryQueue, queue } = scene;
   gone.trySettle(GONE);
-  expect([retryQueue.batches, retryQueue.samples, queue.weight]).toEqual([1, 2, 2]);
+  expect([retryQueue.batches, retryQueue.samples, queue.capacityUsed]).toEqual([1, 2, 2]);
   expect(() => gone.body).toThrow('given back');
   expect(stays.body).toHaveLength(10);
   expect(retryQueue.tryTake('shared', 1)).toBe(delivery);
@@ -120,7 +120,7 @@ test('a delivery ends with the last of its parcels and is not given any more', (
   const delivery = wait(scene, 0, parcels);
   for (const parcel of parcels) parcel.trySettle(GONE);
   const { retryQueue, queue } = scene;
-  expect([delivery.state, retryQueue.batches, retryQueue.samples, queue.weight]).toEqual(['ended', 0, 0, 0]);
+  expect([delivery.state, retryQueue.batches, retryQueue.samples, queue.capacityUsed]).toEqual(['ended', 0, 0, 0]);
   expect(retryQueue.nextDueAtMs('shared')).toBeUndefined();
   expect(retryQueue.tryTake('shared', 1)).toBeUndefined();
 });
@@ -150,7 +150,7 @@ test.each([
   expect(retryQueue.tryTake('shared', dueAtMs - 1)).toBeUndefined();
   expect(retryQueue.tryTake('shared', dueAtMs)).toBe(delivery);
   expect(retryQueue.tryTake('shared', 10_000)).toBeUndefined();
-  expect([retryQueue.batches, scene.queue.weight]).toEqual([0, 0]);
+  expect([retryQueue.batches, scene.queue.capacityUsed]).toEqual([0, 0]);
 });
 
 test('a delivery that does not wait is not rescheduled', () => {
@@ -170,5 +170,5 @@ test('wake makes all deliveries of all lanes due now, once each', () => {
   expect(retryQueue.tryTake('shared', 100)).toBe(due);
   for (const [at, lane] of lanes.entries()) expect(retryQueue.tryTake(lane, 100)).toBe(waiting[at]);
   expect(lanes.map((lane) => retryQueue.tryTake(lane, 9000))).toEqual([undefined, undefined, undefined]);
-  expect([retryQueue.batches, scene.queue.weight]).toEqual([0, 0]);
+  expect([retryQueue.batches, scene.queue.capacityUsed]).toEqual([0, 0]);
 });

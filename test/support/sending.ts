@@ -26,7 +26,7 @@ export interface SentRequest {
   readonly sender: string;
   readonly series: readonly SentSeries[];
   /** Samples and histograms. */
-  readonly weight: number;
+  readonly sampleCount: number;
   /** Undefined while it is awaited. */
   answer: Answer | undefined;
   /** How long the answer took, in ms. */
@@ -76,12 +76,12 @@ export class LedgerSender {
 
   /** Of requests that were told 2xx, in samples and histograms. */
   get acknowledged(): number {
-    return this.#weightOf((status) => status >= 200 && status < 300);
+    return this.#sampleCountOf((status) => status >= 200 && status < 300);
   }
 
   /** Of requests that were told 4xx, in samples and histograms. */
   get rejected(): number {
-    return this.#weightOf((status) => status >= 400 && status < 500);
+    return this.#sampleCountOf((status) => status >= 400 && status < 500);
   }
 
   get statuses(): number[] {
@@ -112,8 +112,8 @@ export class LedgerSender {
 
   /** One attempt. Never rejects. */
   async send(series: readonly SentSeries[], metadata: readonly MetadataInput[] = []): Promise<Answer> {
-    const weight = series.reduce((sum, one) => sum + one.samples.length + (one.histograms?.length ?? 0), 0);
-    const sent: SentRequest = { sender: this.name, series, weight, answer: undefined, tookMs: undefined };
+    const sampleCount = series.reduce((sum, one) => sum + one.samples.length + (one.histograms?.length ?? 0), 0);
+    const sent: SentRequest = { sender: this.name, series, sampleCount, answer: undefined, tookMs: undefined };
     this.requests.push(sent);
     const sorted = series.map((one) => ({ ...one, labels: sortedLabels(one.labels) }));
     const body = encodeBody(sorted, metadata);
@@ -142,8 +142,11 @@ export class LedgerSender {
     return awkward ?? bitsOf(this.#made + index / 1024 + at / 1_048_576);
   }
 
-  #weightOf(test: (status: number) => boolean): number {
-    return this.requests.reduce((sum, { answer, weight }) => sum + (test(answer?.status ?? 0) ? weight : 0), 0);
+  #sampleCountOf(test: (status: number) => boolean): number {
+    return this.requests.reduce(
+      (sum, { answer, sampleCount }) => sum + (test(answer?.status ?? 0) ? sampleCount : 0),
+      0,
+    );
   }
 }
 

@@ -41,7 +41,7 @@ export class Senders {
   /** @param nowMs since the epoch */
   record(nowMs: number): void {
     const elapsedMs = Math.max(1, nowMs - this.#readAtMs);
-    const weight = this.#readAtMs === 0 ? 1 : 1 - Math.exp(-elapsedMs / WINDOW_MS);
+    const sampleCount = this.#readAtMs === 0 ? 1 : 1 - Math.exp(-elapsedMs / WINDOW_MS);
     const isFirst = this.#readAtMs === 0;
     this.#readAtMs = nowMs;
     this.#connected = 0;
@@ -53,8 +53,8 @@ export class Senders {
       const { requests, samples } = source;
       const moved = requests - known.requests;
       const perSecond = isFirst ? 0 : 1000 / elapsedMs;
-      known.requestsPerSecond += weight * (moved * perSecond - known.requestsPerSecond);
-      known.samplesPerSecond += weight * ((samples - known.samples) * perSecond - known.samplesPerSecond);
+      known.requestsPerSecond += sampleCount * (moved * perSecond - known.requestsPerSecond);
+      known.samplesPerSecond += sampleCount * ((samples - known.samples) * perSecond - known.samplesPerSecond);
       known.requests = requests;
       known.samples = samples;
       if (moved > 0) this.#touch(known, nowMs);
@@ -64,8 +64,8 @@ export class Senders {
     let crowded = this.#connected - seen.size;
     for (const [address, known] of this.#known) {
       if (seen.has(known)) continue;
-      known.requestsPerSecond *= 1 - weight;
-      known.samplesPerSecond *= 1 - weight;
+      known.requestsPerSecond *= 1 - sampleCount;
+      known.samplesPerSecond *= 1 - sampleCount;
       if (crowded > 0) this.#known.delete(address);
       crowded -= 1;
     }
