@@ -50,13 +50,13 @@ export function makeHistograms(registry: Registry): Histograms {
     ),
     queueWait: make(
       'amp_write_proxy_queue_wait_seconds',
-      'How long the first parcel of a batch waited in the queue.',
+      'How long the first request of a batch waited in the queue.',
       ['remote_name'],
       LATENCY_BUCKETS,
     ),
     batchParcels: make(
-      'amp_write_proxy_batch_parcels',
-      'Parcels joined into a batch.',
+      'amp_write_proxy_batch_requests',
+      'Requests joined into a batch.',
       ['remote_name'],
       [1, 2, 4, 8, 16, 32, 64, 128],
     ),

@@ -250,7 +250,7 @@ export class Metrics {
       'Batches that went on in smaller ones after a failure.',
       (d) => d.metrics.batchesTakenApart,
     );
-    own('counter', 'parcels_cut_total', 'Requests over a limit that were cut.', (d) => d.metrics.cutParcels);
+    own('counter', 'requests_split_total', 'Requests over a limit that were cut.', (d) => d.metrics.cutParcels);
     own(
       'gauge',
       'clock_skew_seconds',

@@ -121,7 +121,7 @@ it('cuts an oversized request into pieces that arrive whole and in order, metada
   const { stored, acknowledged } = await expectNothingLost(sandbox.client, [sender]);
   expect(stored).toBe(12_000);
   await expectLedgerBalanced(proxy, { acknowledged });
-  expect((await proxy.metrics()).sum('amp_write_proxy_parcels_cut_total')).toBe(1);
+  expect((await proxy.metrics()).sum('amp_write_proxy_requests_split_total')).toBe(1);
 });
 
 it('cuts by bytes too, under the 1 MB of AMP', async () => {

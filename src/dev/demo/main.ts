@@ -92,8 +92,8 @@ What the sandbox has:  ${sandbox.controlUrl}/sandbox/stats
 async function showProgress(proxy: DemoProxy, senders: readonly DemoPrometheus[], startedAtMs: number): Promise<void> {
   const metrics = await proxy.readMetrics().catch(() => new Map<string, number>());
   const of = (name: string): number => metrics.get(`amp_write_proxy_${name}`) ?? 0;
-  const parcels = of('batch_parcels_sum');
-  const batches = of('batch_parcels_count');
+  const parcels = of('batch_requests_sum');
+  const batches = of('batch_requests_count');
   const seconds = Math.round((Date.now() - startedAtMs) / 1000);
   console.log(
     [

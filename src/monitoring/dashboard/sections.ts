@@ -109,8 +109,8 @@ const BATCHES: Row = {
       'Requests in a batch',
       'short',
       "How many senders' requests go to AMP as one. This is what joining saves.",
-      ['mean', mean('amp_write_proxy_batch_parcels')],
-      ['p90', quantile(0.9, 'amp_write_proxy_batch_parcels')],
+      ['mean', mean('amp_write_proxy_batch_requests')],
+      ['p90', quantile(0.9, 'amp_write_proxy_batch_requests')],
     ),
     graph(
       'Samples in a batch',
@@ -124,7 +124,7 @@ const BATCHES: Row = {
       'cps',
       'Samples in attempts that repeat an earlier one, and requests over a limit that were cut into pieces.',
       ['samples retried', `sum(${rate('prometheus_remote_storage_samples_retried_total')})`],
-      ['requests cut', `sum(${rate('amp_write_proxy_parcels_cut_total')})`],
+      ['requests cut', `sum(${rate('amp_write_proxy_requests_split_total')})`],
     ),
   ],
 };
