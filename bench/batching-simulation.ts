@@ -5,7 +5,7 @@
 // Of the proxy itself it uses the guess of who may still come (batch/expected-arrivals.ts) and the growth of the shards; the joining
 // is written anew, in the few lines that matter here. What a request, a sample and a batch cost is measured.
 import { ExpectedArrivals } from '../src/batch/expected-arrivals.ts';
-import { NEW_CONNECTION, type ConnectionActivity } from '../src/queue/connection-activity.ts';
+import { NEW_CONNECTION, type ConnectionActivity } from '../src/parcel/connection-activity.ts';
 import { ShardLimit } from '../src/send/shard-limit.ts';
 import type { CostCoefficients } from './cost-fit.ts';
 import { EventQueue } from './event-queue.ts';

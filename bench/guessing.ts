@@ -11,7 +11,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { hashSync } from 'bcryptjs';
-import { encodeProbe } from '../src/health/probe-request.ts';
+import { encodeProbe } from '../src/commands/probe-request.ts';
 
 const { values } = parseArgs({
   options: {
@@ -176,7 +176,7 @@ async function main(): Promise<void> {
   writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config));
   const proxy = spawn(process.execPath, [
     '--max-semi-space-size=8',
-    'src/main.ts',
+    'src/commands/serve.ts',
     '--config',
     path.join(folder, 'config.json'),
   ]);

@@ -1,6 +1,6 @@
 // amp-write-proxy itself, as `npm start -- --config FILE` starts it, every setting but addresses, region and keys at its
 // default, or as a bench that varies one gives it.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { startProgram } from './children.ts';
 import {
@@ -21,7 +21,7 @@ export const OURS = 'amp-write-proxy';
 export type QueueSettings = Readonly<Record<string, number | string>>;
 
 /**
- * `root` is the checkout to measure; its `src/main.ts` is run by this process's own node. With several workers CPU and
+ * `root` is the checkout to measure; its serve command is run by this process's own node. With several workers CPU and
  * memory are those of all its processes (proc-stat.ts).
  */
 export function proxyUnderTest(root: string, name: string = OURS, workers = 1, queue: QueueSettings = {}): Tool {
@@ -38,7 +38,7 @@ export function proxyUnderTest(root: string, name: string = OURS, workers = 1, q
       writeFileSync(configFile, configuration(port, adminPort, address, upstream.caFile, workers, settings));
       const program = startProgram(
         process.execPath,
-        [...nodeFlags(root), path.join(root, 'src', 'main.ts'), '--config', configFile],
+        [...nodeFlags(root), serveFile(root), '--config', configFile],
         { PATH: process.env['PATH'], NODE_ENV: 'production' },
         root,
       );
@@ -60,10 +60,16 @@ export function proxyUnderTest(root: string, name: string = OURS, workers = 1, q
   };
 }
 
+/** Older revisions are measured too (compare.ts): they have it as main.ts. */
+function serveFile(root: string): string {
+  const file = path.join(root, 'src', 'commands', 'serve.ts');
+  return existsSync(file) ? file : path.join(root, 'src', 'main.ts');
+}
+
 /** What the checkout's own `npm start` gives to node. */
 function nodeFlags(directory: string): string[] {
   const [, flags = ''] =
-    /"start": "node (.*?)src\/main\.ts/.exec(readFileSync(path.join(directory, 'package.json'), 'utf8')) ?? [];
+    /"start": "node (.*?)src\/\S+\.ts"/.exec(readFileSync(path.join(directory, 'package.json'), 'utf8')) ?? [];
   return flags.split(' ').filter((flag) => flag !== '');
 }
 

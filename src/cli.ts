@@ -19,13 +19,13 @@ amp-write-proxy COMMAND --help tells the options.
 type Command = (args: string[]) => Promise<number>;
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./main.ts')).main,
-  bootstrap: async () => (await import('./bootstrap/main.ts')).bootstrapMain,
-  doctor: async () => (await import('./doctor/doctor.ts')).doctorMain,
-  healthcheck: async () => (await import('./health/healthcheck.ts')).main,
-  probe: async () => (await import('./health/probe.ts')).main,
-  sandbox: async () => (await import('./sandbox/main.ts')).main,
-  demo: async () => (await import('./demo/main.ts')).main,
+  serve: async () => (await import('./commands/serve.ts')).main,
+  bootstrap: async () => (await import('./commands/bootstrap/main.ts')).bootstrapMain,
+  doctor: async () => (await import('./commands/doctor/doctor.ts')).doctorMain,
+  healthcheck: async () => (await import('./commands/healthcheck.ts')).main,
+  probe: async () => (await import('./commands/probe.ts')).main,
+  sandbox: async () => (await import('./dev/sandbox/main.ts')).main,
+  demo: async () => (await import('./dev/demo/main.ts')).main,
 };
 
 async function run(args: string[]): Promise<number> {

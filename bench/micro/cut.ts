@@ -8,7 +8,7 @@ import { compressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
 import { BodyCutter } from '../../src/batch/split.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
-import { allocateUnsafe } from '../../src/codec/snappy-join.ts';
+import { allocateUnsafe } from '../../src/codec/snappy/join.ts';
 import type { Body } from '../bodies.ts';
 import { decodeRequest, encodeRequest, uncompressNative } from './libraries.ts';
 import { compare } from './measure.ts';

@@ -6,8 +6,8 @@
  */
 import { BodyCutter } from '../../src/batch/split.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
-import { allocateUnsafe } from '../../src/codec/snappy-join.ts';
-import { RequestError } from '../../src/errors.ts';
+import { allocateUnsafe } from '../../src/codec/snappy/join.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 import { HOSTILE_KINDS } from '../../test/support/hostile-bodies.ts';
 
 /** The defaults of the configuration. */

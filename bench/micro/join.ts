@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict';
 import { compressSync } from 'snappy';
 import { compress, uncompress } from 'snappyjs';
-import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
+import { BufferPool, type Lease } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
-import { joinBodies } from '../../src/codec/snappy-join.ts';
+import { joinBodies } from '../../src/codec/snappy/join.ts';
 import type { Body } from '../bodies.ts';
 import { uncompressNative } from './libraries.ts';
 import { compare } from './measure.ts';

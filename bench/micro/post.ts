@@ -6,7 +6,7 @@
 import path from 'node:path';
 import { Pool } from 'undici';
 import { DirectUpstream } from '../../src/send/upstream/direct-upstream.ts';
-import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
+import { RemoteWriteSigner } from '../../src/aws/sigv4.ts';
 import { BenchProcess, stopAll } from '../children.ts';
 import { sinkSnapshot, sinkStarted, type SinkCommand, type SinkSnapshot } from '../messages.ts';
 import { compare } from './measure.ts';

@@ -6,15 +6,15 @@
 import assert from 'node:assert/strict';
 import { Registry } from 'prom-client';
 import { Batcher } from '../../src/batch/batcher.ts';
-import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { makeHistograms } from '../../src/metrics/histograms.ts';
-import { Fifo } from '../../src/queue/fifo.ts';
+import { Fifo } from '../../src/batch/fifo.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
-import { NEW_CONNECTION } from '../../src/queue/connection-activity.ts';
-import { sharedKey } from '../../src/queue/merge-key.ts';
-import { Parcel, type ParcelLedger } from '../../src/queue/parcel.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
+import { NEW_CONNECTION } from '../../src/parcel/connection-activity.ts';
+import { sharedKey } from '../../src/parcel/merge-key.ts';
+import { Parcel, type ParcelLedger } from '../../src/parcel/parcel.ts';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { compare } from './measure.ts';
 

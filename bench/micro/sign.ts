@@ -9,8 +9,8 @@ import { createHash, createHmac, createSecretKey, hash, randomBytes, type Hash, 
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 as FirstSignatureV4 } from '@aws-sdk/signature-v4';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
-import { SigningKey } from '../../src/sign/signing-key.ts';
+import { RemoteWriteSigner } from '../../src/aws/sigv4.ts';
+import { SigningKey } from '../../src/aws/signing-key.ts';
 import { ACCESS_KEY, REGION, SECRET_KEY } from '../tool.ts';
 import { compare } from './measure.ts';
 

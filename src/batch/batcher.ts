@@ -3,29 +3,24 @@
  *
  * A key is `ready` when its parcels fill a batch, when its oldest parcel has waited `waitMs`, when nobody else is
  * expected (`release`), or at once when no other parcel may join it. Each lane has its own ready keys, which take turns,
- * one batch each, so that a sender that floods cannot starve the others. A parcel over a limit is a batch of its own and
+ * one batch each, so that a sender that floods cannot starve the others; where each parcel has a key of its own because
+ * of its sender, the senders take turns. A parcel over a limit is a batch of its own and
  * is cut as it is sent (batch/split.ts). Time comes in as an argument, in ms of the monotonic clock.
  */
-import { Fifo } from '../queue/fifo.ts';
-import type { KeyQueue, ParcelQueue } from '../queue/parcel-queue.ts';
-import type { MergeKey } from '../queue/merge-key.ts';
-import type { Parcel } from '../queue/parcel.ts';
+import { Fifo } from './fifo.ts';
+import type { KeyQueue, ParcelQueue } from './parcel-queue.ts';
+import type { MergeKey } from '../parcel/merge-key.ts';
+import type { Parcel } from '../parcel/parcel.ts';
+import type { BatchLimits } from '../send/batch-limits.ts';
+import type { Lane } from '../send/lane.ts';
+import { SenderTurns } from './sender-turns.ts';
 
-export interface BatchLimits {
-  /** Samples and histograms. */
-  readonly maxSamples: number;
-  /** Compressed bytes. */
-  readonly maxBytes: number;
+/** Keys that are ready, in the order of their turns. */
+interface ReadyKeys {
+  readonly length: number;
+  push(queue: KeyQueue): void;
+  shift(): KeyQueue | undefined;
 }
-
-/**
- * Batches of different lanes do not wait for each other.
- *
- *     shared    requests of which nothing bad is known
- *     suspect   batches whose failure may lie in their data, and connections that have to show that they are good
- *     isolated  connections whose requests keep failing
- */
-export type Lane = 'shared' | 'suspect' | 'isolated';
 
 export interface Batch {
   readonly parcels: Parcel[];
@@ -46,10 +41,10 @@ export class Batcher {
   readonly #waitMs: number;
   /** Keys in the order in which their wait began. */
   readonly #waiting = new Map<KeyQueue, number>();
-  readonly #ready: Readonly<Record<Lane, Fifo<KeyQueue>>> = {
-    shared: new Fifo(),
-    suspect: new Fifo(),
-    isolated: new Fifo(),
+  readonly #ready: Readonly<Record<Lane, ReadyKeys>> = {
+    shared: new Fifo<KeyQueue>(),
+    suspect: new SenderTurns(),
+    isolated: new SenderTurns(),
   };
 
   constructor(queue: ParcelQueue, limits: BatchLimits, waitMs: number) {

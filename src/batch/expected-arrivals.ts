@@ -10,7 +10,7 @@
  * ages out, since its sender comes again on another one, and some make one for each request.
  * An estimate: a wrong one costs a smaller batch, or a wait no longer than the deadline.
  */
-import type { ConnectionActivity, ExpectsArrival } from '../queue/connection-activity.ts';
+import type { ConnectionActivity, ExpectsArrival } from '../parcel/connection-activity.ts';
 
 /**
  * By bench/batching-simulation.ts: 50 ms is too short for batches that are answered every 60 ms; 250 ms has 3 to 10 slow

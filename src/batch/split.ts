@@ -11,9 +11,9 @@
  */
 import type { Counts, Kernel } from '../codec/kernel.ts';
 import type { DecodePoint, RequestWindow } from '../codec/request-window.ts';
-import { asBuffer, type Allocate, type JoinPart } from '../codec/snappy-join.ts';
-import { varintBytes } from '../codec/varint.ts';
-import { RequestError } from '../errors.ts';
+import { asBuffer, type Allocate, type JoinPart } from '../codec/snappy/join.ts';
+import { varintBytes } from '../codec/snappy/varint.ts';
+import { RequestError } from '../outcome/errors.ts';
 
 export interface Piece extends JoinPart, Counts {
   body: Buffer;
@@ -27,11 +27,11 @@ export interface SplitLimits {
 }
 
 /** What Kernel.scan has found; with it, a request is not scanned again to be cut. */
-export interface ScannedRequest extends Counts {
-  rawBytes: number;
-  elementsAt: number;
+export interface ScannedRequest extends Readonly<Counts> {
+  readonly rawBytes: number;
+  readonly elementsAt: number;
   /** How far back the body's copies reach, in decoded bytes. */
-  reachBytes: number;
+  readonly reachBytes: number;
 }
 
 /** Pieces that are aimed at stay this far below maxBytes, since how well a part is compressed is a guess. */
@@ -183,14 +183,6 @@ export class BodyCutter {
       );
     }
   }
-}
-
-/** All pieces at once: for the sender of today, until it takes them one by one. */
-export function splitBody(kernel: Kernel, body: Uint8Array, limits: SplitLimits, allocate: Allocate): Piece[] {
-  const cutter = new BodyCutter(kernel, body);
-  const pieces: Piece[] = [];
-  while (!cutter.done) pieces.push(cutter.take(limits, allocate));
-  return pieces;
 }
 
 function tooManyPieces(samples: number, pieces: number): RequestError {

@@ -11,8 +11,8 @@ import { KernelMemory, NO_LIMIT, type Counts, type KernelLimits } from './kernel
 import * as layout from './kernel/layout.ts';
 import { bodyTooLarge, decodedTooLarge, messageFault, notSnappy, snappyFault, type CountLimits } from './refusals.ts';
 import { RequestWindow, type OpenRequest } from './request-window.ts';
-import { allocateUnsafe } from './snappy-join.ts';
-import { readVarint, varintBytes, varintEnd, writeVarint } from './varint.ts';
+import { allocateUnsafe } from './snappy/join.ts';
+import { readVarint, varintBytes, varintEnd, writeVarint } from './snappy/varint.ts';
 
 export type { Counts, KernelLimits };
 
@@ -98,6 +98,18 @@ export class Kernel {
     }
     this.#readScan(rawBytes, elementsAt);
     return this.#scan;
+  }
+
+  /**
+   * Whether `scan` of this body takes no longer than the body itself demands: see KernelMemory.isReadyFor. True for
+   * what `scan` refuses by its size.
+   */
+  isReadyFor(body: Uint8Array): boolean {
+    const memory = this.#memory;
+    const { maxBodyBytes, maxDecodedBytes } = memory.limits;
+    const rawBytes = readVarint(body) ?? 0;
+    if (body.length > maxBodyBytes || rawBytes > Math.min(maxDecodedBytes, body.length * MAX_EXPANSION)) return true;
+    return memory.isReadyFor(body.length, rawBytes);
   }
 
   /** A window on an accepted request, to cut it. The windows of one Kernel share its memory: one is open at a time. */

@@ -2,7 +2,7 @@
  * Why a body is refused, in words that its sender reads.
  */
 import { formatSize } from '../config/sizes.ts';
-import { RequestError, type RequestErrorCode } from '../errors.ts';
+import { RequestError, type RequestErrorCode } from '../outcome/errors.ts';
 import * as faults from './kernel/faults.ts';
 
 /** What the kernel found wrong: number (kernel/faults.ts) -> the phrase before "at byte N". */

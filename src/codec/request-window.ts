@@ -8,8 +8,8 @@
 import { encodeRoom, worstCaseBytes } from './areas.ts';
 import type { Counts, KernelMemory } from './kernel-memory.ts';
 import * as layout from './kernel/layout.ts';
-import type { Allocate } from './snappy-join.ts';
-import { varintBytes, writeVarint } from './varint.ts';
+import type { Allocate } from './snappy/join.ts';
+import { varintBytes, writeVarint } from './snappy/varint.ts';
 
 /** A request as Kernel.scan has accepted it; nothing is checked here. */
 export interface OpenRequest {

@@ -1,37 +1,37 @@
 /**
- * The README's account of the configuration, from the schema and the list of Prometheus's keys.
+ * The tables of docs/configuration.md, made from the schema and the list of Prometheus's keys.
  *
- *     node src/config/document.ts                    prints it
- *     node src/config/document.ts --write README.md  puts it between the markers
+ *     node src/config/document.ts                                prints them
+ *     node src/config/document.ts --write docs/configuration.md  puts them between the markers
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 
 import { configJsonSchema, type JsonSchema, sectionOf } from './json-schema.ts';
-import { FOREIGN_KEYS, type ForeignKey } from './prometheus-keys.ts';
+import { PROMETHEUS_ONLY_KEYS, type PrometheusOnlyKey } from './prometheus-keys.ts';
 
 export const START_MARKER = '<!-- configuration:start -->';
 export const END_MARKER = '<!-- configuration:end -->';
 
-/** Markdown: a table of all keys, and one of what becomes of Prometheus's own keys. */
+/** Markdown: a table of all keys, one of Prometheus's keys that are ignored, and one of those that are refused. */
 export function configurationDocument(): string {
-  const moot = FOREIGN_KEYS.filter(({ verdict }) => verdict === 'moot');
-  const refused = FOREIGN_KEYS.filter(({ verdict, section }) => verdict === 'refused' && section.length > 0);
+  const ignored = PROMETHEUS_ONLY_KEYS.filter(({ verdict }) => verdict === 'ignored');
+  const refused = PROMETHEUS_ONLY_KEYS.filter(({ verdict, section }) => verdict === 'refused' && section.length > 0);
   return [
     '| key | value | default | meaning |',
     '|---|---|---|---|',
     ...keyRows(configJsonSchema(), ''),
     '',
-    "Keys of Prometheus's own section that have no effect here (accepted, with a warning):",
+    "These keys of Prometheus's own section have no effect here. Each is accepted with a warning:",
     '',
     '| key | why |',
     '|---|---|',
-    ...moot.map(foreignRow),
+    ...ignored.map(prometheusOnlyRow),
     '',
-    'and those that would change the data, the way or the signing (refused by name):',
+    'These would change the data, the route or the signature. Each is an error that names the key:',
     '',
-    '| key | why, and what to do |',
+    '| key | why, and what to do instead |',
     '|---|---|',
-    ...refused.map(foreignRow),
+    ...refused.map(prometheusOnlyRow),
   ].join('\n');
 }
 
@@ -46,7 +46,7 @@ export function withConfigurationDocument(markdown: string): string {
 
 function keyRows(section: JsonSchema, prefix: string): string[] {
   return Object.entries(section.properties ?? {}).flatMap(([key, property]) => {
-    // Keys of Prometheus without effect have no type here; they have a table of their own.
+    // Prometheus's keys without effect have no type here; they have a table of their own.
     if (typeof property === 'boolean' || property.anyOf === undefined) return [];
     const inner = sectionOf(property);
     const isList = property.anyOf.some((each) => each.type === 'array');
@@ -62,7 +62,7 @@ function keyRows(section: JsonSchema, prefix: string): string[] {
   });
 }
 
-function foreignRow({ section, key, reason }: ForeignKey): string {
+function prometheusOnlyRow({ section, key, reason }: PrometheusOnlyKey): string {
   return tableRow(`\`${[...section, key].join('.').replace('remote_write.', 'remote_write[].')}\``, reason);
 }
 

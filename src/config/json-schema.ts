@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 
-import { FOREIGN_KEYS } from './prometheus-keys.ts';
+import { PROMETHEUS_ONLY_KEYS } from './prometheus-keys.ts';
 import { configSchema } from './schema.ts';
 
 export type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -18,14 +18,14 @@ const WITH_VARIABLE: JsonSchema = { type: 'string', pattern: String.raw`\$\{` };
 export function configJsonSchema(): JsonSchema {
   const schema: JsonSchema = z.toJSONSchema(configSchema, { target: 'draft-07', io: 'input' });
   allowInSections(schema);
-  for (const { section, key, verdict, reason } of FOREIGN_KEYS) {
+  for (const { section, key, verdict, reason } of PROMETHEUS_ONLY_KEYS) {
     const properties = propertiesAt(schema, section);
-    if (verdict === 'moot' && properties !== undefined) properties[key] = { description: `No effect: ${reason}.` };
+    if (verdict === 'ignored' && properties !== undefined) properties[key] = { description: `No effect: ${reason}.` };
   }
   return schema;
 }
 
-/** The properties of a section; lists are stepped through. Also what the README table is made of. */
+/** The properties of a section; lists are stepped through. The table in docs/configuration.md is made from them too. */
 function propertiesAt(schema: JsonSchema, section: readonly string[]): JsonSchema['properties'] {
   let current: JsonSchema = schema;
   for (const key of section) {

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 import { formatKeyPath, type KeyPath } from './problem.ts';
-import { FOREIGN_KEYS } from './prometheus-keys.ts';
+import { PROMETHEUS_ONLY_KEYS } from './prometheus-keys.ts';
 import { configSchema } from './schema.ts';
 
 /** More changes than this and the suggestion is a guess. */
@@ -22,8 +22,10 @@ export function isUnknownKey(path: KeyPath): boolean {
   const key = path.at(-1);
   const siblings = knownKeys().filter((known) => known.section === section);
   if (typeof key === 'number' || siblings.length === 0) return false;
-  const isForeign = FOREIGN_KEYS.some((foreign) => foreign.section.join('.') === section && foreign.key === key);
-  return !isForeign && !siblings.some((known) => known.key === key);
+  const isPrometheusOnly = PROMETHEUS_ONLY_KEYS.some(
+    (prometheusOnly) => prometheusOnly.section.join('.') === section && prometheusOnly.key === key,
+  );
+  return !isPrometheusOnly && !siblings.some((known) => known.key === key);
 }
 
 function didYouMean(section: KeyPath, key: string): string {

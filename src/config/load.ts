@@ -1,7 +1,7 @@
 /**
  * Configuration file -> Config, or every reason why not, at once.
  *
- *     text -> tree of text -> foreign keys out -> schema -> rules -> Config
+ *     text -> tree of text -> Prometheus-only keys out -> schema -> rules -> Config
  *
  * What the schema refuses is replaced by its default before the rules are asked, so that one run names the
  * mistakes of both; rules on a value that was refused are left out (isSound).
@@ -9,12 +9,12 @@
 import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 
-import { ConfigError } from '../errors.ts';
+import { ConfigError } from '../outcome/errors.ts';
 import type { EntryOutcome } from './entry-rules.ts';
 import type { Environment } from './environment.ts';
 import { isUnknownKey, unknownKeyMessage } from './known-keys.ts';
 import { isWithin, type KeyPath } from './problem.ts';
-import { takeOutForeignKeys } from './prometheus-keys.ts';
+import { takeOutPrometheusOnlyKeys } from './prometheus-keys.ts';
 import { problemsOfIssues, sentencesOf } from './report.ts';
 import { checkRules } from './rules.ts';
 import { type Config, configSchema, type ParsedConfig, type RemoteWriteConfig } from './schema.ts';
@@ -47,8 +47,8 @@ export function parseConfig(text: string, env: Environment, fileName = 'config.y
   }
 
   const problems = [...reading.problems];
-  const foreign = takeOutForeignKeys(tree);
-  problems.push(...foreign.problems);
+  const prometheusOnly = takeOutPrometheusOnlyKeys(tree);
+  problems.push(...prometheusOnly.problems);
   for (const path of reading.absent) {
     // The schema never sees them, and a misspelt key is a mistake even with nothing behind it.
     if (isUnknownKey(path)) problems.push({ path, message: unknownKeyMessage(path.slice(0, -1), String(path.at(-1))) });
@@ -75,7 +75,7 @@ export function parseConfig(text: string, env: Environment, fileName = 'config.y
   if (problems.length > 0) throw new ConfigError(sentencesOf(problems, places, fileName));
   return {
     config: { ...parsed, remote_write: finishedEntries(parsed, rules.entries) },
-    warnings: sentencesOf([...foreign.warnings, ...rules.warnings], places, fileName),
+    warnings: sentencesOf([...prometheusOnly.warnings, ...rules.warnings], places, fileName),
   };
 }
 

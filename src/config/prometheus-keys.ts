@@ -8,12 +8,12 @@
 import type { Findings, KeyPath } from './problem.ts';
 import type { YamlMap, YamlTree } from './yaml-reader.ts';
 
-export interface ForeignKey {
+export interface PrometheusOnlyKey {
   /** Sections as in a path without list numbers; empty for the top of the file. */
   readonly section: readonly string[];
   readonly key: string;
-  /** `moot` is accepted with a warning, `refused` stops the start. */
-  readonly verdict: 'moot' | 'refused';
+  /** `ignored` is accepted with a warning, `refused` stops the start. */
+  readonly verdict: 'ignored' | 'refused';
   /** Follows `has no effect: ` or `is not supported: `. */
   readonly reason: string;
   /** Values that ask for what happens anyway: accepted without a word. */
@@ -25,7 +25,7 @@ const QUEUE = ['remote_write', 'queue_config'];
 const TLS = ['remote_write', 'tls_config'];
 const SIGV4 = ['remote_write', 'sigv4'];
 
-const SENDER_DECIDES = "what arrives is forwarded as it came; set it in the sending Prometheus's own remote_write";
+const SENDER_DECIDES = "data is forwarded as it came; set it in the sending Prometheus's own remote_write";
 const SIGNED_ONLY =
   'requests to the upstream are authenticated by SigV4 alone; remove it and use sigv4, or put it into the ' +
   "sending Prometheus's own remote_write when it is meant for the way to this proxy";
@@ -35,15 +35,15 @@ const INLINE_CA = 'certificates are read from files only; put it into a file and
 const TLS_VERSION = 'the proxy speaks TLS 1.2 and 1.3; remove it';
 const ONE_SECTION = 'only the remote_write section of a prometheus.yml belongs here; remove it';
 
-export const FOREIGN_KEYS: readonly ForeignKey[] = [
-  moot(ENTRY, 'send_exemplars', SENDER_DECIDES),
-  moot(ENTRY, 'send_native_histograms', SENDER_DECIDES),
-  moot(ENTRY, 'metadata_config', SENDER_DECIDES),
-  moot(ENTRY, 'follow_redirects', 'redirects are never followed, for a signature holds for one URL only'),
-  moot(ENTRY, 'enable_http2', 'the proxy speaks HTTP/1.1 with keep-alive upstream'),
-  moot(ENTRY, 'round_robin_dns', 'every new connection looks the host name up anew'),
+export const PROMETHEUS_ONLY_KEYS: readonly PrometheusOnlyKey[] = [
+  ignored(ENTRY, 'send_exemplars', SENDER_DECIDES),
+  ignored(ENTRY, 'send_native_histograms', SENDER_DECIDES),
+  ignored(ENTRY, 'metadata_config', SENDER_DECIDES),
+  ignored(ENTRY, 'follow_redirects', 'redirects are never followed, since a signature is valid for one URL only'),
+  ignored(ENTRY, 'enable_http2', 'the proxy speaks HTTP/1.1 with keep-alive upstream'),
+  ignored(ENTRY, 'round_robin_dns', 'the host name is looked up for every new connection'),
   {
-    ...moot(
+    ...ignored(
       ENTRY,
       'protobuf_message',
       'the proxy speaks remote write 1.0 (prometheus.WriteRequest), as AMP documents it',
@@ -64,12 +64,16 @@ export const FOREIGN_KEYS: readonly ForeignKey[] = [
   refused(ENTRY, 'bearer_token_file', SIGNED_ONLY),
   refused(ENTRY, 'azuread', SIGNED_ONLY),
   refused(ENTRY, 'google_iam', SIGNED_ONLY),
-  refused(ENTRY, 'no_proxy', 'proxy_url holds for its entry alone; leave proxy_url out of entries that need no proxy'),
-  refused(ENTRY, 'proxy_from_environment', 'the way upstream is what this file says; name the proxy in proxy_url', [
+  refused(
+    ENTRY,
+    'no_proxy',
+    'proxy_url applies to its own entry only; leave proxy_url out of entries that need no proxy',
+  ),
+  refused(ENTRY, 'proxy_from_environment', 'only this file says which proxy is used; name the proxy in proxy_url', [
     'false',
   ]),
   refused(ENTRY, 'proxy_connect_header', 'nothing but CONNECT is sent to a proxy; remove it'),
-  moot(
+  ignored(
     QUEUE,
     'retry_on_http_429',
     "AMP's 429 is always retried within delivery_timeout, and senders get 503, which they retry",
@@ -107,18 +111,19 @@ export const FOREIGN_KEYS: readonly ForeignKey[] = [
   ].map((key) => refused([], key, ONE_SECTION)),
 ];
 
-/** Takes the foreign keys out of `tree` (which is changed) and says what each of them means here. */
-export function takeOutForeignKeys(tree: YamlMap): Findings {
+/** Takes the Prometheus-only keys out of `tree` (which is changed) and says what each of them means here. */
+export function takeOutPrometheusOnlyKeys(tree: YamlMap): Findings {
   const findings: Findings = { problems: [], warnings: [] };
-  for (const foreign of FOREIGN_KEYS) {
-    for (const { map, path } of sectionsAt(tree, foreign.section, [])) {
-      const value = Object.hasOwn(map, foreign.key) ? map[foreign.key] : undefined;
+  for (const prometheusOnly of PROMETHEUS_ONLY_KEYS) {
+    for (const { map, path } of sectionsAt(tree, prometheusOnly.section, [])) {
+      const value = Object.hasOwn(map, prometheusOnly.key) ? map[prometheusOnly.key] : undefined;
       if (value === undefined) continue;
-      delete map[foreign.key];
-      if (typeof value === 'string' && foreign.fine?.includes(value)) continue;
-      const found = { path: [...path, foreign.key] };
-      if (foreign.verdict === 'moot') findings.warnings.push({ ...found, message: `has no effect: ${foreign.reason}` });
-      else findings.problems.push({ ...found, message: `is not supported: ${foreign.reason}` });
+      delete map[prometheusOnly.key];
+      if (typeof value === 'string' && prometheusOnly.fine?.includes(value)) continue;
+      const found = { path: [...path, prometheusOnly.key] };
+      if (prometheusOnly.verdict === 'ignored')
+        findings.warnings.push({ ...found, message: `has no effect: ${prometheusOnly.reason}` });
+      else findings.problems.push({ ...found, message: `is not supported: ${prometheusOnly.reason}` });
     }
   }
   return findings;
@@ -139,10 +144,15 @@ function* sectionsAt(
   else yield* sectionsAt(tree[next], rest, [...path, next]);
 }
 
-function moot(section: readonly string[], key: string, reason: string): ForeignKey {
-  return { section, key, verdict: 'moot', reason };
+function ignored(section: readonly string[], key: string, reason: string): PrometheusOnlyKey {
+  return { section, key, verdict: 'ignored', reason };
 }
 
-function refused(section: readonly string[], key: string, reason: string, fine: readonly string[] = []): ForeignKey {
+function refused(
+  section: readonly string[],
+  key: string,
+  reason: string,
+  fine: readonly string[] = [],
+): PrometheusOnlyKey {
   return { section, key, verdict: 'refused', reason, fine };
 }

@@ -6,7 +6,7 @@
  * documents that come from JSON (the chart's values).
  *
  * Messages are predicates, as in `is not a duration`: report.ts puts the key and the value as it stands in the file
- * before them. The title names the kind in the README table.
+ * before them. The title names the kind in the table of docs/configuration.md.
  */
 import { z } from 'zod';
 

@@ -1,6 +1,6 @@
 /**
- * The one schema of the configuration file: types, defaults, checks of single values, the README table
- * (document.ts) and the JSON Schema (json-schema.ts) come from it.
+ * The one schema of the configuration file: types, defaults, checks of single values, the table in
+ * docs/configuration.md (document.ts) and the JSON Schema (json-schema.ts) come from it.
  *
  * Keys keep the YAML's names. Durations are numbers of milliseconds, sizes numbers of bytes, addresses are
  * {host, port}. What concerns several keys at once is in rules.ts and url-rules.ts; keys of Prometheus that are
@@ -18,9 +18,9 @@ const NOT_WORKERS = 'is not a number of processes; write a whole number from 1, 
 
 const serverTlsSchema = z.strictObject(
   {
-    cert_file: optionalText('Certificate chain, PEM; this and the other files are read again when they change.'),
+    cert_file: optionalText('Certificate chain, PEM. This and the other files are read again when they change.'),
     key_file: optionalText('Its private key, PEM.'),
-    client_ca_file: optionalText('Senders must show a certificate of this authority.'),
+    client_ca_file: optionalText('Authority (CA), PEM: senders must present a certificate that it signed.'),
   },
   SECTION,
 );
@@ -28,10 +28,10 @@ const serverTlsSchema = z.strictObject(
 const serverAuthSchema = z.strictObject(
   {
     bearer_token_file: optionalText(
-      'Senders must send the token in this file (authorization: {credentials_file: ...} in Prometheus).',
+      'Senders must send the token in this file; in Prometheus: authorization: {credentials_file: ...}.',
     ),
     basic_auth_file: optionalText(
-      'Lines of name:hash, bcrypt (htpasswd -B; cost up to 12) or scrypt ($scrypt$ln=...); senders must send one of these names and its password.',
+      'Lines of name:hash, bcrypt (htpasswd -B; cost up to 12) or scrypt ($scrypt$ln=...). Senders must send one of these names and its password.',
     ),
   },
   SECTION,
@@ -39,8 +39,8 @@ const serverAuthSchema = z.strictObject(
 
 const serverSchema = z.strictObject(
   {
-    listen: listenAddress('0.0.0.0:8005', 'Where senders point remote_write; port 0 lets the system choose.'),
-    admin_listen: listenAddress('0.0.0.0:8006', 'Where /metrics, /-/healthy, /-/ready and the status page are.'),
+    listen: listenAddress('0.0.0.0:8005', 'Address that senders write to; port 0 lets the system choose.'),
+    admin_listen: listenAddress('0.0.0.0:8006', 'Address of /metrics, /-/healthy, /-/ready and the status page.'),
     admin_hosts: z
       .array(
         z.string({ error: NOT_HOST }).regex(/^(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, { error: NOT_HOST }),
@@ -50,9 +50,9 @@ const serverSchema = z.strictObject(
       .meta({
         title: 'list of names',
         description:
-          'Names by which the admin port may be asked, beside localhost, IP addresses and the name in admin_listen; ' +
-          '`*.example.com` is every name below it. Others are answered 421, so that no web page can read the port by ' +
-          'leading a name of its own to it (DNS rebinding).',
+          'Host names that the admin port answers to, besides localhost, IP addresses and the name in admin_listen; ' +
+          '`*.example.com` stands for every name below it. Other names get 421, so that no web page can read the ' +
+          'port by pointing a name of its own at it (DNS rebinding).',
       }),
     workers: z
       .union([z.int().positive(), z.string().regex(/^(?:auto|0*[1-9]\d*)$/, { error: NOT_WORKERS })], {
@@ -63,25 +63,25 @@ const serverSchema = z.strictObject(
       .meta({
         title: 'number or auto',
         description:
-          'Processes that share the port; auto is one for each processor that the process may use (affinity, CPU ' +
-          'limit of the container), as far as max_inflight_bytes has room for a body in each. Totals of this file ' +
-          'are for all of them together.',
+          'Processes that share the port. auto starts one for each processor that the process may use (affinity, CPU ' +
+          'limit of the container), as long as max_inflight_bytes allows each of them one body of the largest size. ' +
+          'Totals in this file are for all workers together.',
       }),
     max_connection_age: duration(
       '10m',
-      'After this a connection is closed politely, so that senders spread over new pods; 0 keeps connections open. ' +
-        'A sender with a request every 5 s reconnects once in 120 requests.',
+      'Age at which a connection is closed after an answer, so that senders spread over new pods; 0 keeps connections ' +
+        'open. A sender with a request every 5 s reconnects once in 120 requests.',
       0,
     ),
     shutdown_timeout: duration(
       '30s',
-      'How long in-flight work may take after SIGTERM: delivery_timeout (25s) and 5s to answer. ' +
+      'How long requests in flight may take after SIGTERM: delivery_timeout (25s) and 5s to answer. ' +
         "Keep the pod's terminationGracePeriodSeconds above it.",
     ),
     tls: serverTlsSchema.optional().meta({ description: 'TLS for senders; plain HTTP when not set.' }),
     auth: serverAuthSchema
       .optional()
-      .meta({ description: 'Who may send; everybody who reaches the port when not set.' }),
+      .meta({ description: 'Who may send. When not set, everybody who can reach the port.' }),
   },
   SECTION,
 );
@@ -90,48 +90,48 @@ const limitsSchema = z.strictObject(
   {
     max_body_bytes: size(
       '10MiB',
-      'Largest request as it arrives, compressed; more is refused with 413. A request of 10,000 samples has about ' +
-        '0.6 MB, so 16 times that.',
+      'Largest request as it arrives, compressed; a larger one gets 413. A request of 10,000 samples has about ' +
+        '0.6 MB; this is 16 times that.',
     ),
     max_decoded_bytes: size(
       '64MiB',
-      'Largest request after decompression; a body that declares more is refused with 413 before anything is ' +
-        'allocated. Real bodies shrink 6 times or so: 10MiB x 6 = 60MiB.',
+      'Largest request after decompression; a body that declares more gets 413 before anything is ' +
+        'allocated. Real bodies are compressed about 6 times: 10MiB x 6 = 60MiB.',
     ),
     max_series_per_request: wholeNumber(
       200_000,
-      'Series of one request; more is refused with 413. Senders put 500 to 10,000 into one, so 20 times that.',
+      'Series in one request; a request with more gets 413. Senders put 500 to 10,000 into one; this is 20 times that.',
       100_000_000,
     ),
     max_samples_per_request: wholeNumber(
       500_000,
-      'Samples, histograms and exemplars of one request; more is refused with 413. 50 times the 10,000 of the ' +
-        'largest requests, and 100 requests upstream of max_samples_per_send.',
+      'Samples, histograms and exemplars in one request; a request with more gets 413. This is 50 times the 10,000 of ' +
+        'the largest requests seen, and makes 100 requests of max_samples_per_send upstream.',
       100_000_000,
     ),
     max_metadata_per_request: wholeNumber(
       200_000,
-      'Metadata entries of one request; more is refused with 413. Prometheus sends 2000 at once, so 100 times that.',
+      'Metadata entries in one request; a request with more gets 413. Prometheus sends 2000 at once; this is 100 times that.',
       100_000_000,
     ),
     max_fields_per_request: wholeNumber(
       500_000,
-      'Protobuf fields of one request that are neither plain labels nor plain samples nor plain metadata: those of ' +
-        'histograms and exemplars and unknown ones; more is refused with 413. A native histogram has about 30: ' +
-        '10,000 have 300,000. They are read at about 20 ns each.',
+      'Protobuf fields in one request other than plain labels, samples and metadata: those of histograms and ' +
+        'exemplars, and unknown ones. A request with more gets 413. A native histogram has about 30, so 10,000 ' +
+        'histograms have 300,000. Reading one takes about 20 ns.',
       1_000_000_000,
     ),
     max_inflight_bytes: size(
       '256MiB',
-      'Compressed bytes held for all senders together; over it a request is refused with 503 and Retry-After ' +
+      'Compressed bytes held for all senders together. A request that would exceed it gets 503 with Retry-After ' +
         'before its body is read. 256MiB is 25 requests of the largest size, or 2000 of 0.12 MB. Divided among ' +
         'server.workers.',
     ),
     max_connections_per_address: wholeNumber(
       10_000,
-      'Connections of one address; more are closed at once. Half of the 20,000 that all senders may have, so that no ' +
-        'address takes them all. Behind a balancer that hides addresses all senders have its own: raise it to 20000 ' +
-        'there. Divided among server.workers, rounded up.',
+      'Connections from one address; further ones are closed immediately. This is half of the 20,000 that all senders ' +
+        'together may have, so that no address takes them all. Behind a load balancer that hides addresses all senders ' +
+        'share one: raise this to 20000 there. Divided among server.workers, rounded up.',
       20_000,
     ),
   },
@@ -140,15 +140,17 @@ const limitsSchema = z.strictObject(
 
 const sigv4Schema = z.strictObject(
   {
-    region: optionalText("Region of the workspace. Not set: taken from the URL's host, else from AWS_REGION."),
-    role_arn: optionalText('Role to assume on top of the identity that the credentials give.'),
-    external_id: optionalText('External id for role_arn, where its trust policy asks for one.'),
-    profile: optionalText('Profile of the shared AWS configuration files.'),
-    access_key: optionalText(
-      'Static access key, with secret_key. Not set: the default chain of AWS (environment, web identity token, ' +
-        'EKS Pod Identity, profile, instance).',
+    region: optionalText(
+      "Region of the workspace. When not set, it is taken from the URL's host, or else from AWS_REGION.",
     ),
-    secret_key: optionalText('Secret of access_key; best as ${VAR} from the environment.'),
+    role_arn: optionalText('Role to assume with the identity that the credentials give.'),
+    external_id: optionalText('External id for role_arn, if its trust policy asks for one.'),
+    profile: optionalText('Profile in the shared AWS configuration files.'),
+    access_key: optionalText(
+      'Static access key, with secret_key. When not set, the default chain of AWS is used (environment, web identity ' +
+        'token, EKS Pod Identity, profile, instance).',
+    ),
+    secret_key: optionalText('Secret that belongs to access_key; best given as ${VAR} from the environment.'),
     use_fips_sts_endpoint: flag(false, 'Assume roles at the FIPS endpoint of STS.'),
   },
   SECTION,
@@ -168,41 +170,41 @@ const queueSchema = z.strictObject(
     ),
     min_shards: wholeNumber(
       1,
-      'Least number of requests in flight upstream; divided among server.workers, at least 1 each.',
+      'Least number of requests in flight upstream. Divided among server.workers, at least 1 each.',
       1000,
     ),
     max_shards: wholeNumber(
       50,
-      'Most requests in flight upstream; divided among server.workers, rounded up. 50 of 5000 samples at 100 ms each ' +
-        'carry 2.5 M samples a second.',
+      'Most requests in flight upstream. Divided among server.workers, rounded up. 50 requests of 5000 samples at ' +
+        '100 ms each carry 2.5 M samples a second.',
       1000,
     ),
     capacity: wholeNumber(
       10_000,
-      'Samples queued for each shard: two requests of 5000, one that is sent and one that is ready behind it.',
+      'Samples that may wait for each shard: two requests of 5000, one being sent and one ready behind it.',
       10_000_000,
     ),
     batch_send_deadline: duration(
       '50ms',
-      'How long a request may wait for company before it is sent alone. Senders wait for their answer, so that this ' +
-        'adds to their latency; 100 senders with a request every 5 s give one parcel in 50 ms.',
+      'How long a request may wait for other requests to share its batch. Senders wait for their answer, so this adds ' +
+        'to their latency. 100 senders with a request every 5 s make one request in 50 ms.',
       0,
     ),
     out_of_order_window: duration(
       '60s',
-      'The out-of-order window of the workspace: AMP takes samples that are no older than this more than once. ' +
-        'Requests with older samples, or with exemplars, are joined with no other request, since sending one of them ' +
-        "again would be rejected. 60s is AMP's default; it can be set from 0s to 600s.",
+      'The out-of-order window of the workspace. AMP takes samples that are no older than this more than once. ' +
+        'Requests with older samples, or with exemplars, are never joined with others, since AMP would reject them ' +
+        "if the batch had to be sent again. 60s is AMP's default; a workspace can have 0s to 600s.",
       0,
     ),
-    min_backoff: duration('30ms', 'First wait after a failed attempt; doubles up to max_backoff, with full jitter.'),
+    min_backoff: duration('30ms', 'First wait after a failed attempt. It doubles up to max_backoff, with full jitter.'),
     max_backoff: duration(
       '5s',
-      'Longest wait between attempts: a fifth of delivery_timeout, so that quick failures get 5 attempts and more.',
+      'Longest wait between attempts: a fifth of delivery_timeout, so that quick failures get at least 5 attempts.',
     ),
     delivery_timeout: duration(
       '25s',
-      'A sender has its answer within this, all attempts included. Prometheus gives up at 30s (its default ' +
+      'A sender gets its answer within this time, all attempts included. Prometheus gives up after 30s (its default ' +
         'remote_timeout), which leaves 5s for the network and its clock.',
     ),
   },
@@ -211,8 +213,8 @@ const queueSchema = z.strictObject(
 
 const tlsConfigSchema = z.strictObject(
   {
-    ca_file: optionalText('Authorities to trust instead of the built-in ones, PEM.'),
-    server_name: optionalText("Name to expect in the upstream's certificate, where it is not the URL's host."),
+    ca_file: optionalText('Authorities (CAs) to trust instead of the built-in ones, PEM.'),
+    server_name: optionalText("Name to expect in the upstream's certificate, if it is not the URL's host."),
     insecure_skip_verify: flag(false, "Do not check the upstream's certificate. For tests only."),
   },
   SECTION,
@@ -227,27 +229,27 @@ const remoteWriteSchema = z.strictObject(
       .meta({
         title: 'text',
         description:
-          'Name in the route /api/v1/write/NAME and in metrics; unique. Not set: `default`, for the first entry only.',
+          'Name in the route /api/v1/write/NAME and in metrics; unique. Only the first entry may leave it out; it is then `default`.',
       }),
     url: z
       .string({ error: (issue) => (issue.input === undefined ? MISSING_URL : 'must be text') })
       .meta({ title: 'URL', description: 'The remote write URL of the workspace. **Required.**' }),
     remote_timeout: duration(
       '10s',
-      'Longest time for one attempt; delivery_timeout (25s) then has room for two and more.',
+      'Longest time for one attempt. delivery_timeout (25s) leaves time for two at least.',
     ),
     sigv4: sigv4Schema.prefault({}).meta({ description: 'How requests are signed.' }),
     queue_config: queueSchema.prefault({}).meta({ description: 'How requests are joined, queued and retried.' }),
-    tls_config: tlsConfigSchema.prefault({}).meta({ description: 'TLS towards the upstream.' }),
-    proxy_url: optionalText('HTTP proxy on the way to the upstream, http:// only.'),
+    tls_config: tlsConfigSchema.prefault({}).meta({ description: 'TLS to the upstream.' }),
+    proxy_url: optionalText('HTTP proxy between here and the upstream; http:// only.'),
   },
   { error: 'must be a section with keys of its own, at least url' },
 );
 
 const logSchema = z.strictObject(
   {
-    level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least severe lines to write.'),
-    format: choice(['json', 'text'], 'json', 'One JSON object a line, or text for people.'),
+    level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least severe level that is written.'),
+    format: choice(['json', 'text'], 'json', 'One JSON object per line, or text for people.'),
   },
   SECTION,
 );
@@ -262,7 +264,7 @@ const MISSING_REMOTE_WRITE =
 export const configSchema = z.strictObject(
   {
     server: serverSchema.prefault({}).meta({ description: 'Where and how the proxy listens.' }),
-    limits: limitsSchema.prefault({}).meta({ description: 'What is taken in at most.' }),
+    limits: limitsSchema.prefault({}).meta({ description: 'The most that the proxy takes in.' }),
     remote_write: z
       .array(remoteWriteSchema, {
         error: (issue) => (issue.input === undefined ? MISSING_REMOTE_WRITE : 'must be a list, as in prometheus.yml'),

@@ -1,11 +1,18 @@
 /**
- * What the rooms count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
+ * What the stages count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
  * is scraped (metrics.ts). Samples include histograms where the name says nothing else.
  */
-import type { Parcel } from '../queue/parcel.ts';
 import type { Outcome } from '../outcome/outcome.ts';
 import type { RejectionReason } from '../outcome/rejection-reason.ts';
 import { histogramsOf, type DestinationHistograms, type Histograms } from './histograms.ts';
+
+/** What a request holds. */
+export interface RequestCounts {
+  readonly samples: number;
+  readonly histograms: number;
+  /** Both together. */
+  readonly weight: number;
+}
 
 /** The counts of one destination. */
 export class DestinationMetrics {
@@ -53,16 +60,16 @@ export class DestinationMetrics {
     this.highestSentTimestampMs = -Infinity;
   }
 
-  countRejected(status: number, reason: RejectionReason, parcel: Parcel): void {
+  countRejected(status: number, reason: RejectionReason, request: RequestCounts): void {
     const key = `${status} ${reason}`;
-    this.rejected.set(status, (this.rejected.get(status) ?? 0) + parcel.weight);
-    this.rejectedByReason.set(key, (this.rejectedByReason.get(key) ?? 0) + parcel.weight);
-    this.failedSamples += parcel.samples;
-    this.failedHistograms += parcel.histograms;
+    this.rejected.set(status, (this.rejected.get(status) ?? 0) + request.weight);
+    this.rejectedByReason.set(key, (this.rejectedByReason.get(key) ?? 0) + request.weight);
+    this.failedSamples += request.samples;
+    this.failedHistograms += request.histograms;
   }
 
-  countRefused(reason: string, parcel: Parcel): void {
-    this.refused.set(reason, (this.refused.get(reason) ?? 0) + parcel.weight);
+  countRefused(reason: string, request: RequestCounts): void {
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + request.weight);
     if (reason === 'queue_full') this.enqueueRetries += 1;
   }
 

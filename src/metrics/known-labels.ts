@@ -2,7 +2,7 @@
  * Label values that are there from the start, with 0. A rate does not see a series begin: without this the first
  * rejection, the first 403 and the first refusal after a start would be in no graph and set off no alert.
  */
-import { REQUEST_ERROR_STATUS } from '../errors.ts';
+import { REQUEST_ERROR_STATUS } from '../outcome/errors.ts';
 import { REJECTION_REASONS } from '../outcome/rejection-reason.ts';
 
 export function withZeros(counts: ReadonlyMap<string, number>, known: readonly string[]): Map<string, number> {

@@ -1,5 +1,5 @@
 /**
- * Every metric of the proxy, as one typed object. The rooms count into plain numbers; prom-client reads them when it
+ * Every metric of the proxy, as one typed object. The stages count into plain numbers; prom-client reads them when it
  * is scraped, so that counting costs the data path an addition.
  *
  * `prometheus_remote_storage_*` are the names of Prometheus's own remote write, with its labels `remote_name` and
@@ -53,7 +53,7 @@ export class Metrics {
     return new DestinationMetrics(name, url, this.#histograms);
   }
 
-  /** Called when the rooms of the destination stand. */
+  /** Called when the stages of the destination stand. */
   expose(metrics: DestinationMetrics, settings: DestinationSettings, readings: DestinationReadings): void {
     this.#destinations.push({ metrics, settings, readings });
   }
@@ -71,7 +71,7 @@ export class Metrics {
     ofRoute.set(status, (ofRoute.get(status) ?? 0) + 1);
   }
 
-  countTurnedAway(route: string, status: number, reason: string): void {
+  countDenied(route: string, status: number, reason: string): void {
     const key = `${route} ${status} ${reason}`;
     this.turnedAway.set(key, (this.turnedAway.get(key) ?? 0) + 1);
   }

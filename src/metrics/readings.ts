@@ -1,6 +1,6 @@
-/** What the rooms of one destination show of themselves to metrics.ts: live readings, and settings. */
+/** What the stages of one destination show of themselves to metrics.ts: live readings, and settings. */
 
-/** Live readings of the rooms of one destination, taken when scraped. */
+/** Live readings of the stages of one destination, taken when scraped. */
 export interface DestinationReadings {
   readonly shards: () => number;
   readonly shardsDesired: () => number;

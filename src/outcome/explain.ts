@@ -80,10 +80,6 @@ const KNOWN: Readonly<Record<string, Explanation>> = {
     remedy: 'Senders send again. Look at the latency and at what AMP answers.',
   },
   upstream_down: { what: 'is down', remedy: 'Senders send again by themselves when it is back.' },
-  throttled: {
-    what: 'asked to be left in peace for a while',
-    remedy: 'Senders send again by themselves. See what AMP answers.',
-  },
   draining: { what: 'is left alone while the proxy shuts down', remedy: 'Senders send again, to another replica.' },
   sender_gone: {
     what: 'had not answered when the sender closed its connection',

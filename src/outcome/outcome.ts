@@ -62,7 +62,6 @@ export const REFUSAL_REASONS = [
   'delivery_timeout',
   'queue_full',
   'upstream_down',
-  'throttled',
   'draining',
   'sender_gone',
   'internal',

@@ -8,7 +8,7 @@
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome } from '../outcome/outcome.ts';
 import { OpenParcels } from './open-parcels.ts';
-import type { Parcel } from './parcel.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 
 export class Ledger {
   readonly #pending = new OpenParcels();

@@ -4,7 +4,7 @@
  * A Set would do the same and took 8% of all the CPU at 100 samples a request: it hashes what it holds, and makes its
  * table anew as it fills and empties with every batch (bench/throughput.ts).
  */
-import type { Parcel } from './parcel.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 
 export class OpenParcels {
   #oldest: Parcel | undefined;

@@ -1,10 +1,11 @@
 /** Senders: who has a connection, by address. */
 import type { Socket } from 'node:net';
-import type { SenderActivity } from '../queue/connection-activity.ts';
-import type { Holder } from './admission.ts';
+import type { SenderActivity } from '../parcel/connection-activity.ts';
+import type { Holder } from './access/byte-budget.ts';
+import type { DecodeCost } from './decode-turns.ts';
 
 /** All connections of one address. */
-export interface SenderAddress extends Holder, SenderActivity {
+export interface SenderAddress extends Holder, SenderActivity, DecodeCost {
   connections: number;
   /** Since the first of its connections, for the status page. */
   requests: number;
@@ -45,4 +46,6 @@ const NEW_SENDER: Omit<SenderAddress, 'address'> = {
   lastStatus: 0,
   lastRefusal: '',
   isolatedAtMs: -Infinity,
+  decodeMs: 0,
+  decodedAtMs: 0,
 };

@@ -2,16 +2,16 @@
 import type { RequestListener, Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import fastify, { type FastifyInstance } from 'fastify';
-import { monotonicMs } from '../monotonic.ts';
-import { capConnections, type ConnectionCapRooms } from './connection-cap.ts';
-import type { Exchange } from './exchange.ts';
-import { LaneServer, type LaneOptions } from './lane-server.ts';
-import { NodeExchange } from './node-exchange.ts';
+import { monotonicMs } from '../platform/clock.ts';
+import { capConnections, type ConnectionCapDeps } from './access/connection-cap.ts';
+import type { Exchange } from './http/exchange.ts';
+import { FastPathServer, type FastPathOptions } from './http/fast-path/server.ts';
+import { NodeExchange } from './http/node-exchange.ts';
 import { Routes, type RoutedEntry } from './routes.ts';
-import { CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './timeouts.ts';
-import type { ServerTls } from './tls.ts';
-import type { Destination } from './visit.ts';
-import type { WriteRoute } from './write-route.ts';
+import { CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './http/timeouts.ts';
+import type { ServerTls } from './access/tls.ts';
+import type { Destination } from './write-request-handler.ts';
+import type { WriteHandler } from './write-handler.ts';
 
 export interface RoutedDestination extends Destination, RoutedEntry {}
 
@@ -22,11 +22,11 @@ const REMEDY =
   'else look for a sender that does not use its connections again';
 
 /** What the server does about connections that are too many. */
-export type ConnectionRooms = Pick<ConnectionCapRooms, 'maxOfAddress' | 'count' | 'log'>;
+export type FastPathConnectionDeps = Pick<ConnectionCapDeps, 'maxOfAddress' | 'count' | 'log'>;
 
-/** How long the lane waits, and by which clock. */
-export type LaneTiming = Omit<LaneOptions, 'tryHandle'>;
-const LANE: LaneTiming = {
+/** How long the fast path waits, and by which clock. */
+export type FastPathTiming = Omit<FastPathOptions, 'tryHandle'>;
+const LANE: FastPathTiming = {
   timeouts: { firstRequest: HEADERS_TIMEOUT_MS, request: REQUEST_TIMEOUT_MS, keepAlive: KEEP_ALIVE_TIMEOUT_MS },
   checkIntervalMs: CHECK_INTERVAL_MS,
   nowMs: monotonicMs,
@@ -34,10 +34,10 @@ const LANE: LaneTiming = {
 
 export function makeServer(
   destinations: readonly [RoutedDestination, ...RoutedDestination[]],
-  route: WriteRoute,
-  connections: ConnectionRooms,
+  route: WriteHandler,
+  connections: FastPathConnectionDeps,
   tls?: ServerTls,
-  timing: LaneTiming = LANE,
+  timing: FastPathTiming = LANE,
 ): FastifyInstance {
   const routes = new Routes(destinations);
   const handle = (exchange: Exchange, method: string, target: string): void => {
@@ -66,7 +66,7 @@ export function makeServer(
   };
   // TLS is read by Node's HTTP server alone.
   const makeHttpServer = (): Server => {
-    if (tls === undefined) return new LaneServer(limits, entry, { ...timing, tryHandle });
+    if (tls === undefined) return new FastPathServer(limits, entry, { ...timing, tryHandle });
     const handshakeTimeout = timing.timeouts.firstRequest;
     const secure = createSecureServer({ ...limits, ...tls.options, handshakeTimeout }, entry);
     tls.onChange((material) => secure.setSecureContext(material));

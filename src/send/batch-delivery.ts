@@ -13,13 +13,14 @@
  *   - failed twice in a way that may lie in its data, while AMP takes other data: in halves
  *   - timed out: each parcel alone, since every further step would cost another timeout
  */
-import type { BatchLimits, Lane } from '../batch/batcher.ts';
-import type { BufferPool } from '../codec/buffer-pool.ts';
+import type { BatchLimits } from './batch-limits.ts';
+import type { Lane } from './lane.ts';
+import type { BufferPool } from '../memory/buffer-pool.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome, Verdict } from '../outcome/outcome.ts';
-import type { Parcel } from '../queue/parcel.ts';
-import type { UpstreamClock } from '../sign/clock.ts';
-import type { Credentials } from '../sign/credentials.ts';
+import type { Parcel } from '../parcel/parcel.ts';
+import type { UpstreamClock } from '../aws/clock.ts';
+import type { Credentials } from '../aws/credentials.ts';
 import { countRetried, weightOf, type HeldMemory, type Payload } from './payload.ts';
 import { Piecewise, type Cutter } from './piecewise.ts';
 import { PROBE_INTERVAL_MS } from './breaker.ts';
@@ -175,6 +176,8 @@ export class BatchDelivery {
       case 'unauthorized':
         return this.#refreshed ? this.#retry(verdict, payloads) : this.#refresh(verdict, payloads, date);
       case 'retry':
+        // What is learned of a sender's data holds for its next request, though this one has its outcome by now.
+        if (this.pending().length === 0 && payloads.length === 1) this.#judge(first, verdict);
         return this.#retry(verdict, payloads);
     }
   }
@@ -205,7 +208,7 @@ export class BatchDelivery {
   #apart(live: readonly Parcel[], how: 'each' | 'halves', dueAtMs: number): readonly BatchDelivery[] {
     if (live.length === 0) return [];
     this.#deps.metrics.batchesTakenApart += 1;
-    const parcels = live.toSorted((a, b) => b.connection.deliveredAtMs - a.connection.deliveredAtMs);
+    const parcels = byInnocence(live);
     const size = how === 'each' ? 1 : Math.ceil(parcels.length / 2);
     const parts: BatchDelivery[] = [];
     for (let from = 0; from < parcels.length; from += size) {
@@ -229,7 +232,10 @@ export class BatchDelivery {
     countRetried(metrics, payloads);
     const corrected = clock.correct(date);
     if (corrected) log.clockCorrected({ skewMs: clock.skewMs });
+    const attempts = this.#attempts;
     void credentials.refreshRefused().finally(() => {
+      // What came of an attempt in the meantime decides when the next one is due.
+      if (this.#attempts !== attempts) return;
       this.dueAtMs = nowMs();
       reschedule(this);
     });
@@ -283,19 +289,34 @@ export class BatchDelivery {
     // A request alone may be larger than the burst that the upstream allows: it goes on in pieces.
     if (verdict.throttle === 'samples' || (verdict.throttle === 'unknown' && !wasJoined)) this.#shrink(only);
     if (!verdict.mayLieInData) return undefined;
-    const timedOut = verdict.code === 'timeout';
-    this.#failures += 1;
-    if (health.deliveredAtMs > this.#failedAtMs) this.#failuresBesideSuccess += 1;
-    this.#failedAtMs = atMs;
-    if (this.#lane === 'shared') this.#lane = 'suspect';
     if (wasJoined) {
+      const timedOut = verdict.code === 'timeout';
+      this.#countFailure(atMs);
       const asksForLong = verdict.retryAfterMs !== undefined && verdict.retryAfterMs > APART_WAIT_MS;
       if (!timedOut && !this.#isPart && !asksForLong && this.#failures < APART_AFTER_FAILURES) return undefined;
       const mayBeTakenApart = this.#isPart || asksForLong || this.#failuresBesideSuccess > 0;
       if (!mayBeTakenApart && !health.tryTakeApart(atMs)) return undefined;
-      const soon = asksForLong ? APART_WAIT_MS : 0;
+      // It takes others' data meanwhile: there is no reason to wait.
+      const soon = asksForLong && this.#failuresBesideSuccess === 0 ? APART_WAIT_MS : 0;
       return this.#apart(live, timedOut ? 'each' : 'halves', atMs + soon);
     }
+    this.#judge(only, verdict);
+    return undefined;
+  }
+
+  #countFailure(atMs: number): void {
+    this.#failures += 1;
+    if (this.#deps.health.deliveredAtMs > this.#failedAtMs) this.#failuresBesideSuccess += 1;
+    this.#failedAtMs = atMs;
+    if (this.#lane === 'shared') this.#lane = 'suspect';
+  }
+
+  /** A request that was sent alone has failed: it is isolated when that lies in its data for all that is known. */
+  #judge(only: Parcel, verdict: Extract<Verdict, { kind: 'retry' }>): void {
+    if (!verdict.mayLieInData) return;
+    const { health, nowMs } = this.#deps;
+    this.#countFailure(nowMs());
+    const timedOut = verdict.code === 'timeout';
     const needed = timedOut ? 1 : ISOLATED_AFTER_FAILURES;
     const besideSuccess = timedOut ? 1 : ISOLATED_AFTER_FAILURES - 1;
     const isIsolated = this.#lane === 'isolated';
@@ -303,7 +324,6 @@ export class BatchDelivery {
       this.#lane = 'isolated';
       health.isolate(only);
     }
-    return undefined;
   }
 
   #shrink(parcel: Parcel): void {
@@ -330,6 +350,22 @@ export class BatchDelivery {
     this.#state = next;
     if (next === 'ended') this.#piecewise?.dispose();
   }
+}
+
+/**
+ * Whose connection AMP took something of most recently comes first; of those that are equal, one of each address before
+ * the second of any, since a culprit may have many connections.
+ */
+function byInnocence(parcels: readonly Parcel[]): Parcel[] {
+  const seen = new Map<string, number>();
+  const ranked = parcels.map((parcel) => {
+    const rank = seen.get(parcel.sender) ?? 0;
+    seen.set(parcel.sender, rank + 1);
+    return { parcel, rank, deliveredAtMs: parcel.connection.deliveredAtMs };
+  });
+  // Of two that never delivered the difference is no number.
+  ranked.sort((a, b) => (a.deliveredAtMs === b.deliveredAtMs ? a.rank - b.rank : b.deliveredAtMs - a.deliveredAtMs));
+  return ranked.map(({ parcel }) => parcel);
 }
 
 /** Samples of a request that is not cut any further because it was throttled. */

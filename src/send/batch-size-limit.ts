@@ -29,6 +29,8 @@ export class BatchSizeLimit {
   /** A batch of so many samples was refused for its rate. `nowMs` is of the monotonic clock. */
   throttled(samples: number, nowMs: number): void {
     if (nowMs - this.#halvedAtMs < HOLD_MS) return;
+    // A batch far below the limit was not refused for its size.
+    if (samples * 2 < this.#limit) return;
     this.#halvedAtMs = nowMs;
     const least = Math.min(LEAST_SAMPLES, this.#max);
     this.#limit = Math.max(least, Math.min(this.#limit, samples) / 2);

@@ -11,7 +11,7 @@
  * only when they are of as many senders as there are lately, up to three connections and two addresses. A throttled
  * upstream (429) is not down: it answers, and the shards go down instead. Time is of the monotonic clock, in ms.
  */
-import type { ConnectionActivity } from '../queue/connection-activity.ts';
+import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import { ActiveSenders, ADDRESSES, addressesOf, CONNECTIONS } from './active-senders.ts';
 
 /** A restart of a load balancer is shorter; a sender's queue is longer. */
@@ -20,6 +20,7 @@ const OPEN_AFTER_MS = 5_000;
 const OPEN_AFTER_FAILURES = 3;
 /** Between the attempts of a probe at most: full flow within a second of the outage's end. */
 export const PROBE_INTERVAL_MS = 500;
+
 export class Breaker {
   readonly #opened: () => void;
   #state: 'closed' | 'open' = 'closed';
@@ -44,6 +45,11 @@ export class Breaker {
     this.#active.arrived(connection, nowMs);
   }
 
+  /** A few of the connections that sent lately. */
+  active(nowMs: number): readonly ConnectionActivity[] {
+    return this.#active.connections(nowMs);
+  }
+
   succeeded(): void {
     this.#failingSinceMs = undefined;
     this.#failures = 0;
@@ -57,12 +63,21 @@ export class Breaker {
     this.#failingSinceMs ??= nowMs;
     this.#failures += 1;
     this.#failsForAll ||= !mayLieInData;
-    for (const connection of connections) if (this.#failing.size < 100) this.#failing.add(connection);
+    for (const connection of connections) this.#note(connection);
     if (this.#state === 'open' || this.#failures < OPEN_AFTER_FAILURES) return;
     if (nowMs - this.#failingSinceMs < OPEN_AFTER_MS) return;
     if (!this.#failsForAll && !this.#isOfDifferentSenders(nowMs)) return;
     this.#become('open');
     this.#opened();
+  }
+
+  /** Keeps as few as are enough to be different senders, so that many of one address leave a place for another's. */
+  #note(connection: ConnectionActivity): void {
+    const failing = this.#failing;
+    if (failing.size < CONNECTIONS) failing.add(connection);
+    else if (failing.size < CONNECTIONS + ADDRESSES && !hasAddress(failing, connection.sender.address)) {
+      failing.add(connection);
+    }
   }
 
   #isOfDifferentSenders(nowMs: number): boolean {
@@ -78,4 +93,9 @@ export class Breaker {
     if (next === this.#state) throw new Error(`the breaker is ${next} already`);
     this.#state = next;
   }
+}
+
+function hasAddress(connections: Iterable<ConnectionActivity>, address: string): boolean {
+  for (const { sender } of connections) if (sender.address === address) return true;
+  return false;
 }

@@ -1,5 +1,5 @@
 /** Payloads: the requests, or pieces of one, that an attempt sends as one body, and how they are counted. */
-import type { JoinPart } from '../codec/snappy-join.ts';
+import type { JoinPart } from '../codec/snappy/join.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 
 /** A parcel, or a piece of one. */

@@ -2,9 +2,9 @@
  * Sends one request in pieces, one at a time and in order: later samples of a series may be in a later piece. Its outcome
  * is the worst of the pieces': refused, then rejected, then delivered. A piece has memory only while it is sent.
  */
-import type { BatchLimits } from '../batch/batcher.ts';
-import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
-import type { Allocate } from '../codec/snappy-join.ts';
+import type { BatchLimits } from './batch-limits.ts';
+import type { BufferPool, Lease } from '../memory/buffer-pool.ts';
+import type { Allocate } from '../codec/snappy/join.ts';
 import { DEDUPLICATED, DELIVERED, type Outcome, type Verdict } from '../outcome/outcome.ts';
 import type { HeldMemory, Payload } from './payload.ts';
 

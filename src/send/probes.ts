@@ -5,7 +5,7 @@
  * probe yet may take the place of a probe that was tried: at once when AMP has taken its data more recently than the
  * other's, else a few times a second. Time is of the monotonic clock, in ms.
  */
-import type { Parcel } from '../queue/parcel.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 
 /** Parcels that may wait for the upstream while it is down. */
 export const PROBES = 4;

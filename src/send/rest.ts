@@ -1,46 +1,25 @@
 /**
- * How long AMP asked everybody to back off.
- *
- * One answer may be about one sender's data, and then its `Retry-After` holds for that sender only. So a rest for all
- * begins when AMP says in known words that it throttles the workspace (`strict`), or when it asks the same of requests of
- * two different senders without taking anything in between. The latter is tried once a second, since two senders may be
- * at fault; the first success ends it. Time is of the monotonic clock, in ms.
+ * A rest that AMP asked of everybody. It is tried four times a second, which burdens nobody, since those who were asked may
+ * all be at fault; the first delivery ends it. Time is of the monotonic clock, in ms.
  */
-import type { ConnectionActivity } from '../queue/connection-activity.ts';
-
-const TRY_EVERY_MS = 1_000;
+const TRY_EVERY_MS = 250;
 
 export class Rest {
   #untilMs = -Infinity;
-  #strict = false;
   #triedAtMs = -Infinity;
-  /** Who was asked last, and until when. */
-  #asked: { readonly connection: ConnectionActivity; readonly untilMs: number } | undefined;
 
   get untilMs(): number {
     return this.#untilMs;
   }
 
-  /** AMP asked for a rest until `untilMs` when a request of this connection was sent. */
-  ask(connection: ConnectionActivity, untilMs: number, strict: boolean, nowMs: number): void {
-    const asked = this.#asked;
-    this.#asked = { connection, untilMs };
-    const bySecond = asked !== undefined && asked.connection !== connection && asked.untilMs > nowMs;
-    if (!strict && !bySecond) return;
+  /** Rests until `untilMs`, or longer where that was asked for before. */
+  begin(untilMs: number, nowMs: number): void {
     if (untilMs <= this.#untilMs) return;
+    if (this.#untilMs <= nowMs) this.#triedAtMs = nowMs;
     this.#untilMs = untilMs;
-    this.#strict = strict;
-    this.#triedAtMs = nowMs;
-  }
-
-  /** AMP took a request. */
-  delivered(): void {
-    this.#asked = undefined;
-    if (!this.#strict) this.#untilMs = -Infinity;
   }
 
   end(): void {
-    this.#asked = undefined;
     this.#untilMs = -Infinity;
   }
 
@@ -50,7 +29,7 @@ export class Rest {
 
   /** When the next batch may be taken. */
   get nextTakeAtMs(): number {
-    return this.#strict ? this.#untilMs : Math.min(this.#untilMs, this.#triedAtMs + TRY_EVERY_MS);
+    return Math.min(this.#untilMs, this.#triedAtMs + TRY_EVERY_MS);
   }
 
   /** A batch is sent. */

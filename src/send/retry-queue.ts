@@ -5,15 +5,22 @@
  * `max_inflight_bytes`. A parcel that is settled as it waits (its time is up, its sender is gone, the proxy ends) gives
  * both back at once.
  */
-import type { Lane } from '../batch/batcher.ts';
-import type { ParcelQueue } from '../queue/parcel-queue.ts';
-import type { Parcel } from '../queue/parcel.ts';
+import type { Lane } from './lane.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 import type { BatchDelivery } from './batch-delivery.ts';
 import { BinaryHeap } from './binary-heap.ts';
+
+/** Where the parcels that wait take their places of the capacity. */
+export interface HeldCapacity {
+  hold(parcel: Parcel): void;
+  unhold(parcel: Parcel): void;
+}
 
 interface Entry {
   readonly delivery: BatchDelivery;
   readonly dueAtMs: number;
+  /** The delivery's, as it was when it began to wait: the order in a heap must not change. */
+  readonly deliveredAtMs: number;
   /** Orders what is due at the same time. */
   readonly number: number;
 }
@@ -27,10 +34,9 @@ interface LaneQueue {
 const byTime = (a: Entry, b: Entry): boolean => (a.dueAtMs === b.dueAtMs ? a.number < b.number : a.dueAtMs < b.dueAtMs);
 const byNumber = (a: Entry, b: Entry): boolean => a.number < b.number;
 /** Whose connection delivered last is the least likely culprit. */
-const byInnocence = (a: Entry, b: Entry): boolean => {
-  const difference = a.delivery.deliveredAtMs - b.delivery.deliveredAtMs;
-  return difference > 0 || (difference === 0 && a.number < b.number);
-};
+const byInnocence = (a: Entry, b: Entry): boolean =>
+  // No difference is taken: of two that never delivered it is NaN.
+  a.deliveredAtMs === b.deliveredAtMs ? a.number < b.number : a.deliveredAtMs > b.deliveredAtMs;
 
 const makeLane = (first: (a: Entry, b: Entry) => boolean): LaneQueue => ({
   waiting: new BinaryHeap(byTime),
@@ -38,7 +44,7 @@ const makeLane = (first: (a: Entry, b: Entry) => boolean): LaneQueue => ({
 });
 
 export class RetryQueue {
-  readonly #queue: ParcelQueue;
+  readonly #capacity: HeldCapacity;
   readonly #lanes: Readonly<Record<Lane, LaneQueue>> = {
     shared: makeLane(byNumber),
     suspect: makeLane(byInnocence),
@@ -48,9 +54,9 @@ export class RetryQueue {
   #batches = 0;
   #samples = 0;
 
-  /** @param queue whose capacity the waiting ones count against */
-  constructor(queue: ParcelQueue) {
-    this.#queue = queue;
+  /** @param capacity that the waiting ones count against */
+  constructor(capacity: HeldCapacity) {
+    this.#capacity = capacity;
   }
 
   /** Batches that wait. */
@@ -70,7 +76,7 @@ export class RetryQueue {
     const waitingIn = { forget: (parcel: Parcel) => this.#forget(delivery, parcel) };
     for (const parcel of delivery.pending()) {
       parcel.waitingIn = waitingIn;
-      this.#queue.hold(parcel);
+      this.#capacity.hold(parcel);
       this.#samples += parcel.weight;
     }
     this.#push(delivery);
@@ -137,13 +143,14 @@ export class RetryQueue {
 
   #remove(parcel: Parcel): void {
     parcel.waitingIn = undefined;
-    this.#queue.unhold(parcel);
+    this.#capacity.unhold(parcel);
     this.#samples -= parcel.weight;
   }
 
   #push(delivery: BatchDelivery): void {
     this.#added += 1;
-    this.#lanes[delivery.lane].waiting.add({ delivery, dueAtMs: delivery.dueAtMs, number: this.#added });
+    const { lane, dueAtMs, deliveredAtMs } = delivery;
+    this.#lanes[lane].waiting.add({ delivery, dueAtMs, deliveredAtMs, number: this.#added });
   }
 }
 

@@ -10,7 +10,7 @@
  * Any shard may take any batch: a sender sends a series' next samples only after our answer, so order between
  * requests holds by causality.
  */
-import type { Lane } from '../batch/batcher.ts';
+import type { Lane } from './lane.ts';
 
 export interface Attempting<D> {
   /** One attempt; gives back what goes on afterwards. Never rejects. */
@@ -19,8 +19,8 @@ export interface Attempting<D> {
 
 /** Where batches come from. */
 export interface DeliverySource<D> {
-  /** The next batch of the lane that may be sent now. */
-  tryTake(lane: Lane, nowMs: number): D | undefined;
+  /** The next batch of the lane that may be sent now. @param newFirst one that was not sent yet, where there is one */
+  tryTake(lane: Lane, nowMs: number, newFirst: boolean): D | undefined;
   /** When the lane has one, in ms of the monotonic clock. */
   nextDueAtMs(lane: Lane): number | undefined;
   /** Takes what goes on after an attempt. */
@@ -35,6 +35,8 @@ export interface ShardLimits {
 }
 
 export interface RestTimes {
+  /** The end of the rest. */
+  readonly untilMs: number;
   mayTake(nowMs: number): boolean;
   took(nowMs: number): void;
   readonly nextTakeAtMs: number;
@@ -92,7 +94,8 @@ export class Shards<D extends Attempting<D>> {
     const nowMs = this.#nowMs();
     for (const lane of LANES) {
       while (this.#hasShard(lane, nowMs) && this.#rest.mayTake(nowMs)) {
-        const delivery = this.#source.tryTake(lane, nowMs);
+        // Those that failed before may be why there is a rest.
+        const delivery = this.#source.tryTake(lane, nowMs, nowMs < this.#rest.untilMs);
         if (delivery === undefined) break;
         this.#rest.took(nowMs);
         void this.#run(delivery, lane, nowMs);

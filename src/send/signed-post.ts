@@ -1,13 +1,13 @@
 /** One attempt: joins payloads into a body, signs it, posts it, and classifies the answer. */
-import type { BufferPool, Lease } from '../codec/buffer-pool.ts';
-import { joinBodies } from '../codec/snappy-join.ts';
+import type { BufferPool, Lease } from '../memory/buffer-pool.ts';
+import { joinBodies } from '../codec/snappy/join.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import { classify, responseCode } from '../outcome/classify.ts';
 import { redact } from '../outcome/redact.ts';
 import type { UpstreamAnswer, Verdict } from '../outcome/outcome.ts';
-import type { UpstreamClock } from '../sign/clock.ts';
-import type { Credentials } from '../sign/credentials.ts';
-import type { RemoteWriteSigner } from '../sign/sigv4.ts';
+import type { UpstreamClock } from '../aws/clock.ts';
+import type { Credentials } from '../aws/credentials.ts';
+import type { RemoteWriteSigner } from '../aws/sigv4.ts';
 import { countSent, type HeldMemory, type Payload } from './payload.ts';
 
 export interface SignedPostDeps {
@@ -45,17 +45,23 @@ export class SignedPost {
       return { verdict: noCredentials(credentials.lastError), date: undefined };
     }
     let lease: Lease | undefined;
-    const body = joinBodies(payloads, (bytes) => {
-      lease = pool.take(bytes);
-      memory.hold(bytes);
-      return lease.buffer;
-    });
-    const headers = signer.sign(body, identity, clock.now());
-    const startedAtMs = nowMs();
-    countSent(metrics, payloads, body.length);
-    const answer = await post(headers, body);
-    if (lease !== undefined) memory.hold(-lease.buffer.length);
-    lease?.release();
+    let answer: UpstreamAnswer;
+    let startedAtMs;
+    try {
+      const body = joinBodies(payloads, (bytes) => {
+        lease = pool.take(bytes);
+        memory.hold(lease.buffer.length);
+        return lease.buffer;
+      });
+      const headers = signer.sign(body, identity, clock.now());
+      startedAtMs = nowMs();
+      countSent(metrics, payloads, body.length);
+      answer = await post(headers, body);
+      // Not after a fault of our own, which may have left the body in use: then it is merely collected.
+      lease?.release();
+    } finally {
+      if (lease !== undefined) memory.hold(-lease.buffer.length);
+    }
     metrics.observeAttempt(nowMs() - startedAtMs);
     metrics.countResponse(responseCode(answer));
     return { verdict: classify(answer, Date.now()), date: answer.kind === 'answered' ? answer.date : undefined };

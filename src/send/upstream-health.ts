@@ -4,13 +4,14 @@
  *
  * Failures of an isolated sender, or of one that has to show first that it is good, say nothing about the upstream.
  */
-import type { Lane } from '../batch/batcher.ts';
-import { IsolatedSenders } from '../batch/isolated-senders.ts';
+import type { Lane } from './lane.ts';
+import { IsolatedSenders } from './isolated-senders.ts';
 import { failureSummary } from '../outcome/explain.ts';
-import type { Outcome, Throttle, Verdict } from '../outcome/outcome.ts';
-import type { Parcel } from '../queue/parcel.ts';
+import type { Outcome, Verdict } from '../outcome/outcome.ts';
+import type { Parcel } from '../parcel/parcel.ts';
 import { BatchSizeLimit } from './batch-size-limit.ts';
 import type { BatchDelivery } from './batch-delivery.ts';
+import { Askers } from './askers.ts';
 import { Breaker } from './breaker.ts';
 import { Probes } from './probes.ts';
 import { Rest } from './rest.ts';
@@ -48,6 +49,9 @@ export class UpstreamHealth {
   readonly #breaker: Breaker;
   readonly #shards: ShardLimit;
   readonly #batchSize: BatchSizeLimit;
+  /** Whom it asked for less, and whom for a rest since it last took something. */
+  readonly #askedForLess = new Askers();
+  readonly #askedForRest = new Askers();
   #deliveredAtMs = -Infinity;
   #tookApartAtMs = -Infinity;
   /** Throttled answers since the last delivery. */
@@ -105,7 +109,8 @@ export class UpstreamHealth {
     if (verdict.kind === 'retry' && !verdict.down) {
       this.#answered();
     } else if (isEvidence || this.isDown) {
-      const connections = delivery.parcels.map(({ connection }) => connection);
+      // Of a joined batch only one may be at fault; it is taken apart, and then it shows.
+      const connections = delivery.parcels.length === 1 ? delivery.parcels.map(({ connection }) => connection) : [];
       this.#breaker.failed(connections, verdict.kind === 'retry' && verdict.mayLieInData, nowMs);
     }
     if (verdict.kind === 'retry' && isEvidence) this.#asked(delivery, verdict, nowMs);
@@ -140,7 +145,8 @@ export class UpstreamHealth {
     this.#deliveredAtMs = nowMs;
     this.#throttled = 0;
     this.#lastFailure = 'the upstream answers';
-    this.rest.delivered();
+    this.#askedForRest.forget();
+    this.rest.end();
     if (delivery.lane !== 'shared') return;
     this.#shards.delivered(this.#deps.hasWork());
     this.#batchSize.delivered(delivery.parcels.reduce((sum, { weight }) => sum + weight, 0));
@@ -159,29 +165,20 @@ export class UpstreamHealth {
   #asked(delivery: BatchDelivery, verdict: Extract<Verdict, { kind: 'retry' }>, nowMs: number): void {
     const { throttle, retryAfterMs } = verdict;
     const { backoff, deliveryTimeoutMs } = this.#settings;
-    if (throttle !== undefined) {
+    const connections = delivery.parcels.map(({ connection }) => connection);
+    const active = this.#breaker.active(nowMs);
+    if (throttle !== undefined && this.#askedForLess.add(connections, active, nowMs)) {
       this.#shards.throttled(nowMs);
       this.#throttled += 1;
-    }
-    if (throttle === 'samples') {
-      this.#batchSize.throttled(
-        delivery.parcels.reduce((sum, { weight }) => sum + weight, 0),
-        nowMs,
-      );
+      const samples = delivery.parcels.reduce((sum, { weight }) => sum + weight, 0);
+      if (throttle === 'samples') this.#batchSize.throttled(samples, nowMs);
     }
     if (this.isDown || (throttle === undefined && retryAfterMs === undefined)) return;
-    const [first] = delivery.parcels;
-    if (first === undefined) return;
+    if (!this.#askedForRest.add(connections, active, nowMs)) return;
     // For no longer than a sender would wait.
     const askedMs = retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, deliveryTimeoutMs);
-    const waitMs = retryWaitMs(backoff, this.#throttled, askedMs, this.#deps.random());
-    this.rest.ask(first.connection, nowMs + waitMs, isForAll(throttle), nowMs);
+    this.rest.begin(nowMs + retryWaitMs(backoff, Math.max(1, this.#throttled), askedMs, this.#deps.random()), nowMs);
   }
-}
-
-/** The words of a throttle that are known are about the workspace, whoever is told them. */
-function isForAll(throttle: Throttle | undefined): boolean {
-  return throttle === 'samples' || throttle === 'requests';
 }
 
 function isOfGoodSender({ mergeKey }: Parcel): boolean {

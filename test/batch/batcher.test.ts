@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Batcher, type Batch } from '../../src/batch/batcher.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import { uniqueKey } from '../../src/parcel/merge-key.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel } from '../support/parcels.ts';
 
@@ -152,6 +153,53 @@ test('refuses what the queue has no room for', () => {
   expect(batcher.tryAdd(makeParcel({ samples: 10 }), 0)).toBe(true);
   expect(batcher.tryAdd(makeParcel({ samples: 1 }), 0)).toBe(false);
 });
+
+describe('a parcel that shares no batch', () => {
+  test.each([
+    ['unmergeable', 'shared'],
+    ['unproven', 'suspect'],
+    ['isolated', 'isolated'],
+  ] as const)('because it is %s goes at once and alone, in the %s lane', (kind, lane) => {
+    const { batcher } = makeBatcher();
+    const waits = add(batcher, 0, {});
+    const alone = [add(batcher, 0, { mergeKey: uniqueKey(kind) }), add(batcher, 0, { mergeKey: uniqueKey(kind) })];
+    expect(batcher.nextDueAtMs(lane)).toBe(-Infinity);
+    for (const parcel of alone) expect(batcher.tryTake(lane, 0)).toEqual({ parcels: [parcel], lane });
+    expect(batcher.tryTake(lane, 0)).toBeUndefined();
+    expect(batcher.tryTake('shared', WAIT_MS)?.parcels).toEqual([waits]);
+  });
+
+  test('is in its own lane only', () => {
+    const { batcher } = makeBatcher();
+    add(batcher, 0, { mergeKey: uniqueKey('isolated') });
+    for (const lane of ['shared', 'suspect'] as const) {
+      expect(batcher.nextDueAtMs(lane)).toBeUndefined();
+      expect(batcher.tryTake(lane, WAIT_MS)).toBeUndefined();
+    }
+    expect(batcher.hasReady(WAIT_MS)).toBe(false);
+  });
+
+  test('leaves no key behind', () => {
+    const { batcher, queue } = makeBatcher();
+    add(batcher, 0, { mergeKey: uniqueKey('isolated') });
+    add(batcher, 0, { mergeKey: uniqueKey('isolated') }).trySettle(DELIVERED);
+    expect(batcher.tryTake('isolated', 0)?.parcels).toHaveLength(1);
+    expect(batcher.tryTake('isolated', 0)).toBeUndefined();
+    expect([queue.keys, queue.parcels, queue.weight]).toEqual([0, 0, 0]);
+  });
+});
+
+test.each(['unproven', 'isolated'] as const)(
+  'of senders whose requests are %s, one with many connections keeps no other waiting: they take turns',
+  (kind) => {
+    const { batcher } = makeBatcher();
+    const lane = kind === 'isolated' ? 'isolated' : 'suspect';
+    for (let count = 0; count < 50; count += 1) add(batcher, 0, { mergeKey: uniqueKey(kind), sender: 'many' });
+    for (let count = 0; count < 2; count += 1) add(batcher, 0, { mergeKey: uniqueKey(kind), sender: 'few' });
+    const senders = Array.from({ length: 6 }, () => batcher.tryTake(lane, 0)?.parcels[0]?.sender);
+    expect(senders).toEqual(['many', 'few', 'many', 'few', 'many', 'many']);
+  },
+);
 
 /** What the random walk does; time passes by `afterMs` first. */
 const step = fc.oneof(

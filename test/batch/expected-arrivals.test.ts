@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ConnectionActivity } from '../../src/queue/connection-activity.ts';
+import type { ConnectionActivity } from '../../src/parcel/connection-activity.ts';
 import { makeConnection } from '../support/parcels.ts';
 import { ExpectedArrivals } from '../../src/batch/expected-arrivals.ts';
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { BodyCutter, MAX_HISTORY_BYTES, MAX_PIECES, type Piece } from '../../src/batch/split.ts';
 
 import { Kernel } from '../../src/codec/kernel.ts';
-import { allocateUnsafe, joinBodies } from '../../src/codec/snappy-join.ts';
+import { allocateUnsafe, joinBodies } from '../../src/codec/snappy/join.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
 import { arbitraryBlockOf, noise, preamble } from '../support/arbitrary-snappy.ts';
 import { arbitraryWriteRequest, bytesField } from '../support/arbitrary-write-request.ts';

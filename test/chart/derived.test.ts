@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { proxyValues } from '../../src/bootstrap/output.ts';
+import { proxyValues } from '../../src/commands/bootstrap/output.ts';
 import { containerOf, fileIn } from './container.ts';
 import { CHART, helm, pick, render, type Manifest } from './helm.ts';
 import { OUTPUTS } from './outputs.ts';

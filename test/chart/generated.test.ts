@@ -4,9 +4,9 @@ import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import packageJson from '../../package.json' with { type: 'json' };
-import { proxyValues } from '../../src/bootstrap/output.ts';
-import { generatedFiles } from '../../src/chart/generate.ts';
-import { isSection, readValuesFile } from '../../src/chart/values-file.ts';
+import { proxyValues } from '../../src/commands/bootstrap/output.ts';
+import { generatedFiles } from '../../src/dev/chart/generate.ts';
+import { isSection, readValuesFile } from '../../src/dev/chart/values-file.ts';
 import { CHART } from './helm.ts';
 import { OUTPUTS } from './outputs.ts';
 

@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { isSection } from '../../src/chart/values-file.ts';
+import { isSection } from '../../src/dev/chart/values-file.ts';
 import { CHART, helm, pick, render, type Manifest } from './helm.ts';
 
 const KUBECTL = process.env['KUBECTL_BIN'] ?? 'kubectl';

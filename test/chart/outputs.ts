@@ -1,5 +1,5 @@
 /** What the bootstrap command knows after it has made an installation. */
-import type { Outputs } from '../../src/bootstrap/output.ts';
+import type { Outputs } from '../../src/commands/bootstrap/output.ts';
 
 export const OUTPUTS: Outputs = {
   accountId: '123456789012',

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
-import { ConfigError } from '../../src/errors.ts';
+import { ConfigError } from '../../src/outcome/errors.ts';
 import { run, temporaryDirectory } from '../support/processes.ts';
 import { containerOf, fileIn } from './container.ts';
 import { CHART, helm, lint, pick, render, type Manifest } from './helm.ts';

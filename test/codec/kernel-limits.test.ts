@@ -1,6 +1,7 @@
 import { compressSync } from 'snappy';
 import { describe, expect, it } from 'vitest';
 import { Kernel, type KernelLimits } from '../../src/codec/kernel.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 import { requestErrorOf } from '../support/request-error-of.ts';
 
 const BASE = { maxBodyBytes: 1 << 20, maxDecodedBytes: 16 << 20 };
@@ -56,7 +57,7 @@ describe('the limits on what a request may hold', () => {
   it('count labels, samples and metadata of the common shapes as no fields, nor the elements of packed ones', () => {
     const deltas = seriesOf(`22324a30${'01'.repeat(48)}`);
     expect(scanWith({ maxFields: 3 }, times(seriesOf(SAMPLE), 1000)).samples).toBe(1000);
-    expect(scanWith({ maxFields: 3 }, times('1a0612002200' + '2a00', 1000)).metadata).toBe(1000);
+    expect(scanWith({ maxFields: 3 }, times('1a06120022002a00', 1000)).metadata).toBe(1000);
     expect(scanWith({ maxFields: 3 }, times(deltas, 1)).histograms).toBe(1);
   });
 
@@ -78,21 +79,31 @@ describe('the limits on what a request may hold', () => {
 
 const unlimited = new Kernel(BASE);
 
-describe('packed varints', () => {
-  const packed = (hex: string): string => {
-    const bytes = Buffer.from(hex, 'hex');
-    const field = Buffer.concat([Buffer.from([0x4a, bytes.length]), bytes]);
-    return seriesOf(`22${field.length.toString(16).padStart(2, '0')}${field.toString('hex')}`);
-  };
+/** A series with a histogram with these packed deltas. */
+function packed(hex: string): string {
+  const bytes = Buffer.from(hex, 'hex');
+  const field = Buffer.concat([Buffer.from([0x4a, bytes.length]), bytes]);
+  return seriesOf(`22${field.length.toString(16).padStart(2, '0')}${field.toString('hex')}`);
+}
 
-  it.each([...Array.from({ length: 60 }, (_, at) => at)])('of each length are taken and refused at offset %i', (at) => {
+/** How many histograms there are, or the code of the refusal. */
+function histogramsOf(body: Buffer): number | string {
+  try {
+    return unlimited.scan(body).histograms;
+  } catch (error) {
+    if (error instanceof RequestError) return error.code;
+    throw error;
+  }
+}
+
+describe('packed varints', () => {
+  it.each(Array.from({ length: 60 }, (_, at) => at))('of each length are taken and refused at offset %i', (at) => {
     const lead = '01'.repeat(at);
     for (let bytes = 1; bytes <= 12; bytes += 1) {
       const varint = `${'ff'.repeat(bytes - 1)}01`;
       for (const tail of ['', '01', '01'.repeat(20)]) {
         const body = times(packed(lead + varint + tail), 1);
-        if (bytes <= 10) expect(unlimited.scan(body).histograms).toBe(1);
-        else expect(requestErrorOf(() => unlimited.scan(body)).code).toBe('BODY_NOT_WRITE_REQUEST');
+        expect(histogramsOf(body)).toBe(bytes <= 10 ? 1 : 'BODY_NOT_WRITE_REQUEST');
       }
       const cut = times(packed(`${lead}${'ff'.repeat(bytes)}`), 1);
       expect(requestErrorOf(() => unlimited.scan(cut)).code).toBe('BODY_NOT_WRITE_REQUEST');

@@ -5,7 +5,7 @@ import { compressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
 import { describe, expect, it } from 'vitest';
 import { Kernel } from '../../src/codec/kernel.ts';
-import { RequestError } from '../../src/errors.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
 import { preamble } from '../support/arbitrary-snappy.ts';
 import { arbitraryWriteRequest, bytesField, field, varint } from '../support/arbitrary-write-request.ts';

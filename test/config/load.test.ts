@@ -56,7 +56,7 @@ describe('a configuration file', () => {
     });
   });
 
-  test('may have every key of the design without a value', () => {
+  test('may have every key without a value', () => {
     const text = fileWith(
       '    sigv4: {region: us-west-2, role_arn: , external_id: , profile: , access_key: , secret_key: }\n    proxy_url:',
       'server:\n  tls: {cert_file: , key_file: , client_ca_file: }\n  auth: {bearer_token_file: }',

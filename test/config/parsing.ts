@@ -2,7 +2,7 @@
 import type { Environment } from '../../src/config/environment.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { RemoteWriteConfig } from '../../src/config/schema.ts';
-import { ConfigError } from '../../src/errors.ts';
+import { ConfigError } from '../../src/outcome/errors.ts';
 
 export const AMP_URL = 'https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-1/api/v1/remote_write';
 

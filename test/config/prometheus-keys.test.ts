@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { parseConfig } from '../../src/config/load.ts';
-import { FOREIGN_KEYS } from '../../src/config/prometheus-keys.ts';
+import { PROMETHEUS_ONLY_KEYS } from '../../src/config/prometheus-keys.ts';
 import { AMP_URL, fileWith, problemsOf, warningsOf } from './parsing.ts';
 
 /** A section as it stands in a prometheus.yml, with every key that may stay in it. */
@@ -47,7 +47,7 @@ remote_write:
 describe('a section pasted from prometheus.yml', () => {
   test('is read as Prometheus reads it, with a warning for each key that has no effect', () => {
     const { config, warnings } = parseConfig(PASTED, {});
-    const sender = "what arrives is forwarded as it came; set it in the sending Prometheus's own remote_write";
+    const sender = "data is forwarded as it came; set it in the sending Prometheus's own remote_write";
     expect(config.remote_write[0]).toEqual({
       name: 'amp',
       url: AMP_URL,
@@ -79,10 +79,10 @@ describe('a section pasted from prometheus.yml', () => {
     expect(warnings).toEqual([
       `config.yaml:6:5: remote_write[0].send_exemplars has no effect: ${sender}`,
       `config.yaml:7:5: remote_write[0].send_native_histograms has no effect: ${sender}`,
-      'config.yaml:8:5: remote_write[0].follow_redirects has no effect: redirects are never followed, for a signature ' +
-        'holds for one URL only',
+      'config.yaml:8:5: remote_write[0].follow_redirects has no effect: redirects are never followed, since a signature ' +
+        'is valid for one URL only',
       'config.yaml:9:5: remote_write[0].enable_http2 has no effect: the proxy speaks HTTP/1.1 with keep-alive upstream',
-      'config.yaml:10:5: remote_write[0].round_robin_dns has no effect: every new connection looks the host name up anew',
+      'config.yaml:10:5: remote_write[0].round_robin_dns has no effect: the host name is looked up for every new connection',
       `config.yaml:12:5: remote_write[0].metadata_config has no effect: ${sender}`,
       "config.yaml:24:7: remote_write[0].queue_config.retry_on_http_429 has no effect: AMP's 429 is always retried " +
         'within delivery_timeout, and senders get 503, which they retry',
@@ -144,7 +144,7 @@ describe('a section pasted from prometheus.yml', () => {
   });
 
   test('finds each of its keys once in the list', () => {
-    const names = FOREIGN_KEYS.map(({ section, key }) => [...section, key].join('.'));
+    const names = PROMETHEUS_ONLY_KEYS.map(({ section, key }) => [...section, key].join('.'));
     expect(new Set(names).size).toBe(names.length);
   });
 });

@@ -1,4 +1,4 @@
-/** The commands of the README, as a user types them. */
+/** The commands of README.md, as a user types them. */
 import { expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { run, temporaryDirectory, until } from '../support/processes.ts';
@@ -86,7 +86,7 @@ it('says what is wrong when its port is taken', async () => {
 });
 
 it('shows the demo for some seconds and loses nothing', async () => {
-  const { status, stdout } = await run(process.execPath, ['src/demo/main.ts', '--seconds', '3']);
+  const { status, stdout } = await run(process.execPath, ['src/dev/demo/main.ts', '--seconds', '3']);
   expect({ status, stdout }).toMatchObject({ status: 0 });
   const lines = stdout.trimEnd().split('\n');
   expect(stdout).toMatch(/remote_write:\n\s+- url: http:\/\/127\.0\.0\.1:\d+\/api\/v1\/write/);

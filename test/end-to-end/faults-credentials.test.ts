@@ -1,6 +1,6 @@
 /** Credentials by the AWS SDK's real chain, against the sandbox's STS, which checks the web identity token. */
 import { expect, it } from 'vitest';
-import type { FaultSpec } from '../../src/sandbox/faults.ts';
+import type { FaultSpec } from '../../src/dev/sandbox/faults.ts';
 import { sleep, until } from '../support/processes.ts';
 import { startSandboxProcess, type SandboxProcess } from '../support/proxy.ts';
 import { expectPromisesKept, isAccepted, isRefused, startScene, type Scene } from '../support/scene.ts';

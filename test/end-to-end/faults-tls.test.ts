@@ -1,7 +1,7 @@
 /** TLS towards the upstream, with certificates that are wrong and then right. */
 import { expect, it, onTestFinished } from 'vitest';
-import { SandboxClient } from '../../src/sandbox/client.ts';
-import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
+import { SandboxClient } from '../../src/dev/sandbox/client.ts';
+import { startSandbox, type Sandbox } from '../../src/dev/sandbox/sandbox.ts';
 import { makeAuthority, OPENSSL, type Authority, type Certificate } from '../support/certificates.ts';
 import { freePort } from '../support/processes.ts';
 import { expectPromisesKept, isAccepted, isRefused, startScene } from '../support/scene.ts';

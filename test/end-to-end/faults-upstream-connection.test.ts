@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import type { FaultSpec } from '../../src/sandbox/faults.ts';
+import type { FaultSpec } from '../../src/dev/sandbox/faults.ts';
 import { ROOT, sleep, temporaryDirectory, until } from '../support/processes.ts';
 import { startSandboxProcess } from '../support/proxy.ts';
 import { expectPromisesKept, isAccepted, isRefused, residentBytes, startScene } from '../support/scene.ts';

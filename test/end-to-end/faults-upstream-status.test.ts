@@ -1,6 +1,6 @@
 /** Every row of the outcome table that is a status of the upstream: what senders are told, and that nothing is lost. */
 import { expect, it } from 'vitest';
-import type { FaultSpec } from '../../src/sandbox/faults.ts';
+import type { FaultSpec } from '../../src/dev/sandbox/faults.ts';
 import { expectPromisesKept, isAccepted, isRefused, startScene } from '../support/scene.ts';
 import { sleep } from '../support/processes.ts';
 

@@ -1,6 +1,6 @@
-/** P2 and section 4 of the design: what is joined, what must not be, and what is cut; each arrives as it was sent. */
+/** P2: requests are joined, kept apart or cut (docs/architecture.md, "What may share a batch"); each arrives as it was sent. */
 import { expect, it } from 'vitest';
-import type { RequestLogEntry } from '../../src/sandbox/ledger.ts';
+import type { RequestLogEntry } from '../../src/dev/sandbox/ledger.ts';
 import { expectConcatenations, expectNothingLost } from '../support/judge.ts';
 import { expectLedgerBalanced, startPair } from '../support/proxy.ts';
 import { encodeHistogram, type MetadataInput } from '../support/sandbox-request.ts';

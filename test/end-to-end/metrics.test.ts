@@ -1,4 +1,4 @@
-/** DESIGN, section 7: what an SRE's dashboards, alerts and probes find on the admin port. */
+/** Dashboards, alerts and probes find what they need on the admin port (docs/operations.md, "Metrics"). */
 import { expect, it } from 'vitest';
 import { run } from '../support/processes.ts';
 import { PROMTOOL } from '../support/prometheus.ts';

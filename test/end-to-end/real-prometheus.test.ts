@@ -1,10 +1,10 @@
-/** Issue 2: a real Prometheus in, and what it stores itself is what arrives, bit by bit. */
+/** P2: the samples of a real Prometheus arrive bit by bit as it stores them itself. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { SeriesDocument } from '../../src/sandbox/control.ts';
+import type { SeriesDocument } from '../../src/dev/sandbox/control.ts';
 import { until } from '../support/processes.ts';
 import { PROMETHEUS, startPrometheus, type QueriedSeries, type QueryResult } from '../support/prometheus.ts';
 import { expectLedgerBalanced, startPair, startProxy } from '../support/proxy.ts';

@@ -1,4 +1,4 @@
-/** Issue 2, "graceful end": SIGTERM loses nothing that was acknowledged, and answers everybody. */
+/** SIGTERM loses nothing that was acknowledged, and answers everybody (docs/operations.md, "Draining"). */
 import { expect, it } from 'vitest';
 import { expectNothingLost } from '../support/judge.ts';
 import { sleep, until } from '../support/processes.ts';

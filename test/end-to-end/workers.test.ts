@@ -1,6 +1,6 @@
 /** `server.workers`: several processes behind one port and one admin port, as one proxy to senders and to an SRE. */
 import { expect, it, onTestFinished } from 'vitest';
-import type { Snapshot } from '../../src/status/snapshot.ts';
+import type { Snapshot } from '../../src/admin/snapshot.ts';
 import { expectNothingLost } from '../support/judge.ts';
 import { sleep, until } from '../support/processes.ts';
 import {

@@ -1,8 +1,8 @@
 /** Web pages that lead a name of their own to the admin port, and those who may ask it. */
 import { Registry } from 'prom-client';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeAdminServer } from '../../src/receive/admin.ts';
-import { AdminHosts } from '../../src/receive/admin-host.ts';
+import { makeAdminServer } from '../../src/admin/server.ts';
+import { AdminHosts } from '../../src/admin/hosts.ts';
 import { rawConnection, readAnswer } from '../support/loopback.ts';
 
 async function startAdmin(hosts: readonly string[], listen: string): Promise<{ port: number; logged: object[] }> {

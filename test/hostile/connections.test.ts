@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { Registry } from 'prom-client';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { makeAdminServer } from '../../src/receive/admin.ts';
-import { AdminHosts } from '../../src/receive/admin-host.ts';
-import { capConnections } from '../../src/receive/connection-cap.ts';
+import { makeAdminServer } from '../../src/admin/server.ts';
+import { AdminHosts } from '../../src/admin/hosts.ts';
+import { capConnections } from '../../src/receive/access/connection-cap.ts';
 import { makeServer, type RoutedDestination } from '../../src/receive/server.ts';
-import { ServerTls } from '../../src/receive/tls.ts';
+import { ServerTls } from '../../src/receive/access/tls.ts';
 import { trySelfSigned } from '../support/certificates.ts';
 import { Exposition } from '../support/exposition.ts';
 import { listening, readAnswer, until } from '../support/loopback.ts';
@@ -52,7 +52,7 @@ describe('more connections of an address than it may have', () => {
     expect(receiver.warnings[0]).toMatchObject({ address: '127.0.0.2', maxOfAddress: 5 });
     expect(JSON.stringify(receiver.warnings)).toContain('limits.max_connections_per_address');
     first[0]?.destroy();
-    await until(() => receiver.lane.laneConnections === 5, 'one has left');
+    await until(() => receiver.fastPath.fastPathConnections === 5, 'one has left');
     const next = await open(receiver.port, '127.0.0.2');
     next.write(rawRequest(BODY));
     expect((await readAnswer(next)).status).toBe(204);
@@ -135,8 +135,8 @@ async function startTls(maxOfAddress = 100): Promise<number> {
     workspaceId: undefined,
     accept: () => ({ trySettle: () => false }),
   };
-  const rooms = { maxOfAddress, count: () => {}, log: { warn: () => {} } };
-  const server = makeServer([destination], route, rooms, tls, TIMING);
+  const deps = { maxOfAddress, count: () => {}, log: { warn: () => {} } };
+  const server = makeServer([destination], route, deps, tls, TIMING);
   await server.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(async () => {
     tls.stop();

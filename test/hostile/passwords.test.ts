@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { hashSync } from 'bcryptjs';
 import { expect, onTestFinished, test } from 'vitest';
-import { Authenticator } from '../../src/receive/auth.ts';
+import { Authenticator } from '../../src/receive/access/auth.ts';
 import { rawConnection, readAnswer, readUntilClose, until } from '../support/loopback.ts';
 import { encodeBody } from '../support/parcels.ts';
 import { rawRequest, SERIES, startReceiver, type Receiver } from '../support/receiving.ts';
@@ -116,11 +116,11 @@ test('while a refusal waits, nothing of its body is kept or read', async () => {
   await readUntilClose(await guess(Buffer.alloc(10)));
   await Promise.all(Array.from({ length: 4 }, async () => guess(Buffer.alloc(10))));
   const waiting = await Promise.all(Array.from({ length: 3 }, async () => guess(Buffer.alloc(90_000))));
-  await until(() => receiver.lane.laneConnections >= 3, 'they wait');
-  expect(receiver.lane.keptBytes).toBe(0);
+  await until(() => receiver.fastPath.fastPathConnections >= 3, 'they wait');
+  expect(receiver.fastPath.keptBytes).toBe(0);
   expect(await readUntilClose(await guess(Buffer.alloc(90_000)), 9_000)).toMatch(/^HTTP\/1\.1 401 /);
   for (const socket of waiting) socket.destroy();
-  await until(() => receiver.lane.laneConnections === 0, 'the connections are forgotten');
+  await until(() => receiver.fastPath.fastPathConnections === 0, 'the connections are forgotten');
   expect([receiver.budget.usedBytes, receiver.route.open, receiver.faults]).toEqual([0, 0, []]);
 });
 

@@ -72,10 +72,9 @@ describe('the image tree', () => {
       'package.json',
       'src',
     ]);
-    const rooms = await readdir(path.join(tree.root, 'app/src'));
-    expect(rooms).not.toContain('sandbox');
-    expect(rooms).not.toContain('demo');
-    expect(rooms).toContain('main.ts');
+    const folders = await readdir(path.join(tree.root, 'app/src'));
+    expect(folders).not.toContain('dev');
+    expect(folders).toContain('cli.ts');
   });
 
   test('delivers a sample as another user with nothing writable, is healthy, and ends on SIGTERM', async () => {

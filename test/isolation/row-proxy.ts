@@ -37,7 +37,7 @@ export class RowProxy {
       remote_write: [{ url: upstreamUrl, sigv4, ...entry }],
     };
     await writeFile(file, JSON.stringify(config));
-    const child = new Child('proxy', process.execPath, ['src/main.ts', '--config', file]);
+    const child = new Child('proxy', process.execPath, ['src/commands/serve.ts', '--config', file]);
     running.add(child);
     void child.ended().then(() => running.delete(child));
     const [, listen = '', adminListen = ''] = await until(

@@ -5,8 +5,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toBigInt } from '../../src/sandbox/store.ts';
-import { decodeWriteRequest, type DecodedSeries } from '../../src/sandbox/write-request.ts';
+import { toBigInt } from '../../src/dev/sandbox/store.ts';
+import { decodeWriteRequest, type DecodedSeries } from '../../src/dev/sandbox/write-request.ts';
 import type { PoisonAnswer } from './answers.ts';
 
 /** On the series of a culprit. */

@@ -156,7 +156,7 @@ test('what may happen is counted from the start, so that a rate sees the first t
   const door = 'amp_write_proxy_requests_turned_away_total{route="default",code="415",reason="unsupported_encoding"}';
   expect(text).toContain(`${door} 0`);
   destination.countResponse('403');
-  metrics.countTurnedAway('default', 415, 'unsupported_encoding');
+  metrics.countDenied('default', 415, 'unsupported_encoding');
   const later = await lines(metrics);
   expect(later).toContain(`amp_write_proxy_upstream_responses_total{${labels},code="403"} 1`);
   expect(later).toContain(`${door} 1`);

@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: [process.env['MUTATION_TESTS'] ?? 'test/**/*.test.ts'],
     exclude: [
-      'test/{bench,chart,dashboard,doctor,end-to-end,health,hostile,image,isolation,rules,sandbox}/**',
-      'test/status/page.test.ts',
+      'test/{bench,chart,commands/doctor,dev,end-to-end,hostile,image,isolation,monitoring}/**',
+      '**/page.test.ts',
     ],
     testTimeout: 10_000,
     hookTimeout: 10_000,

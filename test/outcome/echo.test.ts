@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { classify } from '../../src/outcome/classify.ts';
 import { httpAnswer } from '../../src/outcome/http-answer.ts';
 import { redact } from '../../src/outcome/redact.ts';
-import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
+import { RemoteWriteSigner } from '../../src/aws/sigv4.ts';
 
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const textOf = (characters: string, minLength: number, maxLength: number): fc.Arbitrary<string> =>

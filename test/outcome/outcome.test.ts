@@ -137,7 +137,7 @@ describe('httpAnswer', () => {
     [25_000, 25],
   ])('refused with %s ms to wait is Retry-After in whole seconds, never less: %i', (retryAfterMs, seconds) => {
     const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
-    const answer = httpAnswer({ kind: 'refused', reason: 'throttled', message: 'why', ...wait });
+    const answer = httpAnswer({ kind: 'refused', reason: 'queue_full', message: 'why', ...wait });
     expect(answer).toEqual({ status: 503, body: 'why', retryAfter: seconds });
   });
 

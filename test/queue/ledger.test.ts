@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { DEDUPLICATED, DELIVERED, type Outcome } from '../../src/outcome/outcome.ts';
 import { makeDestinationMetrics, makeParcel } from '../support/parcels.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { OpenParcels } from '../../src/queue/open-parcels.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { makeParcel } from '../support/parcels.ts';
 
 /** Told apart by how many samples they have. */

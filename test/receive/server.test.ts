@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { Exposition } from '../support/exposition.ts';
 import { rawConnection, readAnswer, readUntilClose, until } from '../support/loopback.ts';

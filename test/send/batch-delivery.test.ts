@@ -1,22 +1,22 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { BatchLimits } from '../../src/batch/batcher.ts';
+import type { BatchLimits } from '../../src/send/batch-limits.ts';
 import { BodyCutter } from '../../src/batch/split.ts';
-import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { CredentialsMetrics, type DestinationMetrics } from '../../src/metrics/counts.ts';
 import type { Verdict } from '../../src/outcome/outcome.ts';
-import type { Parcel } from '../../src/queue/parcel.ts';
+import type { Parcel } from '../../src/parcel/parcel.ts';
 import { BatchDelivery, type DeliveryDeps, type DeliveryLog } from '../../src/send/batch-delivery.ts';
 import { RetryQueue } from '../../src/send/retry-queue.ts';
 import { Shards } from '../../src/send/shards.ts';
 import { SignedPost, type SignedPostDeps } from '../../src/send/signed-post.ts';
 import { UpstreamHealth } from '../../src/send/upstream-health.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
 import { DirectUpstream } from '../../src/send/upstream/direct-upstream.ts';
-import { UpstreamClock } from '../../src/sign/clock.ts';
-import { Credentials } from '../../src/sign/credentials.ts';
-import { RemoteWriteSigner } from '../../src/sign/sigv4.ts';
+import { UpstreamClock } from '../../src/aws/clock.ts';
+import { Credentials } from '../../src/aws/credentials.ts';
+import { RemoteWriteSigner } from '../../src/aws/sigv4.ts';
 import { answer, closedPort, startUpstream, until, type LoopbackUpstream, type Reaction } from '../support/loopback.ts';
 import {
   makeDestinationMetrics,
@@ -587,6 +587,32 @@ test('a fault of our own refuses the parcels instead of losing their senders', a
   );
   const [outcome] = await deliver(rig, [parcelOf(['a'])]);
   expect(outcome).toMatchObject({ kind: 'refused', reason: 'internal' });
+});
+
+test('after a fault of our own the memory of a joined body does not count as held any more', async () => {
+  const rig = await makeRig(
+    judge(() => 200),
+    { post: async () => Promise.reject(new Error('a bug')) },
+  );
+  // Looks at the held bytes, too.
+  const outcomes = await deliver(rig, [parcelOf(['a']), parcelOf(['b'])]);
+  expect(outcomes).toEqual(Array.from({ length: 2 }, () => expect.objectContaining({ reason: 'internal' })));
+  expect(rig.memory.mostBytes).toBeGreaterThan(0);
+});
+
+test('a batch between two attempts holds no shard', async () => {
+  const rig = await makeRig(
+    judge((names) => (names.includes('fails') ? 500 : 200)),
+    { backoff: { minMs: 10_000, maxMs: 10_000 } },
+  );
+  const failing = Array.from({ length: 10 }, () => parcelOf(['fails'], 20_000));
+  const deliveries = failing.map((parcel) => rig.deliver([parcel]));
+  // More than all shards.
+  await until(() => rig.retryQueue.batches === 10, 'all wait for their second attempt');
+  expect(await deliver(rig, [parcelOf(['good'])])).toEqual([delivered]);
+  rig.stop();
+  await Promise.all(deliveries);
+  expect(rig.retryQueue.batches).toBe(0);
 });
 
 test('timestamps and order inside a series survive a cut', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ConnectionActivity } from '../../src/queue/connection-activity.ts';
+import type { ConnectionActivity } from '../../src/parcel/connection-activity.ts';
 import { Breaker } from '../../src/send/breaker.ts';
 import { makeConnection } from '../support/parcels.ts';
 
@@ -96,7 +96,7 @@ describe('failures that may lie in the data', () => {
 
   test('of one sender open it when nobody else is active', () => {
     const { breaker } = makeBreaker();
-    breaker.arrived(others[0] ?? culprit, 1000);
+    breaker.arrived(others[0] ?? culprit, -10_000);
     breaker.arrived(culprit, 59_000);
     failing(breaker, [culprit]);
     expect(breaker.isOpen).toBe(true);
@@ -107,6 +107,27 @@ describe('failures that may lie in the data', () => {
     for (const connection of [culprit, ...others]) breaker.arrived(connection, 59_000);
     failing(breaker, [culprit, ...others]);
     expect(breaker.isOpen).toBe(true);
+  });
+
+  test('of one address on ever new connections do not hide those of another address', () => {
+    const { breaker } = makeBreaker();
+    for (const connection of [culprit, ...others]) breaker.arrived(connection, 59_000);
+    failing(
+      breaker,
+      Array.from({ length: 200 }, () => makeConnection('10.0.0.66')),
+    );
+    expect(breaker.isOpen).toBe(false);
+    breaker.failed(others.slice(0, 1), true, 60_000);
+    expect(breaker.isOpen).toBe(true);
+  });
+
+  test('before a success are not put together with those after it', () => {
+    const { breaker } = makeBreaker();
+    for (const connection of [culprit, ...others]) breaker.arrived(connection, 59_000);
+    breaker.failed(others, true, 1000);
+    breaker.succeeded();
+    failing(breaker, [culprit]);
+    expect(breaker.isOpen).toBe(false);
   });
 
   test('of different connections behind one address open it when no other address is active', () => {

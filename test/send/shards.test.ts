@@ -1,10 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Batcher, type Batch } from '../../src/batch/batcher.ts';
-import { ParcelQueue } from '../../src/queue/parcel-queue.ts';
+import type { Lane } from '../../src/send/lane.ts';
+import { sharedKey, uniqueKey, type MergeKey } from '../../src/parcel/merge-key.ts';
+import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
 import { Rest } from '../../src/send/rest.ts';
 import { Shards, type Attempting } from '../../src/send/shards.ts';
-import { makeConnection, makeParcel } from '../support/parcels.ts';
+import { makeParcel } from '../support/parcels.ts';
 
 const WAIT_MS = 50;
 
@@ -19,7 +21,7 @@ interface Rig {
   readonly delivered: Batch[];
 }
 
-function makeRig(limit: number, beforeTake: (batcher: Batcher) => void = () => {}): Rig {
+function makeRig(limit: number, beforeTake: (batcher: Batcher) => void = () => {}, total = 8): Rig {
   const batcher = new Batcher(new ParcelQueue(1_000_000), { maxSamples: 100, maxBytes: 1_000_000 }, WAIT_MS);
   const rest = new Rest();
   const running: Rig['running'] = [];
@@ -42,7 +44,7 @@ function makeRig(limit: number, beforeTake: (batcher: Batcher) => void = () => {
       nextDueAtMs: (lane) => batcher.nextDueAtMs(lane),
       putBack: () => {},
     },
-    { shared: limit, suspect: 2, isolated: 1, total: 8 },
+    { shared: limit, suspect: 2, isolated: 1, total },
     rest,
     () => beforeTake(batcher),
     () => performance.now(),
@@ -50,9 +52,9 @@ function makeRig(limit: number, beforeTake: (batcher: Batcher) => void = () => {
   return { shards, batcher, rest, running, delivered };
 }
 
-function submit({ shards, batcher }: Rig, samples: number, key = ''): void {
+function submit({ shards, batcher }: Rig, samples: number, key = '', mergeKey: MergeKey = sharedKey(key)): void {
   const nowMs = performance.now();
-  batcher.tryAdd(makeParcel({ samples, key, queuedAtMs: nowMs }), nowMs);
+  batcher.tryAdd(makeParcel({ samples, mergeKey, queuedAtMs: nowMs }), nowMs);
   shards.poke();
 }
 
@@ -165,13 +167,160 @@ test('asks again for what a full batch left behind', async () => {
 
 test('while it rests it takes nothing, and goes on by itself when that is over', async () => {
   const rig = makeRig(4);
-  rig.rest.ask(makeConnection(), performance.now() + 2000, true, performance.now());
+  rig.rest.begin(performance.now() + 240, performance.now());
   submit(rig, 100);
   await turn();
-  await vi.advanceTimersByTimeAsync(1900);
+  await vi.advanceTimersByTimeAsync(200);
   await turn();
   expect(rig.running).toHaveLength(0);
   await vi.advanceTimersByTimeAsync(200);
   await turn();
   expect(rig.running).toHaveLength(1);
+});
+
+const submitUnproven = (rig: Rig): void => submit(rig, 1, '', uniqueKey('unproven'));
+const submitIsolated = (rig: Rig): void => submit(rig, 1, '', uniqueKey('isolated'));
+const lanesOf = ({ running }: Rig): string[] => running.map(({ batch }) => batch.lane);
+
+describe('requests that hang', () => {
+  test('in the suspect and the isolated lane keep no shared one waiting', async () => {
+    const rig = makeRig(1);
+    for (let count = 0; count < 5; count += 1) {
+      submitUnproven(rig);
+      submitIsolated(rig);
+    }
+    await turn();
+    expect(lanesOf(rig).toSorted()).toEqual(['isolated', 'suspect', 'suspect']);
+    submit(rig, 100);
+    await turn();
+    expect(lanesOf(rig).slice(3)).toEqual(['shared']);
+  });
+
+  test('in the shared lane keep no suspect or isolated one waiting', async () => {
+    const rig = makeRig(2);
+    for (let count = 0; count < 5; count += 1) submit(rig, 100);
+    submitUnproven(rig);
+    submitIsolated(rig);
+    await turn();
+    expect(lanesOf(rig)).toEqual(['shared', 'shared', 'suspect', 'isolated']);
+  });
+
+  test('in two lanes that take all there is in total leave one to the third', async () => {
+    const rig = makeRig(8, () => {}, 3);
+    for (let count = 0; count < 2; count += 1) submitUnproven(rig);
+    submitIsolated(rig);
+    await turn();
+    for (let count = 0; count < 3; count += 1) submit(rig, 100);
+    await turn();
+    expect(lanesOf(rig).toSorted()).toEqual(['isolated', 'shared', 'suspect', 'suspect']);
+  });
+
+  test('take no more than the total together, but for one of each lane', async () => {
+    const rig = makeRig(8, () => {}, 4);
+    for (let count = 0; count < 10; count += 1) submit(rig, 100);
+    for (let count = 0; count < 5; count += 1) submitUnproven(rig);
+    for (let count = 0; count < 5; count += 1) submitIsolated(rig);
+    await turn();
+    expect(lanesOf(rig)).toEqual(['shared', 'shared', 'shared', 'shared', 'suspect', 'isolated']);
+  });
+
+  test('for a second in the shared lane let another one go, and no more than that', async () => {
+    const rig = makeRig(1);
+    for (let count = 0; count < 4; count += 1) submit(rig, 100);
+    await turn();
+    vi.advanceTimersByTime(999);
+    expect(rig.running).toHaveLength(1);
+    vi.advanceTimersByTime(2);
+    expect(rig.running).toHaveLength(2);
+    vi.advanceTimersByTime(60_000);
+    expect(rig.running).toHaveLength(2);
+  });
+
+  test('for a second let as many others go as are a quarter of the limit', async () => {
+    const rig = makeRig(8, () => {}, 50);
+    for (let count = 0; count < 20; count += 1) submit(rig, 100);
+    await turn();
+    expect(rig.running).toHaveLength(8);
+    vi.advanceTimersByTime(1001);
+    expect(rig.running).toHaveLength(10);
+  });
+
+  test('let no other go over the total', async () => {
+    const rig = makeRig(8, () => {}, 9);
+    for (let count = 0; count < 20; count += 1) submit(rig, 100);
+    await turn();
+    vi.advanceTimersByTime(10_000);
+    expect(rig.running).toHaveLength(9);
+  });
+
+  test('and have come to their end are not counted as such any more', async () => {
+    const rig = makeRig(1);
+    for (let count = 0; count < 4; count += 1) submit(rig, 100);
+    await turn();
+    vi.advanceTimersByTime(1001);
+    for (const { end } of rig.running.slice(0, 2)) end();
+    await turn();
+    await turn();
+    expect([rig.running.length, rig.shards.inFlight]).toEqual([3, 1]);
+  });
+});
+
+test('a batch that is put back is looked for when the attempt is over, in whatever lane it goes on', async () => {
+  const waiting: Partial<Record<Lane, TestDelivery>> = {};
+  const attempted: string[] = [];
+  const later: TestDelivery = {
+    attempt: async () => {
+      attempted.push('later');
+      return Promise.resolve([]);
+    },
+  };
+  waiting.shared = {
+    attempt: async () => {
+      attempted.push('first');
+      return Promise.resolve([later]);
+    },
+  };
+  const dueAtMs = performance.now() + 700;
+  const isDue = (lane: Lane, nowMs: number): boolean => lane === 'shared' || nowMs >= dueAtMs;
+  const shards = new Shards<TestDelivery>(
+    {
+      tryTake: (lane, nowMs) => {
+        const delivery = isDue(lane, nowMs) ? waiting[lane] : undefined;
+        if (delivery !== undefined) delete waiting[lane];
+        return delivery;
+      },
+      nextDueAtMs: (lane) => (waiting[lane] === undefined ? undefined : dueAtMs),
+      putBack: (delivery) => {
+        waiting.isolated = delivery;
+      },
+    },
+    { shared: 1, suspect: 1, isolated: 1, total: 1 },
+    new Rest(),
+    () => {},
+    () => performance.now(),
+  );
+  shards.poke();
+  await turn();
+  await turn();
+  expect(attempted).toEqual(['first']);
+  vi.advanceTimersByTime(699);
+  expect(attempted).toEqual(['first']);
+  vi.advanceTimersByTime(2);
+  expect(attempted).toEqual(['first', 'later']);
+});
+
+test('a rest that ends early is noticed with the end of the attempt that ended it', async () => {
+  const rig = makeRig(4);
+  submit(rig, 100);
+  await turn();
+  const nowMs = performance.now();
+  rig.rest.begin(nowMs + 60_000, nowMs);
+  submit(rig, 100);
+  await turn();
+  expect(rig.running).toHaveLength(1);
+  rig.rest.end();
+  rig.running[0]?.end();
+  await turn();
+  await turn();
+  expect(rig.running).toHaveLength(2);
 });

@@ -2,7 +2,7 @@
  * What senders were told, kept small enough for a soak of hours: per series the timestamps and values of acknowledged
  * samples. The judge asks the sandbox series by series.
  */
-import type { SandboxClient } from '../../src/sandbox/client.ts';
+import type { SandboxClient } from '../../src/dev/sandbox/client.ts';
 import { hexOf, keyOf, type LedgerSender } from '../support/sending.ts';
 
 interface AcknowledgedSeries {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { SandboxClient } from '../../src/sandbox/client.ts';
+import { SandboxClient } from '../../src/dev/sandbox/client.ts';
 import { Child, freePort } from '../support/processes.ts';
 import { QUICK } from '../support/quick.ts';
 import { findSecret } from '../support/secrets.ts';
@@ -47,7 +47,7 @@ export class Stage implements Victim {
 
   static async open(): Promise<Stage> {
     const directory = await mkdtemp(path.join(tmpdir(), 'amp-write-proxy-soak-'));
-    const sandbox = new Child('sandbox', process.execPath, ['src/sandbox/main.ts', '--quiet']);
+    const sandbox = new Child('sandbox', process.execPath, ['src/dev/sandbox/main.ts', '--quiet']);
     const line = await sandbox.ready(() => /^\{.*\}$/m.exec(sandbox.stdout)?.[0]);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `--quiet` prints
     const address = JSON.parse(line) as SandboxAddress;
@@ -110,7 +110,7 @@ export class Stage implements Victim {
   }
 
   async #start(): Promise<void> {
-    const args = ['src/main.ts', '--config', path.join(this.#directory, 'config.yml')];
+    const args = ['src/commands/serve.ts', '--config', path.join(this.#directory, 'config.yml')];
     const proxy = new Child('proxy', process.execPath, args, { env: this.#environment });
     this.#proxy = proxy;
     await proxy.ready(() => /"listening"/.test(proxy.stdout) || undefined);

@@ -1,5 +1,5 @@
 /** Runs the bootstrap command in this process, with its own standard output and error, and waits that take no time. */
-import { bootstrapMain } from '../../src/bootstrap/main.ts';
+import { bootstrapMain } from '../../src/commands/bootstrap/main.ts';
 
 export interface BootstrapRun {
   readonly status: number;

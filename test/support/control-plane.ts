@@ -66,7 +66,7 @@ export async function exists(args: readonly string[]): Promise<boolean> {
   }
 }
 
-/** Everything of the article is there, once, and exactly so. */
+/** Everything that the AMP user guide makes by hand exists, once, and exactly so. */
 export async function expectInstallation(): Promise<void> {
   const [workspace, ...others] = await workspaces();
   expect(others).toEqual([]);

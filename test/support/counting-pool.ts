@@ -1,4 +1,4 @@
-import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
+import { BufferPool, type Lease } from '../../src/memory/buffer-pool.ts';
 
 /** A pool that knows how much of its memory is lent. */
 export class CountingPool extends BufferPool {

@@ -1,6 +1,6 @@
 /** Workers that are no processes: a test says what they say, and when they end. */
-import type { Fork, WorkerEvents } from '../../src/workers/fork.ts';
-import type { FromWorker, ToWorker, WorkerReport } from '../../src/workers/messages.ts';
+import type { Fork, WorkerEvents } from '../../src/serve/workers/fork.ts';
+import type { FromWorker, ToWorker, WorkerReport } from '../../src/serve/workers/messages.ts';
 
 export const EMPTY_REPORT: WorkerReport = {
   answers: 0,

@@ -3,8 +3,8 @@
  * nothing of the proxy.
  */
 import { expect } from 'vitest';
-import type { SandboxClient } from '../../src/sandbox/client.ts';
-import type { RequestLogEntry } from '../../src/sandbox/ledger.ts';
+import type { SandboxClient } from '../../src/dev/sandbox/client.ts';
+import type { RequestLogEntry } from '../../src/dev/sandbox/ledger.ts';
 import { hexOf, keyOf, type LedgerSender, type SentRequest, type SentSeries } from './sending.ts';
 
 export interface Judgement {

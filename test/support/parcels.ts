@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import snappyjs from 'snappyjs';
 import { Registry } from 'prom-client';
-import { BufferPool, type Lease } from '../../src/codec/buffer-pool.ts';
+import { BufferPool, type Lease } from '../../src/memory/buffer-pool.ts';
 import { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { makeHistograms } from '../../src/metrics/histograms.ts';
-import { NEW_CONNECTION, type ConnectionActivity } from '../../src/queue/connection-activity.ts';
-import { sharedKey } from '../../src/queue/merge-key.ts';
-import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/queue/parcel.ts';
+import { NEW_CONNECTION, type ConnectionActivity } from '../../src/parcel/connection-activity.ts';
+import { sharedKey, type MergeKey } from '../../src/parcel/merge-key.ts';
+import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/parcel/parcel.ts';
 import type { Outcome } from '../../src/outcome/outcome.ts';
 
 export interface TestLedger extends ParcelLedger {
@@ -40,6 +40,8 @@ export async function outcomeOf(parcel: Parcel): Promise<Outcome> {
 
 export interface ParcelShape {
   readonly key?: string;
+  /** In the place of the one that `key` makes. */
+  readonly mergeKey?: MergeKey;
   /** Address. */
   readonly sender?: string;
   readonly samples?: number;
@@ -126,7 +128,13 @@ export function makeRealParcel(
 /** Opened in a ledger that keeps account of open parcels. */
 function parcelOf(contents: ParcelContents, shape: ParcelShape, ledger: TestLedger): Parcel {
   const connection = shape.connection ?? makeConnection(shape.sender);
-  const parcel = new Parcel(contents, timesOf(shape), sharedKey(contents.dedupKey), connection, ledger);
+  const parcel = new Parcel(
+    contents,
+    timesOf(shape),
+    shape.mergeKey ?? sharedKey(contents.dedupKey),
+    connection,
+    ledger,
+  );
   ledger.open?.(parcel);
   return parcel;
 }

@@ -1,7 +1,7 @@
 /** All pieces of a request at once, as nothing but tests wants them. */
 import { BodyCutter, type Piece, type SplitLimits } from '../../src/batch/split.ts';
 import type { Kernel } from '../../src/codec/kernel.ts';
-import { allocateUnsafe, type Allocate } from '../../src/codec/snappy-join.ts';
+import { allocateUnsafe, type Allocate } from '../../src/codec/snappy/join.ts';
 
 export function piecesOf(
   kernel: Kernel,

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { SandboxClient } from '../../src/sandbox/client.ts';
+import { SandboxClient } from '../../src/dev/sandbox/client.ts';
 import { Exposition } from './exposition.ts';
 import { ROOT, startChild, temporaryDirectory, type Child } from './processes.ts';
 
@@ -19,7 +19,7 @@ export interface SandboxProcess {
 }
 
 export async function startSandboxProcess(args: readonly string[] = []): Promise<SandboxProcess> {
-  const child = startChild('sandbox', process.execPath, ['src/sandbox/main.ts', '--quiet', ...args]);
+  const child = startChild('sandbox', process.execPath, ['src/dev/sandbox/main.ts', '--quiet', ...args]);
   const line = await child.ready(() => /^\{.*\}$/m.exec(child.stdout)?.[0]);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `--quiet` prints; a missing key fails at its first use
   const told = JSON.parse(line) as Record<'remoteWriteUrl' | 'stsUrl' | 'controlUrl' | 'region', string> &
@@ -82,7 +82,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyProcess> {
     log,
     remote_write: remoteWrite,
   });
-  const args = ['src/main.ts', '--config', file];
+  const args = ['src/commands/serve.ts', '--config', file];
   const child = startChild('proxy', process.execPath, args, env === undefined ? {} : { env });
   const [, listen, adminListen] = await child.ready(
     () => /"listen":"([^"]+)","adminListen":"([^"]+)"/.exec(child.stdout) ?? undefined,
@@ -112,7 +112,7 @@ export async function writeConfig(config: Section): Promise<string> {
 
 /** Runs the proxy's command line to its end. */
 export function startCommand(args: readonly string[]): Child {
-  return startChild('proxy', process.execPath, [path.join(ROOT, 'src/main.ts'), ...args]);
+  return startChild('proxy', process.execPath, [path.join(ROOT, 'src/commands/serve.ts'), ...args]);
 }
 
 /** In samples, histograms included. */

@@ -2,18 +2,18 @@
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { BufferPool } from '../../src/codec/buffer-pool.ts';
+import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
-import { sharedKey } from '../../src/queue/merge-key.ts';
-import { Parcel } from '../../src/queue/parcel.ts';
-import { ByteBudget } from '../../src/receive/admission.ts';
-import type { Authenticator } from '../../src/receive/auth.ts';
-import { LaneServer } from '../../src/receive/lane-server.ts';
-import { makeServer, type LaneTiming, type RoutedDestination } from '../../src/receive/server.ts';
-import { WriteRoute } from '../../src/receive/write-route.ts';
+import { sharedKey } from '../../src/parcel/merge-key.ts';
+import { Parcel } from '../../src/parcel/parcel.ts';
+import { ByteBudget } from '../../src/receive/access/byte-budget.ts';
+import type { Authenticator } from '../../src/receive/access/auth.ts';
+import { FastPathServer } from '../../src/receive/http/fast-path/server.ts';
+import { makeServer, type FastPathTiming, type RoutedDestination } from '../../src/receive/server.ts';
+import { WriteHandler } from '../../src/receive/write-handler.ts';
 import { DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeDestinationMetrics, type TestSeries } from './parcels.ts';
 
@@ -24,12 +24,12 @@ export const MAX_INFLIGHT_BYTES = 150_000;
 
 export interface Receiver {
   readonly port: number;
-  readonly lane: LaneServer;
+  readonly fastPath: FastPathServer;
   readonly pool: BufferPool;
   readonly budget: ByteBudget;
   readonly metrics: Metrics;
   readonly ledgerMetrics: DestinationMetrics;
-  readonly route: WriteRoute;
+  readonly route: WriteHandler;
   /** Parcels submitted, with the name of their destination. */
   readonly submitted: { name: string; parcel: Parcel }[];
   /** Faults of the proxy itself that were logged. */
@@ -38,7 +38,7 @@ export interface Receiver {
   readonly warnings: object[];
   /** Stops listening and resolves when every connection has ended. */
   close: () => Promise<void>;
-  /** How many are open, in the lane and with Node. */
+  /** How many are open, in the fast path and with Node. */
   connections: () => Promise<number>;
 }
 
@@ -48,7 +48,7 @@ export interface ReceiverOptions {
   readonly maxConnectionAgeMs?: number;
   readonly maxInflightBytes?: number;
   readonly auth?: Authenticator;
-  readonly timing?: LaneTiming;
+  readonly timing?: FastPathTiming;
   readonly maxConnectionsOfAddress?: number;
   /** Address to listen on. */
   readonly host?: string;
@@ -66,7 +66,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     warn: (fields: object, message: string): void => void warnings.push({ ...fields, message }),
   };
   const pool = new BufferPool(1 << 20);
-  const route = new WriteRoute({
+  const route = new WriteHandler({
     kernel: new Kernel({ maxBodyBytes: MAX_BODY_BYTES, maxDecodedBytes: 1 << 24 }),
     budget,
     pool,
@@ -111,19 +111,19 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     undefined,
     options.timing,
   );
-  const lane = server.server;
-  if (!(lane instanceof LaneServer)) throw new Error('plain HTTP is not served by the lane');
+  const fastPath = server.server;
+  if (!(fastPath instanceof FastPathServer)) throw new Error('plain HTTP is not served by the lane');
   await server.listen({ host: options.host ?? '127.0.0.1', port: 0 });
   onTestFinished(async () => {
     const closed = server.close();
-    lane.closeAllConnections();
+    fastPath.closeAllConnections();
     await closed;
   });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a listening TCP server has an AddressInfo
-  const { port } = lane.address() as AddressInfo;
+  const { port } = fastPath.address() as AddressInfo;
   return {
     port,
-    lane,
+    fastPath,
     pool,
     budget,
     metrics,
@@ -137,7 +137,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     },
     connections: async () =>
       new Promise((resolve, reject) => {
-        lane.getConnections((error, connections) => (error === null ? resolve(connections) : reject(error)));
+        fastPath.getConnections((error, connections) => (error === null ? resolve(connections) : reject(error)));
       }),
   };
 }

@@ -1,5 +1,5 @@
 /** The RequestError that an action throws; anything else fails the test. */
-import { RequestError } from '../../src/errors.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 
 export function requestErrorOf(action: () => unknown): RequestError {
   try {

@@ -4,8 +4,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished } from 'vitest';
-import type { SandboxClient } from '../../src/sandbox/client.ts';
-import type { FaultSpec } from '../../src/sandbox/faults.ts';
+import type { SandboxClient } from '../../src/dev/sandbox/client.ts';
+import type { FaultSpec } from '../../src/dev/sandbox/faults.ts';
 import { expectNothingLost, type Judgement } from './judge.ts';
 import { until, type Child } from './processes.ts';
 import {

@@ -4,7 +4,7 @@
  * never an answer: a 2xx tells senders to forget what they hold.
  * https://www.rfc-editor.org/rfc/rfc9112
  */
-import { fieldValue, TEXT, TOKEN } from '../../header-field.ts';
+import { fieldValue, TEXT, TOKEN } from '../../platform/header-field.ts';
 
 /** What comes is no answer of HTTP/1.1. */
 export class AnswerFault extends Error {}

@@ -2,7 +2,7 @@
  * Reaches the upstream without a proxy in between, over connections of HTTP/1.1. The connection that was used last is
  * used first. A request costs half of what it costs with undici (bench/micro/post.ts).
  */
-import { TEXT } from '../../header-field.ts';
+import { TEXT } from '../../platform/header-field.ts';
 import { retirementMs, SWEEP_INTERVAL_MS } from './connection-lifetime.ts';
 import { dialler, type Dial } from './dial.ts';
 import { failed, failedBy, timedOut } from './failure.ts';

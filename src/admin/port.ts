@@ -1,0 +1,49 @@
+/**
+ * The admin port of a process: /metrics, the probes and the status page, over whatever carries the data: this process
+ * (pipeline.ts) or its workers (workers/primary.ts).
+ */
+import type { FastifyInstance } from 'fastify';
+import type { ListenAddress } from '../config/listen-address.ts';
+import type { ServerConfig } from '../config/schema.ts';
+import { AdminHosts } from './hosts.ts';
+import { makeAdminServer, type Exposition } from './server.ts';
+import { addStatusRoutes } from './status-page/routes.ts';
+import { Status, type StatusDeps } from './status-page/status.ts';
+
+export interface AdminDeps extends StatusDeps {
+  readonly exposition: Exposition;
+  /** Always, where the process itself carries the data. */
+  readonly isHealthy?: () => boolean;
+  readonly config: Pick<ServerConfig, 'admin_hosts' | 'admin_listen'>;
+  readonly log: StatusDeps['log'] & { warn(fields: object, message: string): void };
+}
+
+export class AdminPort {
+  readonly #server: FastifyInstance;
+  readonly #status: Status;
+  readonly #listen: ListenAddress;
+
+  constructor(deps: AdminDeps) {
+    this.#status = new Status(deps);
+    this.#listen = deps.config.admin_listen;
+    this.#server = makeAdminServer(
+      deps.exposition,
+      deps.readiness,
+      { hosts: new AdminHosts(deps.config.admin_hosts, deps.config.admin_listen.host), log: deps.log },
+      (server) => addStatusRoutes(server, this.#status),
+      deps.isHealthy,
+    );
+  }
+
+  /** @returns where it listens; rejects when it cannot */
+  async start(): Promise<string> {
+    this.#status.start();
+    // A copy: Fastify writes into it.
+    return this.#server.listen({ ...this.#listen });
+  }
+
+  async close(): Promise<void> {
+    this.#status.stop();
+    await this.#server.close();
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * History: the last quarter of an hour of one destination, a point a second, in memory that is taken once. Rates and
+ * latencies of a point are over the last few seconds, as senders send in bursts.
+ */
+import { quantileMs, type Buckets } from './latency.ts';
+import type { HistoryColumns, HistoryPoint } from '../snapshot.ts';
+import type { DestinationCounts, DestinationSource } from './source.ts';
+
+export const HISTORY_POINTS = 900;
+/** Prometheus sends what it has after 5 s at the latest. */
+const WINDOW_POINTS = 5;
+
+/** `at` is in seconds since the epoch, latencies in ms, `rejected` a total; all that is a rate is a second's. */
+export const COLUMNS = [
+  'at',
+  'received',
+  'delivered',
+  'p50Ms',
+  'p99Ms',
+  'parcelsPerBatch',
+  'shards',
+  'shardsBusy',
+  'queued',
+  'pending',
+  'answersTaken',
+  'answersThrottled',
+  'answersRefused',
+  'answersFailed',
+  'rejected',
+] as const;
+export type Column = (typeof COLUMNS)[number];
+
+type AnswerClass = 'answersTaken' | 'answersThrottled' | 'answersRefused' | 'answersFailed';
+
+/** Totals at one moment. */
+interface Reading extends Record<AnswerClass, number> {
+  readonly atMs: number;
+  readonly received: number;
+  readonly delivered: number;
+  readonly batches: number;
+  readonly batchedParcels: number;
+  readonly latency: Buckets;
+}
+
+export class History {
+  readonly #source: DestinationSource;
+  readonly #columns = new Map(COLUMNS.map((name) => [name, new Float64Array(HISTORY_POINTS)]));
+  /** The last few, oldest first. */
+  readonly #readings: Reading[] = [];
+  #written = 0;
+  #latest: HistoryPoint = toPoint(() => Number.NaN);
+
+  constructor(source: DestinationSource) {
+    this.#source = source;
+  }
+
+  get latest(): HistoryPoint {
+    return this.#latest;
+  }
+
+  /** How many samples were rejected for good within the history. */
+  get rejectedLately(): number {
+    const oldest = this.#written < HISTORY_POINTS ? 0 : (this.#at('rejected', this.#written - HISTORY_POINTS) ?? 0);
+    return (this.#latest.rejected ?? 0) - oldest;
+  }
+
+  /** @param nowMs since the epoch */
+  record(nowMs: number, latency: Buckets): void {
+    const { metrics, shards, shardsBusy, queuedSamples } = this.#source;
+    const after = takeReading(metrics, nowMs, latency);
+    this.#readings.push(after);
+    if (this.#readings.length > WINDOW_POINTS + 1) this.#readings.shift();
+    const before = this.#readings[0] ?? after;
+    const seconds = (after.atMs - before.atMs) / 1000;
+    const rate = (name: 'received' | 'delivered' | AnswerClass): number =>
+      seconds > 0 ? (after[name] - before[name]) / seconds : 0;
+    const batches = after.batches - before.batches;
+    const values: Record<Column, number> = {
+      at: nowMs / 1000,
+      received: rate('received'),
+      delivered: rate('delivered'),
+      p50Ms: quantileMs(0.5, after.latency, before.latency) ?? Number.NaN,
+      p99Ms: quantileMs(0.99, after.latency, before.latency) ?? Number.NaN,
+      parcelsPerBatch: batches > 0 ? (after.batchedParcels - before.batchedParcels) / batches : Number.NaN,
+      shards: shards(),
+      shardsBusy: shardsBusy(),
+      queued: queuedSamples(),
+      pending: metrics.pending,
+      answersTaken: rate('answersTaken'),
+      answersThrottled: rate('answersThrottled'),
+      answersRefused: rate('answersRefused'),
+      answersFailed: rate('answersFailed'),
+      rejected: sum(metrics.rejected),
+    };
+    for (const [name, column] of this.#columns) column[this.#written % HISTORY_POINTS] = values[name];
+    this.#written += 1;
+    this.#latest = toPoint((name) => values[name]);
+  }
+
+  columns(): HistoryColumns {
+    const length = Math.min(this.#written, HISTORY_POINTS);
+    const first = this.#written - length;
+    return perColumn((name) => Array.from({ length }, (_, index) => this.#at(name, first + index)));
+  }
+
+  #at(name: Column, index: number): number | null {
+    return rounded(this.#columns.get(name)?.[index % HISTORY_POINTS] ?? Number.NaN);
+  }
+}
+
+export function sum(counts: ReadonlyMap<unknown, number>): number {
+  let total = 0;
+  for (const count of counts.values()) total += count;
+  return total;
+}
+
+function takeReading(metrics: DestinationCounts, atMs: number, latency: Buckets): Reading {
+  const { received, delivered, batches, batchedParcels, responses } = metrics;
+  const answers = { answersTaken: 0, answersThrottled: 0, answersRefused: 0, answersFailed: 0 };
+  for (const [code, count] of responses) answers[classOf(code)] += count;
+  return { atMs, received, delivered, batches, batchedParcels, latency, ...answers };
+}
+
+/** @param code an HTTP status or the name of a failure */
+function classOf(code: string): AnswerClass {
+  if (code === '408' || code === '429') return 'answersThrottled';
+  if (code.startsWith('2')) return 'answersTaken';
+  return code.startsWith('4') ? 'answersRefused' : 'answersFailed';
+}
+
+function toPoint(read: (name: Column) => number): HistoryPoint {
+  return perColumn((name) => rounded(read(name)));
+}
+
+function perColumn<T>(read: (name: Column) => T): Record<Column, T> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- COLUMNS are all there are
+  return Object.fromEntries(COLUMNS.map((name) => [name, read(name)])) as Record<Column, T>;
+}
+
+/** JSON has no NaN, and a plot no use for more digits. */
+function rounded(value: number): number | null {
+  return Number.isFinite(value) ? Math.round(value * 100) / 100 : null;
+}

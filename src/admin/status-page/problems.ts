@@ -1,0 +1,94 @@
+/**
+ * Problems: what went wrong lately on the way to one destination, one entry a kind, in the order of their last time.
+ * It is told of failures only; a delivery costs it a comparison.
+ */
+import type { Outcome, Verdict } from '../../outcome/outcome.ts';
+import { RecentEvents } from './recent-events.ts';
+import type { ProblemStatus } from '../snapshot.ts';
+import { explain } from '../../outcome/explain.ts';
+import { redact } from '../../outcome/redact.ts';
+
+interface Problem {
+  readonly code: string;
+  readonly sender: string;
+  readonly message: string;
+}
+
+export class Problems {
+  readonly #nowMs: () => number;
+  readonly #problems = new RecentEvents<Problem>();
+  /** The kind of the last attempt that failed; undefined since one has succeeded. */
+  #failing: string | undefined;
+
+  /** @param nowMs ms since the epoch */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Why the latest attempt upstream failed; undefined when it did not. */
+  get failing(): string | undefined {
+    return this.#failing;
+  }
+
+  /** An attempt upstream. @param isolatedSender whose data alone it was; then it says nothing about the others' */
+  attempted(verdict: Verdict, isolatedSender?: string): void {
+    if (isolatedSender !== undefined) {
+      if (verdict.kind === 'retry') this.#add(verdict.code, isolatedSender, verdict.message);
+      return;
+    }
+    switch (verdict.kind) {
+      case 'retry':
+      case 'unauthorized':
+        this.#failing = verdict.code;
+        this.#add(verdict.code, '', verdict.message);
+        break;
+      case 'too_large':
+        this.#failing = undefined;
+        this.#add('413', '', verdict.message);
+        break;
+      // A rejection is told by `closed`, which knows whose it is.
+      case 'delivered':
+      case 'rejected':
+        this.#failing = undefined;
+        break;
+    }
+  }
+
+  /** The end of a parcel. */
+  closed(sender: string, outcome: Outcome): void {
+    if (outcome.kind === 'rejected') this.#add(rejectionCode(outcome), sender, outcome.message);
+    else if (outcome.kind === 'refused' && TOLD.has(outcome.reason)) this.#add(outcome.reason, '', outcome.message);
+  }
+
+  /** The latest first. */
+  list(destination: string): ProblemStatus[] {
+    return this.#problems
+      .all()
+      .map(({ details: { code, sender, message }, count, firstAtMs, lastAtMs }) => ({
+        destination,
+        what: `AMP ${explain(code).what}`,
+        said: redact(message.replace(PREAMBLE, '')),
+        remedy: explain(code).remedy,
+        sender,
+        count,
+        firstAtMs,
+        lastAtMs,
+      }))
+      .toReversed();
+  }
+
+  #add(code: string, sender: string, message: string): void {
+    this.#problems.add(`${code} ${sender}`, { code, sender, message }, this.#nowMs());
+  }
+}
+
+/** A quota on series has a remedy of its own, whatever the status. */
+function rejectionCode({ status, reason }: Extract<Outcome, { readonly kind: 'rejected' }>): string {
+  return reason === 'series_limit' ? reason : String(status);
+}
+
+/** The others are told by what the upstream answers, or are nobody's problem. */
+const TOLD: ReadonlySet<string> = new Set(['queue_full', 'delivery_timeout', 'internal']);
+
+/** What outcome/classify.ts says before the upstream's own words. */
+const PREAMBLE = /^the upstream (?:did not answer|answered \d+[^(:]*(?:\([^)]*\))?): /;

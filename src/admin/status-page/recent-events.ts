@@ -1,0 +1,30 @@
+/** What has happened: one entry a kind, in the order of their last time. */
+
+/** Beyond it the kind that is longest ago is forgotten. */
+export const MAX_KINDS = 20;
+
+export interface Happened<Details> {
+  /** Of the last time. */
+  readonly details: Details;
+  readonly count: number;
+  /** Ms since the epoch, as is `lastAtMs`. */
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
+}
+
+export class RecentEvents<Details> {
+  readonly #byKind = new Map<string, Happened<Details>>();
+
+  add(kind: string, details: Details, nowMs: number): void {
+    const { count = 0, firstAtMs = nowMs } = this.#byKind.get(kind) ?? {};
+    this.#byKind.delete(kind);
+    this.#byKind.set(kind, { details, count: count + 1, firstAtMs, lastAtMs: nowMs });
+    const [oldest] = this.#byKind.keys();
+    if (oldest !== undefined && this.#byKind.size > MAX_KINDS) this.#byKind.delete(oldest);
+  }
+
+  /** The latest last. */
+  all(): readonly Happened<Details>[] {
+    return [...this.#byKind.values()];
+  }
+}

@@ -1,0 +1,155 @@
+/** The one sentence of state: what a person looks at first. The worst that is true of any destination is said. */
+import type { Level, State, WorkersStatus } from '../snapshot.ts';
+import { explain } from '../../outcome/explain.ts';
+import { redact } from '../../outcome/redact.ts';
+
+/** What the sentence about one destination is made of. Rates are a second's. */
+export interface DestinationFacts {
+  readonly name: string;
+  readonly received: number;
+  readonly delivered: number;
+  /** Samples since the start. */
+  readonly receivedTotal: number;
+  readonly pending: number;
+  /** Answers that took what was sent, a second. */
+  readonly taken: number;
+  /** Why the latest attempt failed; undefined when it did not. */
+  readonly failing: string | undefined;
+  readonly isDown: boolean;
+  readonly hasCredentials: boolean;
+  readonly credentialsError: string;
+  /** Samples rejected for good in the last quarter of an hour. */
+  readonly rejectedLately: number;
+  /** Of what may wait, 0 to 1. */
+  readonly queueUsed: number;
+}
+
+export interface Facts {
+  readonly draining: boolean;
+  readonly workers: WorkersStatus;
+  readonly destinations: readonly DestinationFacts[];
+}
+
+const KEPT = 'Nothing is lost: senders keep their samples and send them again.';
+const NEARLY_FULL = 0.8;
+
+export function stateOf({ draining, workers, destinations }: Facts): State {
+  if (draining) {
+    const pending = destinations.reduce((sum, one) => sum + one.pending, 0);
+    const rest = pending === 0 ? 'nothing is pending' : `${grouped(pending)} samples are pending`;
+    return {
+      level: 'warn',
+      key: 'draining',
+      sentence: `Shutting down: ${rest}.`,
+      remedy: 'Senders go to another replica.',
+    };
+  }
+  const states = destinations.map((one) => {
+    const { level, key, sentence, remedy } = destinationState(one);
+    const of = destinations.length === 1 ? '' : `remote_write ${redact(one.name)}: `;
+    return { level, key: `${key} ${one.name}`, sentence: `${of}${sentence}`, remedy };
+  });
+  const [worst] = withWorkers(workers, destinations, states).toSorted((a, b) => RANK[b.level] - RANK[a.level]);
+  if (worst === undefined || worst.level === 'ok' || worst.level === 'idle') return wholeState(destinations);
+  return worst;
+}
+
+/** Before what is no worse. When no worker runs, why none can start is told first: without credentials none listens. */
+function withWorkers(
+  { running, wanted }: WorkersStatus,
+  destinations: readonly DestinationFacts[],
+  states: readonly State[],
+): readonly State[] {
+  if (running >= wanted) return states;
+  const remedy = 'One that ends or hangs is replaced by itself. If it lasts, the log says what is wrong.';
+  if (running === 0) {
+    const sentence = 'No worker takes requests.';
+    return [...states, { level: 'bad', key: 'no_workers', sentence, remedy: `${KEPT} ${remedy}` }];
+  }
+  const flow = `Delivering ${perSecond(sumOf(destinations, ({ delivered }) => delivered))}`;
+  const sentence = `${flow}; ${running} of ${wanted} workers take${running === 1 ? 's' : ''} requests.`;
+  return [{ level: 'warn', key: 'few_workers', sentence, remedy }, ...states];
+}
+
+const RANK: Readonly<Record<Level, number>> = { ok: 0, idle: 0, warn: 1, bad: 2 };
+
+/** Of one, in the order of what matters most. */
+function destinationState(facts: DestinationFacts): State {
+  const { received, delivered, pending, taken, failing, isDown, rejectedLately, queueUsed } = facts;
+  const { hasCredentials, credentialsError } = facts;
+  const flow = `Delivering ${perSecond(delivered)}`;
+  if (!hasCredentials) {
+    const { remedy } = explain('no_credentials');
+    const sentence = `There are no AWS credentials: ${redact(credentialsError)}.`.replace(/\.\.$/, '.');
+    return { level: 'bad', key: 'no_credentials', sentence, remedy: `${KEPT} ${remedy}` };
+  }
+  if (failing !== undefined) {
+    const { what, remedy } = explain(failing);
+    if (received === 0 && pending === 0) {
+      const sentence = `Nothing is coming in; the last attempt: AMP ${what}.`;
+      return { level: 'warn', key: `${failing} silent`, sentence, remedy };
+    }
+    if (isDown || taken === 0) {
+      const sentence = isDown ? `AMP ${what}; senders are told to wait.` : `AMP ${what}; trying again.`;
+      return { level: 'bad', key: `${failing} ${isDown ? 'down' : 'retrying'}`, sentence, remedy: `${KEPT} ${remedy}` };
+    }
+    return { level: 'warn', key: `${failing} some`, sentence: `${flow}, but at times AMP ${what}.`, remedy };
+  }
+  if (rejectedLately > 0) {
+    const sentence = `${flow}; AMP rejected ${grouped(rejectedLately)} ${plural(rejectedLately)} in the last 15 minutes.`;
+    const remedy = 'What AMP rejects, its sender drops; all others are unharmed. See below whose it is and why.';
+    return { level: 'warn', key: 'rejected', sentence, remedy };
+  }
+  if (queueUsed >= NEARLY_FULL) {
+    const sentence = `${flow}; the queue is ${Math.round(queueUsed * 100)}% full.`;
+    return { level: 'warn', key: 'queue', sentence, remedy: explain('queue_full').remedy };
+  }
+  return { level: 'ok', key: 'ok', sentence: '', remedy: '' };
+}
+
+/** When nothing is wrong. */
+function wholeState(destinations: readonly DestinationFacts[]): State {
+  const of = (read: (facts: DestinationFacts) => number): number => sumOf(destinations, read);
+  if (of((facts) => facts.receivedTotal) === 0) {
+    return {
+      level: 'idle',
+      key: 'waiting',
+      sentence: 'Ready, and no sender has written yet.',
+      remedy: 'Point the remote_write of a Prometheus at port 8005 of this service, /api/v1/write.',
+    };
+  }
+  if (of((facts) => facts.received) === 0 && of((facts) => facts.pending) === 0) {
+    return {
+      level: 'idle',
+      key: 'silent',
+      sentence: 'Nothing is coming in; all that came was answered.',
+      remedy: 'If senders should be writing, look at their log and at the network policy.',
+    };
+  }
+  const sentence = `Delivering ${perSecond(of((facts) => facts.delivered))}, nothing lost.`;
+  return { level: 'ok', key: 'ok', sentence, remedy: '' };
+}
+
+function sumOf(destinations: readonly DestinationFacts[], read: (facts: DestinationFacts) => number): number {
+  return destinations.reduce((sum, facts) => sum + read(facts), 0);
+}
+
+function perSecond(rate: number): string {
+  return `${grouped(rate)} samples/s`;
+}
+
+function plural(count: number): string {
+  return count === 1 ? 'sample' : 'samples';
+}
+
+/** `842`, `12.3k`, `4.56M`: what a person takes in at a glance. */
+export function grouped(value: number): string {
+  for (const [size, letter] of [
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ] as const) {
+    if (value >= size * 0.99995) return `${Number((value / size).toPrecision(3))}${letter}`;
+  }
+  return value >= 10 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1);
+}

@@ -1,0 +1,141 @@
+/** The way to the upstream: its name, its certificate, its region. */
+import { lookup } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { connect, type PeerCertificate } from 'node:tls';
+
+import type { RemoteWriteConfig } from '../../config/schema.ts';
+import type { CheckResult } from './check.ts';
+import { failed, ok, skipped, warning } from './check.ts';
+
+const TLS_TIMEOUT_MS = 10_000;
+const SOON_DAYS = 14;
+
+export async function checkDns({ url, proxy_url: proxyUrl }: RemoteWriteConfig): Promise<CheckResult> {
+  const { hostname } = new URL(proxyUrl ?? url);
+  const host = hostname.replaceAll(/^\[|\]$/gu, '');
+  const what = proxyUrl === undefined ? host : `the HTTP proxy ${host}`;
+  if (isIP(host) !== 0) return ok('dns', `${what} is an address`);
+  try {
+    const addresses = await lookup(host, { all: true });
+    const list = addresses.map(({ address }) => address);
+    const kind = list.every(isPrivate) ? ', private: a VPC endpoint or this machine' : '';
+    return ok('dns', `${what} is ${list.slice(0, 3).join(', ')}${kind}`);
+  } catch (error) {
+    const code = codeOf(error);
+    const remedy =
+      code === 'ENOTFOUND'
+        ? 'Check the region in the url (the host is aps-workspaces.REGION.amazonaws.com); in a private network, that the VPC endpoint of aps-workspaces has private DNS.'
+        : "Check the pod's DNS: its NetworkPolicy has to let port 53 (UDP and TCP) out, and CoreDNS has to answer.";
+    return failed('dns', `${what} is not found: ${code}`, remedy);
+  }
+}
+
+export async function checkTls({ url, tls_config: tls, proxy_url: proxyUrl }: RemoteWriteConfig): Promise<CheckResult> {
+  const { protocol, hostname, port } = new URL(url);
+  if (protocol !== 'https:') return warning('tls', 'the url is plain http', 'Use https: AMP speaks nothing else.');
+  if (proxyUrl !== undefined) return skipped('tls', 'the way leads through an HTTP proxy; the write below shows it');
+  const host = hostname.replaceAll(/^\[|\]$/gu, '');
+  let ca: string | undefined;
+  try {
+    ca = tls.ca_file === undefined ? undefined : await readFile(tls.ca_file, 'utf8');
+  } catch (error) {
+    return failed(
+      'tls',
+      `tls_config.ca_file ${tls.ca_file} cannot be read: ${codeOf(error)}`,
+      'Mount it, or correct the path.',
+    );
+  }
+  const servername = tls.server_name ?? (isIP(host) === 0 ? host : undefined);
+  try {
+    const seen = await handshake({
+      host,
+      port: Number(port || 443),
+      ca,
+      servername,
+      insecure: tls.insecure_skip_verify,
+    });
+    return judgeCertificate(seen, tls.insecure_skip_verify);
+  } catch (error) {
+    return failed('tls', `${host}: ${codeOf(error)}`, remedyOfTls(codeOf(error)));
+  }
+}
+
+/** Whether requests are signed for the region where the workspace is. */
+export function checkRegion({ url, sigv4 }: RemoteWriteConfig): CheckResult {
+  const { hostname, pathname } = new URL(url);
+  const workspace = /^\/workspaces\/([^/]+)/u.exec(pathname)?.[1] ?? 'no workspace';
+  const inHost = /(?:^|\.)aps-workspaces(?:-fips)?\.([a-z0-9-]+)\./u.exec(hostname)?.[1];
+  if (inHost === undefined) {
+    return skipped('region', `${hostname} names no region; signing for ${sigv4.region}`);
+  }
+  if (inHost === sigv4.region) return ok('region', `${workspace} in ${inHost}, as it is signed`);
+  return failed(
+    'region',
+    `the url is of ${inHost}, but requests are signed for ${sigv4.region}`,
+    `Remove sigv4.region, or make it ${inHost}.`,
+  );
+}
+
+interface Handshake {
+  readonly host: string;
+  readonly port: number;
+  readonly ca: string | undefined;
+  readonly servername: string | undefined;
+  readonly insecure: boolean;
+}
+
+interface Seen {
+  readonly certificate: PeerCertificate;
+  readonly protocol: string;
+}
+
+async function handshake({ host, port, ca, servername, insecure }: Handshake): Promise<Seen> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(
+      {
+        host,
+        port,
+        rejectUnauthorized: !insecure,
+        ...(ca === undefined ? {} : { ca }),
+        ...(servername === undefined ? {} : { servername }),
+      },
+      () => {
+        resolve({ certificate: socket.getPeerCertificate(), protocol: socket.getProtocol() ?? 'TLS' });
+        socket.destroy();
+      },
+    );
+    socket.setTimeout(TLS_TIMEOUT_MS, () => socket.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })));
+    socket.once('error', reject);
+  });
+}
+
+function judgeCertificate({ certificate, protocol }: Seen, insecure: boolean): CheckResult {
+  const days = Math.floor((Date.parse(certificate.valid_to) - Date.now()) / 86_400_000);
+  const issuer = [certificate.issuer.O ?? certificate.issuer.CN].flat()[0] ?? 'nobody';
+  const words = `${protocol}, certificate of ${issuer} for ${days} more days`;
+  if (insecure) {
+    return warning('tls', `${words}, but it is not checked`, 'Remove tls_config.insecure_skip_verify; use ca_file.');
+  }
+  return days < SOON_DAYS ? warning('tls', words, 'Have it renewed.') : ok('tls', words);
+}
+
+function remedyOfTls(code: string): string {
+  if (/SELF_SIGNED|UNABLE_TO|LEAF_SIGNATURE/u.test(code)) {
+    return 'Something on the way shows a certificate of its own (a gateway that inspects TLS?): give its authority as tls_config.ca_file.';
+  }
+  if (code.includes('ALTNAME'))
+    return 'The certificate is for another name: check the url, or give tls_config.server_name.';
+  if (code.includes('EXPIRED')) return "Check this machine's clock, then the certificate.";
+  if (code === 'ECONNREFUSED') return 'Nothing listens there: check host and port of the url.';
+  return 'Check that egress to port 443 is allowed: NetworkPolicy, security group, NAT, VPC endpoint.';
+}
+
+function isPrivate(address: string): boolean {
+  return /^(?:10\.|127\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|::1$|f[cd])/u.test(address);
+}
+
+export function codeOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,65 @@
+/**
+ * decode: checks a whole body (snappy, then the WriteRequest inside) and counts what is in it. Makes no object per
+ * series; what it needs of the decoded bytes it has read when it returns, since the kernel reuses its memory.
+ *
+ * Throws RequestError (400, 413) for a body that would harm the batch it travels in, and 503 for the first ones that are
+ * so large that the memory for them is made ready first.
+ */
+import { hash } from 'node:crypto';
+import type { Lease } from '../memory/buffer-pool.ts';
+import type { Kernel } from '../codec/kernel.ts';
+import { RequestError } from '../outcome/errors.ts';
+import type { ParcelContents } from '../parcel/parcel.ts';
+
+/** Also what batch/split.ts takes, so that a request is not scanned again to be cut. */
+export interface DecodedRequest extends ParcelContents {
+  /** How far back the body's copies reach, in decoded bytes. */
+  readonly reachBytes: number;
+}
+
+/** @param lease the compressed body; owned by the parcel when this returns, and by the caller when it throws */
+export function decodeWriteRequest(kernel: Kernel, lease: Lease): DecodedRequest {
+  if (!kernel.isReadyFor(lease.buffer)) {
+    throw new RequestError(
+      'MEMORY_NOT_READY',
+      `body of ${lease.buffer.length} bytes is larger than any before it; memory for it is made ready, send it again`,
+    );
+  }
+  const scan = kernel.scan(lease.buffer);
+  // Skipping what is unknown is right for a field or two; a message of nothing else would be acknowledged and gone.
+  if (scan.unknownFields > 0 && scan.series === 0 && scan.metadata === 0) {
+    throw new RequestError(
+      'BODY_NOT_WRITE_REQUEST',
+      `body has ${scan.unknownFields} fields and none of them is of remote write 1.0 (is it 2.0?); nothing is forwarded`,
+    );
+  }
+  return {
+    lease,
+    rawBytes: scan.rawBytes,
+    reachBytes: scan.reachBytes,
+    elementsAt: scan.elementsAt,
+    series: scan.series,
+    samples: scan.samples,
+    histograms: scan.histograms,
+    exemplars: scan.exemplars,
+    metadata: scan.metadata,
+    minTimestampMs: scan.minTimestampMs,
+    maxTimestampMs: scan.maxTimestampMs,
+    unknownFields: scan.unknownFields,
+    dedupKey: dedupKeyOf(scan.cluster, scan.replica),
+  };
+}
+
+/**
+ * AMP deduplicates a whole request by the `cluster` and `__replica__` labels of its first series, when it has both
+ * (https://docs.aws.amazon.com/prometheus/latest/userguide/AMP-ingest-dedupe.html; Cortex's distributor). So requests
+ * with both are joined only with requests that agree in both; all others may be joined with each other.
+ */
+function dedupKeyOf(cluster: string, replica: string): string {
+  if (cluster === '' || replica === '') return '';
+  const key = `${cluster.length}:${cluster}${replica}`;
+  return key.length <= LONGEST_KEY ? key : `${key.length}#${hash('sha256', Buffer.from(key, 'latin1'))}`;
+}
+
+/** Label values have no bound of their own, and keys are kept. */
+const LONGEST_KEY = 300;

@@ -1,0 +1,350 @@
+/**
+ * One connection of the fast path, and the exchange that is under way on it.
+ *
+ *     idle -> admitting -> reading -> waiting -> idle          one request after another
+ *     admitting, reading -> skipping -> idle                   answered early; the rest of the body is thrown away
+ *     admitting -> refusing -> skipping -> closing             answered later, and nothing is read or kept until then
+ *     idle -> handed                                           Node's HTTP server takes the connection over, for good
+ *     any -> closing                                           the last answer is written; what still comes is not read
+ *     any -> ended                                             the socket is closed
+ *
+ * What is read is in a buffer that all connections share, and is used up before `read` returns.
+ */
+import type { Socket } from 'node:net';
+import type { Lease } from '../../../memory/buffer-pool.ts';
+import { takeDeclared, type Exchange, type ExchangeListener, type Intake } from '../exchange.ts';
+import { HeadReader } from './head-reader.ts';
+import { connectionLines, noContent, textAnswer, timeoutAnswer } from './answer.ts';
+import { LINGER_BYTES, LINGER_MS } from '../lingering-close.ts';
+import type { RequestHead } from './request-head.ts';
+
+type State = 'idle' | 'admitting' | 'reading' | 'waiting' | 'refusing' | 'skipping' | 'handed' | 'closing' | 'ended';
+
+/** What a connection needs of the server around it. */
+export interface ConnectionOwner {
+  /** Takes a request; false when its path is none of the fast path's. */
+  tryHandle(exchange: Exchange, path: string): boolean;
+  /** Node's HTTP server takes the connection over; what it has not read yet is put back into the socket first. */
+  handOver(connection: FastPathConnection): void;
+  /** Counts bytes that are kept; false when all connections together keep too many. */
+  tryKeep(bytes: number): boolean;
+  letGo(bytes: number): void;
+  /** No new request is to follow on this connection. */
+  readonly closing: boolean;
+}
+
+/** All in ms, and up to two sweeps more. */
+export interface FastPathTimeouts {
+  /** From the connection's beginning to its first request. */
+  readonly firstRequest: number;
+  /** From a request's head to the end of its body. */
+  readonly request: number;
+  /** Between two requests. */
+  readonly keepAlive: number;
+}
+
+/** Answers are short, and a sender reads one before it sends the next request. */
+const MAX_UNREAD_ANSWER_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
+
+export class FastPathConnection implements Exchange {
+  readonly socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #timeouts: FastPathTimeouts;
+  /** What the answers of a connection that stays open say of it. */
+  readonly #stays: string;
+  listener: ExchangeListener | undefined;
+  #state: State = 'idle';
+  /** How long the state that it is in may last, ms. */
+  #timeoutMs: number;
+  /** When that is over, ms of the monotonic clock: counted from the first sweep, which spares a request the clock. */
+  #timeoutAtMs: number | undefined;
+  readonly #heads = new HeadReader();
+  /** Of the request that is under way. */
+  #head: RequestHead | undefined;
+  #lease: Lease | undefined;
+  /** Of the body, what is still to come. */
+  #remaining = 0;
+  #closeAfter = false;
+  /** What was read and is not used up yet. */
+  #chunk: Buffer = NOTHING;
+  #at = 0;
+  #end = 0;
+  /** Of the chunk, when it is a copy of its own. */
+  #keptBytes = 0;
+  #consuming = false;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  #skipped = 0;
+
+  constructor(socket: Socket, owner: ConnectionOwner, timeouts: FastPathTimeouts) {
+    this.socket = socket;
+    this.#owner = owner;
+    this.#timeouts = timeouts;
+    this.#stays = connectionLines(timeouts.keepAlive);
+    this.#timeoutMs = timeouts.firstRequest;
+    socket.on('error', ignore);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
+  }
+
+  get authorization(): string | undefined {
+    return this.#head?.authorization;
+  }
+
+  get contentType(): string | undefined {
+    return this.#head?.contentType;
+  }
+
+  get contentEncoding(): string | undefined {
+    return this.#head?.contentEncoding;
+  }
+
+  get gone(): boolean {
+    return this.#state === 'ended' || this.socket.destroyed;
+  }
+
+  get idle(): boolean {
+    return this.#state === 'idle';
+  }
+
+  closeAfterAnswer(): void {
+    this.#closeAfter = true;
+  }
+
+  discardBody(): void {
+    if (this.#state !== 'admitting') return;
+    this.#become('refusing', Infinity);
+    this.#discard();
+  }
+
+  /** Takes what the socket has read, before the buffer is used again; false when the socket is to pause. */
+  read(bytes: number, buffer: Buffer): boolean {
+    if (this.#state === 'handed') return this.socket.push(Buffer.from(buffer.subarray(0, bytes))); // copies
+    this.#chunk = buffer;
+    this.#at = 0;
+    this.#end = bytes;
+    return this.#consume();
+  }
+
+  readBody(intake: Intake): void {
+    const lease = takeDeclared(this.#remaining, intake);
+    if (this.#consuming && this.#end - this.#at >= this.#remaining) {
+      // All of it came with the head, as nearly always.
+      this.#copyTo(lease);
+      this.#hold(lease);
+      return;
+    }
+    this.#lease = lease;
+    this.#become('reading', this.#timeouts.request);
+    if (this.#consuming) this.#fill();
+    else this.#goOn();
+  }
+
+  answer(status: number, text: string, headers: Readonly<Record<string, string | number>> = {}): void {
+    if (this.gone) return;
+    if (this.#state === 'refusing') this.socket.resume();
+    if (this.#owner.closing) this.#closeAfter = true;
+    const connection = this.#closeAfter ? connectionLines(undefined) : this.#stays;
+    if (status === 204) this.socket.write(noContent(connection), 'latin1');
+    else this.socket.write(textAnswer(status, text, headers, connection));
+    if (this.socket.writableLength > MAX_UNREAD_ANSWER_BYTES) this.socket.destroy();
+    else if (this.#remaining === 0) this.#finish();
+    else this.#skipRest();
+  }
+
+  /** Ends what has lasted too long. */
+  sweep(nowMs: number): void {
+    this.#timeoutAtMs ??= nowMs + this.#timeoutMs;
+    if (nowMs < this.#timeoutAtMs) return;
+    const asked = this.#state === 'reading' || (this.#state === 'idle' && this.socket.bytesWritten === 0);
+    if (!asked) {
+      this.socket.destroy();
+      return;
+    }
+    this.socket.write(timeoutAnswer());
+    this.#close();
+  }
+
+  /** Sends what is read from here on, and the first bytes again, the ordinary way. */
+  putBack(): void {
+    this.#state = 'handed';
+    this.socket.removeListener('error', ignore);
+    this.socket.removeListener('end', this.#onEnd);
+    this.socket.removeListener('close', this.#onClose);
+    this.socket.push(Buffer.from(this.#chunk.subarray(this.#at, this.#end))); // copies
+    this.#letGo();
+  }
+
+  #consume(): boolean {
+    this.#consuming = true;
+    try {
+      while (this.#at < this.#end) {
+        switch (this.#state) {
+          case 'idle':
+            this.#begin();
+            break;
+          case 'reading':
+            this.#fill();
+            break;
+          case 'skipping':
+            this.#skip();
+            break;
+          case 'admitting':
+          case 'waiting':
+            this.#keep();
+            return false;
+          case 'refusing':
+            this.#discard();
+            return false;
+          case 'handed':
+          case 'closing':
+          case 'ended':
+            this.#at = this.#end;
+        }
+      }
+      this.#letGo();
+      return true;
+    } finally {
+      this.#consuming = false;
+    }
+  }
+
+  /** Keeps what is not used up until it can be; meanwhile the socket is paused. */
+  #keep(): void {
+    if (this.#keptBytes > 0) return;
+    const bytes = this.#end - this.#at;
+    if (this.#owner.tryKeep(bytes)) {
+      this.#chunk = Buffer.from(this.#chunk.subarray(this.#at, this.#end)); // copies
+      this.#at = 0;
+      this.#end = bytes;
+      this.#keptBytes = bytes;
+    } else {
+      this.#letGo();
+      this.socket.destroy();
+    }
+  }
+
+  /** No request follows on this connection, so that what is behind the body goes too. */
+  #discard(): void {
+    this.#remaining -= Math.min(this.#remaining, this.#end - this.#at);
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (this.#keptBytes > 0) this.#owner.letGo(this.#keptBytes);
+    this.#keptBytes = 0;
+    this.#chunk = NOTHING;
+    this.#at = 0;
+    this.#end = 0;
+  }
+
+  /** Uses up what was kept, and reads on. */
+  #goOn(): void {
+    if (this.#at < this.#end) {
+      if (this.#consume() && !this.socket.destroyed) this.socket.resume();
+    } else if (this.#state === 'reading') this.#fill();
+  }
+
+  #begin(): void {
+    const at = this.#at;
+    const head = this.#heads.tryRead(this.#chunk, at, this.#end);
+    const { bodyAt } = this.#heads;
+    // More than one request at a time is left to Node's HTTP server too.
+    if (head === undefined || this.#end - bodyAt > head.contentLength) {
+      this.#owner.handOver(this);
+      return;
+    }
+    this.#head = head;
+    this.#remaining = head.contentLength;
+    this.#at = bodyAt;
+    this.#become('admitting', Infinity);
+    if (this.#owner.tryHandle(this, head.path)) return;
+    this.#at = at;
+    this.#owner.handOver(this);
+  }
+
+  #fill(): void {
+    const lease = this.#lease;
+    if (lease === undefined) throw new Error('a body is read without memory for it');
+    this.#copyTo(lease);
+    if (this.#remaining > 0) return;
+    this.#lease = undefined;
+    this.#hold(lease);
+  }
+
+  /** As much of the body as was read. */
+  #copyTo({ buffer }: Lease): void {
+    const bytes = Math.min(this.#remaining, this.#end - this.#at);
+    this.#chunk.copy(buffer, buffer.length - this.#remaining, this.#at, this.#at + bytes); // copies
+    this.#at += bytes;
+    this.#remaining -= bytes;
+  }
+
+  /** The body is whole. */
+  #hold(body: Lease): void {
+    this.#become('waiting', Infinity);
+    this.listener?.bodyRead(body);
+  }
+
+  /** Answered before its body was read: a sender may read the answer only when it has written all of it. */
+  #skipRest(): void {
+    this.#lease?.release();
+    this.#lease = undefined;
+    this.#skipped = 0;
+    this.#become('skipping', Infinity);
+    this.#lingerTimer = setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
+    if (!this.#consuming) this.#goOn();
+  }
+
+  #skip(): void {
+    const bytes = Math.min(this.#remaining, this.#end - this.#at);
+    this.#at += bytes;
+    this.#remaining -= bytes;
+    this.#skipped += bytes;
+    if (this.#remaining === 0) this.#finish();
+    else if (this.#skipped > LINGER_BYTES) this.socket.destroy();
+  }
+
+  /** The answer is written and the body is read. */
+  #finish(): void {
+    clearTimeout(this.#lingerTimer);
+    const { listener } = this;
+    this.listener = undefined;
+    this.#head = undefined;
+    if (this.#closeAfter) this.#close();
+    else this.#become('idle', this.#timeouts.keepAlive);
+    listener?.ended();
+    if (!this.#consuming) this.#goOn();
+  }
+
+  #close(): void {
+    this.#become('closing', LINGER_MS);
+    this.socket.destroySoon();
+  }
+
+  #become(state: State, timeoutMs: number): void {
+    this.#state = state;
+    this.#timeoutMs = timeoutMs;
+    this.#timeoutAtMs = undefined;
+  }
+
+  /** The sender writes no more; as Node's HTTP server does, that is taken for its having gone. */
+  readonly #onEnd = (): void => {
+    if (this.#state === 'idle' || this.#state === 'closing') this.socket.end();
+    else this.socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    clearTimeout(this.#lingerTimer);
+    this.#become('ended', Infinity);
+    this.#lease?.release();
+    this.#lease = undefined;
+    this.#letGo();
+    const { listener } = this;
+    this.listener = undefined;
+    listener?.ended();
+  };
+}
+
+/** 'close' follows, and says all there is to say. */
+function ignore(): void {}

@@ -1,0 +1,176 @@
+/** receive: lets a request in, or turns its sender away, and remembers what is to be known of its connection. */
+import type { Socket } from 'node:net';
+import { NEW_CONNECTION } from '../parcel/connection-activity.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Authenticator, AuthResult } from './access/auth.ts';
+import { RecurringLog } from '../platform/recurring-log.ts';
+import { DecodeTurns } from './decode-turns.ts';
+import type { Exchange } from './http/exchange.ts';
+import type { Unrouted } from './routes.ts';
+import { refusalOf, type LoginRefusal } from './access/login-refusal.ts';
+import { Senders, type SenderAddress } from './senders.ts';
+import {
+  messageOf,
+  WriteRequestHandler,
+  type Connection,
+  type Destination,
+  type OpenRequests,
+  type WriteRequestDeps,
+} from './write-request-handler.ts';
+
+export interface WriteHandlerDeps extends WriteRequestDeps {
+  readonly log: WriteRequestDeps['log'] & { warn(fields: object, message: string): void };
+  /** Who may send; everybody without one. */
+  readonly auth?: Authenticator | undefined;
+  /** Connections older than this are closed after their answer, ms; 0 never. */
+  readonly maxConnectionAgeMs: number;
+  readonly random: () => number;
+}
+
+/** What follows a login. */
+interface Login {
+  readonly admitted: () => void;
+  readonly turnedAway: (refusal: LoginRefusal) => void;
+}
+
+/** The route of requests that lead to no destination, in metrics. */
+const UNKNOWN = 'unknown';
+const MAX_LOGGED_PATH = 200;
+
+export class WriteHandler {
+  readonly #deps: WriteHandlerDeps;
+  readonly #openRequests: OpenRequests;
+  readonly #connections = new WeakMap<Socket, Connection>();
+  readonly #senders = new Senders();
+  readonly #warnings: RecurringLog;
+
+  constructor(deps: WriteHandlerDeps) {
+    this.#deps = deps;
+    this.#openRequests = { open: 0, draining: false, turns: new DecodeTurns(deps.nowMs) };
+    this.#warnings = new RecurringLog((fields, message) => deps.log.warn(fields, message), deps.nowMs);
+  }
+
+  /** Requests that have no answer yet, those included whose body is still coming. */
+  get open(): number {
+    return this.#openRequests.open;
+  }
+
+  /** Every address that has a connection. */
+  senders(): Iterable<Readonly<SenderAddress>> {
+    return this.#senders.all();
+  }
+
+  /** From now on every answer asks the sender to come back on a new connection. */
+  drain(): void {
+    this.#openRequests.draining = true;
+  }
+
+  /** A request that leads to no destination; who may not send is told only that. @param target of its request line */
+  handleUnrouted(exchange: Exchange, target: string, unrouted: Unrouted): void {
+    const { status, reason, message, headers } = unrouted;
+    const address = exchange.socket.remoteAddress ?? '';
+    const admitted = (): void => {
+      this.#countDenied(status, reason);
+      if (status === 503) {
+        const fields = { sender: address, path: target.slice(0, MAX_LOGGED_PATH), remedy: message };
+        this.#warnings.warn(reason, fields, 'a sender writes to a path that leads to no remote_write entry');
+      }
+      if (exchange.gone) return;
+      if (this.#openRequests.draining) exchange.closeAfterAnswer();
+      exchange.answer(status, message, headers);
+    };
+    const { auth, nowMs } = this.#deps;
+    if (auth === undefined) admitted();
+    else {
+      const known = auth.tryCheck(exchange.authorization, nowMs());
+      void this.#denyUnless(auth, known, exchange, address, nowMs(), {
+        admitted,
+        turnedAway: (refusal) => {
+          this.#countDenied(refusal.status, refusal.reason);
+          if (!exchange.gone) exchange.answer(refusal.status, refusal.text, refusal.headers);
+        },
+      });
+    }
+  }
+
+  handle(exchange: Exchange, destination: Destination): void {
+    const arrivedAtMs = this.#deps.nowMs();
+    const connection = this.#connection(exchange.socket, arrivedAtMs);
+    connection.sender.requests += 1;
+    if (arrivedAtMs > connection.closeAfterMs) exchange.closeAfterAnswer();
+    const handler = new WriteRequestHandler(
+      this.#deps,
+      this.#openRequests,
+      exchange,
+      destination,
+      connection,
+      arrivedAtMs,
+    );
+    const { auth } = this.#deps;
+    const result = auth === undefined ? 'allowed' : auth.tryCheck(exchange.authorization, arrivedAtMs);
+    if (auth === undefined || result === 'allowed') handler.begin();
+    else {
+      void this.#denyUnless(auth, result, exchange, connection.sender.address, arrivedAtMs, {
+        admitted: () => handler.begin(),
+        turnedAway: (refusal) => handler.deny(refusal),
+      });
+    }
+  }
+
+  /** Calls one of the two once. @param known what is known without checking a password */
+  async #denyUnless(
+    auth: Authenticator,
+    known: AuthResult | undefined,
+    exchange: Exchange,
+    address: string,
+    nowMs: number,
+    { admitted, turnedAway }: Login,
+  ): Promise<void> {
+    let result: AuthResult = 'busy';
+    try {
+      result = known ?? (await auth.check(exchange.authorization, nowMs, address));
+    } catch (error) {
+      this.#deps.log.error({ error: messageOf(error) }, 'a password could not be checked');
+    }
+    if (result !== 'allowed') {
+      // A connection that has shown no right credentials is not kept.
+      exchange.closeAfterAnswer();
+      if (result === 'refused') {
+        this.#warnings.warn(
+          'unauthorized',
+          {
+            sender: address,
+            remedy: 'check the authorization in its remote_write; if it is nobody of yours, keep it away',
+          },
+          'server.auth does not know a sender',
+        );
+      }
+      const waitMs = auth.refuse(result, address, this.#deps.nowMs());
+      if (waitMs > 0) {
+        exchange.discardBody();
+        await sleep(waitMs, undefined, { ref: false });
+      }
+      turnedAway(refusalOf(result, auth.scheme));
+    }
+    // Gone while its password was checked: its end has been told already, and nothing would give back what it holds.
+    else if (!exchange.gone) admitted();
+  }
+
+  #countDenied(status: number, reason: string): void {
+    this.#deps.metrics.countRequest(UNKNOWN, status);
+    this.#deps.metrics.countDenied(UNKNOWN, status, reason);
+  }
+
+  #connection(socket: Socket, nowMs: number): Connection {
+    let connection = this.#connections.get(socket);
+    if (connection === undefined) {
+      const { maxConnectionAgeMs, random } = this.#deps;
+      // Up to a tenth earlier, so that connections made together do not end together.
+      const ageMs = maxConnectionAgeMs === 0 ? Infinity : maxConnectionAgeMs * (1 - 0.1 * random());
+      const sender = this.#senders.connected(socket);
+      connection = { ...NEW_CONNECTION, sender, closeAfterMs: nowMs + ageMs };
+      this.#connections.set(socket, connection);
+    }
+    return connection;
+  }
+}

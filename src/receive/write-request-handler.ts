@@ -1,0 +1,201 @@
+/**
+ * A visit: one request from its admission to its answer.
+ *
+ * admit (head only) -> read the body -> decode into a parcel -> hand it to its destination -> be told its outcome.
+ * Exactly one answer is written; nothing is written to a sender that has gone.
+ */
+import type { BufferPool, Lease } from '../memory/buffer-pool.ts';
+import type { Kernel } from '../codec/kernel.ts';
+import { decodeWriteRequest } from '../decode/remote-write-1.ts';
+import { RequestError } from '../outcome/errors.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { ConnectionActivity } from '../parcel/connection-activity.ts';
+import type { ParcelContents } from '../parcel/parcel.ts';
+import { httpAnswer, type HttpAnswer } from '../outcome/http-answer.ts';
+import type { Outcome } from '../outcome/outcome.ts';
+import type { ByteBudget } from './access/byte-budget.ts';
+import { assertRemoteWrite1 } from './content-format.ts';
+import { Reservation, type Exchange, type ExchangeListener } from './http/exchange.ts';
+import type { DecodeTurns } from './decode-turns.ts';
+import type { LoginRefusal } from './access/login-refusal.ts';
+import type { SenderAddress } from './senders.ts';
+
+/** Where requests go: the stages behind one remote_write entry. */
+export interface Destination {
+  readonly name: string;
+  /**
+   * Takes a request, body and all, until its outcome is told to `onSettled`, once: before this returns when there is no
+   * place for it.
+   *
+   * @param arrivedAtMs when its head was read, ms of the monotonic clock
+   */
+  accept(
+    contents: ParcelContents,
+    connection: ConnectionActivity,
+    arrivedAtMs: number,
+    onSettled: (outcome: Outcome) => void,
+  ): AcceptedRequest;
+}
+
+export interface AcceptedRequest {
+  /** Without effect when it has an outcome. */
+  trySettle(outcome: Outcome): boolean;
+}
+
+export interface WriteRequestDeps {
+  readonly kernel: Kernel;
+  readonly budget: ByteBudget;
+  /** Where bodies are read into. */
+  readonly pool: BufferPool;
+  readonly maxBodyBytes: number;
+  readonly metrics: Metrics;
+  readonly log: { error(fields: object, message: string): void };
+  /** Monotonic clock, ms. */
+  readonly nowMs: () => number;
+}
+
+/** What all visits have in common. */
+export interface OpenRequests {
+  /** Requests that have no answer yet, those included whose body is still coming. */
+  open: number;
+  /** Every answer asks the sender to come back on a new connection. */
+  draining: boolean;
+  /** Whose body is decoded next. */
+  readonly turns: DecodeTurns;
+}
+
+/** What is remembered of a sender's connection. */
+export interface Connection extends ConnectionActivity {
+  readonly sender: SenderAddress;
+  readonly closeAfterMs: number;
+}
+
+export class WriteRequestHandler implements ExchangeListener {
+  readonly #deps: WriteRequestDeps;
+  readonly #openRequests: OpenRequests;
+  readonly #exchange: Exchange;
+  readonly #destination: Destination;
+  readonly #connection: Connection;
+  readonly #arrivedAtMs: number;
+  readonly #reservation: Reservation;
+  #accepted: AcceptedRequest | undefined;
+  #ended = false;
+
+  /** @param arrivedAtMs of the monotonic clock */
+  constructor(
+    deps: WriteRequestDeps,
+    openRequests: OpenRequests,
+    exchange: Exchange,
+    destination: Destination,
+    connection: Connection,
+    arrivedAtMs: number,
+  ) {
+    this.#deps = deps;
+    this.#openRequests = openRequests;
+    this.#exchange = exchange;
+    this.#destination = destination;
+    this.#connection = connection;
+    this.#arrivedAtMs = arrivedAtMs;
+    this.#reservation = new Reservation(deps.budget, connection.sender);
+  }
+
+  /** Not let in by server.auth: nothing of it is read. */
+  deny({ status, reason, told, text, headers }: LoginRefusal): void {
+    const { metrics } = this.#deps;
+    const { sender } = this.#connection;
+    sender.lastStatus = status;
+    sender.lastRefusal = told;
+    metrics.countRequest(this.#destination.name, status);
+    metrics.countDenied(this.#destination.name, status, reason);
+    if (!this.#exchange.gone) this.#exchange.answer(status, text, headers);
+  }
+
+  begin(): void {
+    const exchange = this.#exchange;
+    this.#openRequests.open += 1;
+    exchange.listener = this;
+    try {
+      assertRemoteWrite1(exchange.contentType, exchange.contentEncoding);
+      const { maxBodyBytes, pool } = this.#deps;
+      exchange.readBody({ maxBodyBytes, reservation: this.#reservation, pool });
+    } catch (error) {
+      this.bodyFailed(error);
+    }
+  }
+
+  bodyRead(body: Lease): void {
+    const { sender } = this.#connection;
+    this.#openRequests.turns.run(sender, body.buffer.length, () => this.#decode(body));
+  }
+
+  #decode(body: Lease): void {
+    // It may have waited for its turn.
+    if (this.#ended) {
+      body.release();
+      return;
+    }
+    let contents;
+    try {
+      contents = decodeWriteRequest(this.#deps.kernel, body);
+    } catch (error) {
+      body.release();
+      this.bodyFailed(error);
+      return;
+    }
+    const { sender } = this.#connection;
+    sender.samples += contents.samples + contents.histograms;
+    try {
+      this.#accepted = this.#destination.accept(contents, this.#connection, this.#arrivedAtMs, this.#onSettled);
+    } catch (error) {
+      this.bodyFailed(error);
+    }
+  }
+
+  bodyFailed(error: unknown): void {
+    const { metrics, log } = this.#deps;
+    if (error instanceof RequestError) {
+      const retryAfter = error.httpStatus === 503 ? 1 : undefined;
+      metrics.countDenied(this.#destination.name, error.httpStatus, error.code.toLowerCase());
+      this.#answer({ status: error.httpStatus, body: error.message, retryAfter });
+      return;
+    }
+    log.error({ error: messageOf(error) }, 'a request failed for a fault of the proxy');
+    this.#answer(httpAnswer(INTERNAL));
+  }
+
+  ended(): void {
+    this.#ended = true;
+    this.#reservation.release();
+    this.#openRequests.open -= 1;
+    // Without effect when it was answered.
+    this.#accepted?.trySettle(SENDER_GONE);
+  }
+
+  /** In the middle of a batch's end: what goes wrong here must not reach the others. */
+  readonly #onSettled = (outcome: Outcome): void => {
+    try {
+      this.#answer(httpAnswer(outcome));
+    } catch (error) {
+      this.#deps.log.error({ error: messageOf(error) }, 'a sender could not be answered');
+    }
+  };
+
+  #answer({ status, body, retryAfter }: HttpAnswer): void {
+    this.#deps.metrics.countRequest(this.#destination.name, status);
+    const { sender } = this.#connection;
+    sender.lastStatus = status;
+    if (status !== 204) sender.lastRefusal = body;
+    const exchange = this.#exchange;
+    if (exchange.gone) return;
+    if (this.#openRequests.draining) exchange.closeAfterAnswer();
+    if (status === 204) exchange.answer(204, '');
+    else exchange.answer(status, body, retryAfter === undefined ? undefined : { 'retry-after': retryAfter });
+  }
+}
+
+const SENDER_GONE = { kind: 'refused', reason: 'sender_gone', message: 'the sender closed its connection' } as const;
+const INTERNAL = { kind: 'refused', reason: 'internal', message: 'internal error of the proxy; see its log' } as const;
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

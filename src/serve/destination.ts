@@ -1,0 +1,286 @@
+/**
+ * Assembles the stages behind one remote_write entry, top to bottom: queue -> batch -> send -> outcome. It is the half of
+ * the assembly that there is once for each entry; pipeline.ts has the other.
+ */
+import { readFileSync } from 'node:fs';
+import { Batcher } from '../batch/batcher.ts';
+import { ExpectedArrivals } from '../batch/expected-arrivals.ts';
+import { BodyCutter } from '../batch/split.ts';
+import type { BufferPool } from '../memory/buffer-pool.ts';
+import type { Kernel } from '../codec/kernel.ts';
+import type { RemoteWriteConfig } from '../config/schema.ts';
+import type { Log } from '../platform/log.ts';
+import type { DestinationMetrics } from '../metrics/counts.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { monotonicMs } from '../platform/clock.ts';
+import type { Outcome, Verdict } from '../outcome/outcome.ts';
+import type { ConnectionActivity } from '../parcel/connection-activity.ts';
+import { Ledger } from '../queue/ledger.ts';
+import { Intake } from '../queue/intake.ts';
+import { ParcelQueue } from '../batch/parcel-queue.ts';
+import type { Parcel, ParcelContents } from '../parcel/parcel.ts';
+import { RecurringLog } from '../platform/recurring-log.ts';
+import type { RoutedDestination } from '../receive/server.ts';
+import { Deliveries } from '../batch/deliveries.ts';
+import type { BatchDelivery, DeliveryLog } from '../send/batch-delivery.ts';
+import { openUpstream } from '../send/upstream/open-upstream.ts';
+import type { HeldMemory } from '../send/payload.ts';
+import { RetryQueue } from '../send/retry-queue.ts';
+import { Shards } from '../send/shards.ts';
+import { SignedPost } from '../send/signed-post.ts';
+import { extraShards, UpstreamHealth } from '../send/upstream-health.ts';
+import type { Upstream } from '../send/upstream/upstream.ts';
+import { UpstreamClock } from '../aws/clock.ts';
+import { Credentials } from '../aws/credentials.ts';
+import { makeProvider } from '../aws/provider.ts';
+import { RemoteWriteSigner } from '../aws/sigv4.ts';
+import { Problems } from '../admin/status-page/problems.ts';
+import type { DestinationSource } from '../admin/status-page/source.ts';
+
+/** Beside the shards of healthy requests, one of each other lane may always be in flight. */
+const EXTRA_CONNECTIONS = 2;
+
+/** Queue to outcome for one remote_write entry. */
+export class DestinationPipeline implements RoutedDestination {
+  readonly name: string;
+  readonly workspaceId: string | undefined;
+  readonly deliveryTimeoutMs: number;
+  readonly #ledger: Ledger;
+  readonly credentials: Credentials;
+  /** What the status page reads. */
+  readonly status: DestinationSource;
+  readonly #problems = new Problems(Date.now);
+  readonly #expected = new ExpectedArrivals();
+  readonly #intake: Intake;
+  readonly #health: UpstreamHealth;
+  readonly #metrics: DestinationMetrics;
+  readonly #queue: ParcelQueue;
+  readonly #retryQueue: RetryQueue;
+  readonly #batcher: Batcher;
+  readonly #shards: Shards<BatchDelivery>;
+  readonly #upstream: Upstream;
+  readonly #maxBytes: number;
+  #draining = false;
+
+  constructor(
+    entry: RemoteWriteConfig,
+    kernel: Kernel,
+    pool: BufferPool,
+    metrics: Metrics,
+    memory: HeldMemory,
+    parentLog: Log,
+  ) {
+    const log = parentLog.child({ remote_name: entry.name });
+    const url = new URL(entry.url);
+    const { queue_config: queue, sigv4, tls_config: tls } = entry;
+    this.name = entry.name;
+    this.workspaceId = /\/workspaces\/([^/]+)\//.exec(url.pathname)?.[1];
+    this.deliveryTimeoutMs = queue.delivery_timeout;
+    this.#metrics = metrics.addDestination(entry.name, entry.url);
+    this.#ledger = new Ledger(this.#metrics);
+    const backoff = { minMs: queue.min_backoff, maxMs: queue.max_backoff };
+    this.#health = new UpstreamHealth(
+      {
+        minShards: queue.min_shards,
+        maxShards: queue.max_shards,
+        maxSamples: queue.max_samples_per_send,
+        backoff,
+        deliveryTimeoutMs: this.deliveryTimeoutMs,
+      },
+      {
+        log,
+        wentDown: () => this.#intake.refuseWhileDown(),
+        hasWork: () => this.#batcher.hasReady(monotonicMs()),
+        nowMs: monotonicMs,
+        random: Math.random,
+      },
+    );
+
+    // queue: the samples that may wait are as many as all shards may hold, those between two attempts included.
+    this.#queue = new ParcelQueue(queue.capacity * queue.max_shards);
+    this.#retryQueue = new RetryQueue(this.#queue);
+    // batch: joins what waits.
+    this.#maxBytes = queue.max_bytes_per_send;
+    const limits = { maxSamples: queue.max_samples_per_send, maxBytes: queue.max_bytes_per_send };
+    this.#batcher = new Batcher(this.#queue, limits, queue.batch_send_deadline);
+    // sign: an identity kept fresh, and the upstream's idea of the time.
+    const clock = new UpstreamClock(Date.now);
+    this.credentials = new Credentials(
+      () => makeProvider(sigv4),
+      this.#metrics.credentials,
+      log,
+      Date.now,
+      Math.random,
+    );
+    // send: a connection for each shard, so that no batch waits for one.
+    const options = {
+      url,
+      connections: queue.max_shards + EXTRA_CONNECTIONS,
+      timeoutMs: entry.remote_timeout,
+      tls: {
+        ca: tls.ca_file === undefined ? undefined : readFileSync(tls.ca_file, 'utf8'),
+        servername: tls.server_name,
+        insecureSkipVerify: tls.insecure_skip_verify,
+      },
+    };
+    this.#upstream = openUpstream(options, entry.proxy_url);
+    const signedPost = new SignedPost({
+      post: (headers, body) => this.#upstream.post(headers, body),
+      signer: new RemoteWriteSigner(url, sigv4.region),
+      credentials: this.credentials,
+      clock,
+      pool,
+      memory,
+      metrics: this.#metrics,
+      nowMs: monotonicMs,
+    });
+    const deliveries = new Deliveries(this.#batcher, this.#retryQueue, {
+      limits: () => this.#batcher.limits,
+      backoff,
+      cut: (parcel) => new BodyCutter(kernel, parcel.body, parcel),
+      send: (payloads) => signedPost.send(payloads),
+      credentials: this.credentials,
+      clock,
+      pool,
+      memory,
+      health: this.#health,
+      metrics: this.#metrics,
+      log: makeDeliveryLog(log),
+      learn: (delivery, verdict) => this.#learn(delivery, verdict),
+      reschedule: (delivery) => {
+        this.#retryQueue.reschedule(delivery);
+        this.#shards.poke();
+      },
+      nowMs: monotonicMs,
+      random: Math.random,
+    });
+    this.#shards = new Shards(
+      deliveries,
+      {
+        shared: queue.min_shards,
+        suspect: extraShards('suspect', queue.max_shards),
+        isolated: extraShards('isolated', queue.max_shards),
+        total: queue.max_shards,
+      },
+      this.#health.rest,
+      () => this.#beforeTake(),
+      monotonicMs,
+    );
+    this.#intake = new Intake({
+      deliveryTimeoutMs: this.deliveryTimeoutMs,
+      outOfOrderWindowMs: queue.out_of_order_window,
+      ledger: this.#ledger,
+      waiting: this.#queue,
+      retrying: this.#retryQueue,
+      batcher: this.#batcher,
+      expected: this.#expected,
+      health: this.#health,
+      metrics: this.#metrics,
+      settled: (sender, outcome) => this.#problems.closed(sender, outcome),
+      poke: () => this.#shards.poke(),
+      log,
+      nowMs: monotonicMs,
+      upstreamMs: () => Date.now() + clock.skewMs,
+    });
+    const readings = {
+      shards: () => this.#health.shards,
+      sendersIsolated: () => this.#health.isolated.size,
+      queuedSamples: () => this.#queue.weight,
+      retryBatches: () => this.#retryQueue.batches,
+      retrySamples: () => this.#retryQueue.samples,
+      clockSkewMs: () => clock.skewMs,
+    };
+    metrics.expose(
+      this.#metrics,
+      {
+        minShards: queue.min_shards,
+        maxShards: queue.max_shards,
+        shardCapacity: queue.capacity,
+        maxSamplesPerSend: queue.max_samples_per_send,
+      },
+      {
+        ...readings,
+        shardsDesired: () => this.#shards.inFlight + Math.ceil(this.#queue.weight / limits.maxSamples),
+        upstreamDown: () => (this.#health.isDown ? 1 : 0),
+        queuedKeys: () => this.#queue.keys,
+        queueCapacity: () => this.#queue.capacity,
+        credentialsValid: () => (this.credentials.tryCurrent() === undefined ? 0 : 1),
+      },
+    );
+    this.status = {
+      metrics: this.#metrics,
+      credentials: this.credentials,
+      problems: this.#problems,
+      maxShards: queue.max_shards,
+      queueCapacity: this.#queue.capacity,
+      ...readings,
+      shardsBusy: () => this.#shards.inFlight,
+      isDown: () => this.#health.isDown,
+    };
+  }
+
+  get pendingParcels(): number {
+    return this.#ledger.parcels;
+  }
+
+  /** Answers every sender whose `delivery_timeout` ends before `untilMs` (monotonic clock). */
+  sweep(untilMs: number): void {
+    this.#ledger.sweep(untilMs, this.#health.lastFailure);
+  }
+
+  /** As Intake.accept. */
+  accept(
+    contents: ParcelContents,
+    connection: ConnectionActivity,
+    arrivedAtMs: number,
+    onSettled: (outcome: Outcome) => void,
+  ): Parcel {
+    return this.#intake.accept(contents, connection, arrivedAtMs, onSettled);
+  }
+
+  /** Nothing waits for other requests any more. */
+  drain(): void {
+    this.#draining = true;
+    this.#shards.poke();
+  }
+
+  /** Refuses what is left and ends the connections upstream. */
+  async stop(): Promise<void> {
+    this.credentials.stop();
+    this.#ledger.refuseAll({ kind: 'refused', reason: 'draining', message: 'the proxy is shutting down' });
+    await this.#upstream.destroy();
+  }
+
+  #beforeTake(): void {
+    this.#shards.limits.shared = this.#health.shards;
+    const { maxSamples } = this.#health;
+    if (maxSamples !== this.#batcher.limits.maxSamples) this.#batcher.limits = { maxSamples, maxBytes: this.#maxBytes };
+    if (this.#draining || this.#expected.expected(monotonicMs()) === 0) this.#batcher.release();
+  }
+
+  #learn(delivery: BatchDelivery, verdict: Verdict): void {
+    const wasDown = this.#health.isDown;
+    this.#health.learn(delivery, verdict);
+    const [first] = delivery.parcels;
+    this.#problems.attempted(verdict, delivery.lane === 'isolated' ? (first?.sender ?? '') : undefined);
+    if (wasDown !== this.#health.isDown) this.#shards.poke();
+  }
+}
+
+function faultOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** The log of batches under way; each kind of line at most once in ten seconds. */
+function makeDeliveryLog(log: Log): DeliveryLog {
+  const warnings = new RecurringLog((fields, message) => log.warn(fields, message), monotonicMs);
+  const errors = new RecurringLog((fields, message) => log.error(fields, message), monotonicMs);
+  return {
+    failed: (code, fields, message) => warnings.warn(code, fields, message),
+    unauthorized: (code, fields, message) => errors.warn(code, fields, message),
+    clockCorrected: (fields) => log.warn(fields, 'the clock was corrected by the upstream'),
+    internal: (error) => {
+      log.error({ error: faultOf(error) }, 'internal error while sending a batch; its senders are told to send again');
+    },
+  };
+}

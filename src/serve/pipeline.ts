@@ -1,0 +1,177 @@
+/**
+ * The floor plan: builds the stages, top to bottom in the order of the walk, and knows how to end it. One process has
+ * one, with an admin port beside it (admin/port.ts); with server.workers each worker has one of its own.
+ *
+ *     receive -> decode -> queue -> batch -> send -> outcome
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import { BufferPool } from '../memory/buffer-pool.ts';
+import { Kernel } from '../codec/kernel.ts';
+import type { Config, RemoteWriteConfig } from '../config/schema.ts';
+import { DestinationPipeline } from './destination.ts';
+import type { Log } from '../platform/log.ts';
+import { Metrics } from '../metrics/metrics.ts';
+import { monotonicMs } from '../platform/clock.ts';
+import type { Readiness } from '../admin/server.ts';
+import { ByteBudget } from '../receive/access/byte-budget.ts';
+import { Authenticator } from '../receive/access/auth.ts';
+import type { RefusedConnection } from '../receive/access/connection-cap.ts';
+import { drainServer } from '../receive/http/drain.ts';
+import { makeServer } from '../receive/server.ts';
+import { ServerTls, type TlsConfig } from '../receive/access/tls.ts';
+import { WriteHandler } from '../receive/write-handler.ts';
+import type { StatusDeps } from '../admin/status-page/status.ts';
+
+/** How often deadlines are looked at; a sender is answered up to this much before its deadline. */
+const SWEEP_MS = 250;
+
+const READY_POLL_MS = 100;
+
+/** Of the memory for bodies, what is kept between requests. */
+const MAX_IDLE_BYTES = 32 * 1024 * 1024;
+
+export type PipelineView = Pick<
+  StatusDeps,
+  'registry' | 'destinations' | 'senders' | 'readiness' | 'draining' | 'budget' | 'maxInflightBytes'
+>;
+
+export class Pipeline {
+  readonly server: FastifyInstance;
+  readonly metrics: Metrics;
+  readonly #budget: ByteBudget;
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #destinations: readonly [DestinationPipeline, ...DestinationPipeline[]];
+  readonly #route: WriteHandler;
+  readonly #tls: ServerTls | undefined;
+  readonly #auth: Authenticator | undefined;
+  readonly #sweep: NodeJS.Timeout;
+  #draining = false;
+
+  constructor(config: Config, log: Log, build: { version: string }) {
+    this.#config = config;
+    this.#log = log;
+    const { limits, server } = config;
+    const metrics = new Metrics(build);
+    this.metrics = metrics;
+    // One kernel serves all: it is used within one turn of the event loop.
+    const kernel = new Kernel({
+      maxBodyBytes: limits.max_body_bytes,
+      maxDecodedBytes: limits.max_decoded_bytes,
+      maxSeries: limits.max_series_per_request,
+      maxSamples: limits.max_samples_per_request,
+      maxMetadata: limits.max_metadata_per_request,
+      maxFields: limits.max_fields_per_request,
+    });
+    const pool = new BufferPool(MAX_IDLE_BYTES);
+    const budget = new ByteBudget(limits.max_inflight_bytes);
+    this.#budget = budget;
+    const [first, ...others] = config.remote_write;
+    const open = (entry: RemoteWriteConfig): DestinationPipeline =>
+      new DestinationPipeline(entry, kernel, pool, metrics, budget, log);
+    this.#destinations = [open(first), ...others.map(open)];
+    this.#tls = server.tls === undefined ? undefined : new ServerTls(requireFiles(server.tls), log);
+    this.#auth = server.auth === undefined ? undefined : new Authenticator(server.auth, log);
+    this.#route = new WriteHandler({
+      kernel,
+      budget,
+      pool,
+      maxBodyBytes: limits.max_body_bytes,
+      auth: this.#auth,
+      metrics,
+      log,
+      nowMs: monotonicMs,
+      maxConnectionAgeMs: server.max_connection_age,
+      random: Math.random,
+    });
+    metrics.exposeInflight(budget);
+    const connections = {
+      maxOfAddress: limits.max_connections_per_address,
+      count: (reason: RefusedConnection) => metrics.countRefusedConnection(reason),
+      log,
+    };
+    this.server = makeServer(this.#destinations, this.#route, connections, this.#tls);
+    this.#sweep = setInterval(() => {
+      for (const destination of this.#destinations) destination.sweep(monotonicMs() + SWEEP_MS);
+    }, SWEEP_MS);
+  }
+
+  /**
+   * Listens, and asks for credentials in the background. Rejects when the address cannot be listened on.
+   * @param whenReady listen only when there are credentials: others do the work until then
+   */
+  async start(whenReady = false): Promise<string> {
+    for (const { credentials } of this.#destinations) void credentials.refresh();
+    if (whenReady) while (!this.readiness().ready) await sleep(READY_POLL_MS);
+    // A copy: Fastify writes into it.
+    return this.server.listen({ ...this.#config.server.listen });
+  }
+
+  /** What the status page reads of it. */
+  get shown(): PipelineView {
+    return {
+      registry: this.metrics.registry,
+      destinations: this.#destinations.map(({ status }) => status),
+      senders: () => this.#route.senders(),
+      readiness: () => this.readiness(),
+      draining: () => this.#draining,
+      budget: this.#budget,
+      maxInflightBytes: this.#config.limits.max_inflight_bytes,
+    };
+  }
+
+  readiness(): Readiness {
+    const reasons = this.#destinations
+      .filter(({ credentials }) => credentials.tryCurrent() === undefined)
+      .map(({ name, credentials }) => `remote_write ${name} has no AWS credentials: ${credentials.lastError}`);
+    if (this.#draining) reasons.unshift('shutting down');
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  /**
+   * Not ready at once; what is in the house is delivered, or refused when `shutdown_timeout` is over. Resolves when
+   * every sender has its answer and every socket is closed.
+   */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#route.drain();
+    const timeoutMs = this.#config.server.shutdown_timeout;
+    this.#log.info({ pending: this.#pending(), timeoutMs }, 'draining');
+    for (const destination of this.#destinations) destination.drain();
+    const timer = setTimeout(() => this.#refuseRest(), Math.max(0, timeoutMs - ANSWER_MS));
+    await drainServer(this.server.server, Math.min(IDLE_MS, timeoutMs / 4), () => this.#route.open);
+    await this.close();
+    clearTimeout(timer);
+  }
+
+  /** Ends at once: what is pending is refused. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    this.#auth?.stop();
+    this.#tls?.stop();
+    await Promise.all(this.#destinations.map(async (destination) => destination.stop()));
+    await this.server.close();
+  }
+
+  #refuseRest(): void {
+    this.#log.warn({ pending: this.#pending() }, 'shutdown_timeout is nearly over; what is left is refused');
+    for (const destination of this.#destinations) void destination.stop();
+    setTimeout(() => this.server.server.closeAllConnections(), ANSWER_MS / 2).unref();
+  }
+
+  #pending(): number {
+    return this.#destinations.reduce((sum, { pendingParcels }) => sum + pendingParcels, 0);
+  }
+}
+
+/** Of `shutdown_timeout`, what is kept for writing the last answers. */
+const ANSWER_MS = 1_000;
+/** How long an idle connection may carry one more request: Prometheus sends what it has after 5 s at the latest. */
+const IDLE_MS = 5_000;
+
+/** The rules of the configuration have seen to it that both are there. */
+function requireFiles({ cert_file, key_file, client_ca_file }: NonNullable<Config['server']['tls']>): TlsConfig {
+  if (cert_file === undefined || key_file === undefined) throw new Error('server.tls without cert_file and key_file');
+  return { cert_file, key_file, client_ca_file };
+}

@@ -1,0 +1,31 @@
+/** The signals that ask a process to end. */
+import { constants } from 'node:os';
+import type { Log } from '../platform/log.ts';
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** Whoever started the process may pass on what its group has had already (timeout(1) does): that is no second wish. */
+const SAME_WISH_MS = 1_000;
+
+/**
+ * Resolves with the first of them. Another one, a second or more later, ends the process at once, with the exit status
+ * that a shell knows it by.
+ */
+export async function endSignal(log: Log): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let firstAtMs: number | undefined;
+    for (const signal of SIGNALS) {
+      process.on(signal, () => {
+        if (firstAtMs === undefined) {
+          firstAtMs = performance.now();
+          resolve(signal);
+        } else if (performance.now() - firstAtMs >= SAME_WISH_MS) {
+          log.warn({ signal }, ENDED_AT_ONCE);
+          process.exit(128 + constants.signals[signal]);
+        }
+      });
+    }
+  });
+}
+
+const ENDED_AT_ONCE =
+  'asked again to end, which is done at once; requests without an answer get none, and their senders send them again';

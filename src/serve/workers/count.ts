@@ -1,0 +1,48 @@
+/** How many workers there are to be. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import type { Config } from '../../config/schema.ts';
+import { mostWorkers } from '../../config/worker-share.ts';
+import type { Log } from '../../platform/log.ts';
+
+/** @param processors what this process may use */
+export function workerCount({ server, limits }: Config, processors: number, log: Pick<Log, 'warn'>): number {
+  if (server.workers !== 'auto') return server.workers;
+  const most = mostWorkers(limits);
+  if (processors > most) {
+    const why = 'server.workers auto: limits.max_inflight_bytes has room for a body of max_body_bytes in fewer workers';
+    log.warn({ workers: most, processors }, `${why} than there are processors; raise it, or name a number`);
+  }
+  return Math.min(processors, most);
+}
+
+/** By affinity, and by the CPU limit of the container, which availableParallelism does not see (libuv 1.46). */
+export function usableProcessors(): number {
+  return Math.max(1, Math.min(availableParallelism(), ...cpuQuotas(tryRead)));
+}
+
+const CGROUPS = '/sys/fs/cgroup';
+
+/** The limits of cgroup v2 that hold for this process, in processors, rounded up: its own group's and those above it. */
+export function cpuQuotas(read: (file: string) => string | undefined): number[] {
+  // `0::/kubepods/pod1/container1`, or `0::/` where the container has a namespace of its own.
+  const [, path = '/'] = /^0::(\/.*)$/m.exec(read('/proc/self/cgroup') ?? '') ?? [];
+  const names = path.split('/').filter((name) => name !== '');
+  const groups = names.map((_, depth) => `/${names.slice(0, depth + 1).join('/')}`);
+  return ['', ...groups].flatMap((group) => parseCpuMax(read(`${CGROUPS}${group}/cpu.max`)) ?? []);
+}
+
+/** `150000 100000`, microseconds of a period, are 2 processors; undefined for `max`, for none and for what is neither. */
+export function parseCpuMax(text: string | undefined): number | undefined {
+  const [, quota, period] = /^(\d+) (\d+)\s*$/.exec(text ?? '') ?? [];
+  if (quota === undefined || !(Number(period) > 0)) return undefined;
+  return Math.max(1, Math.ceil(Number(quota) / Number(period)));
+}
+
+function tryRead(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined; // No cgroup v2 here.
+  }
+}

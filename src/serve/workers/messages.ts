@@ -1,0 +1,87 @@
+/**
+ * What primary and worker tell each other, as JSON over the channel of node:cluster.
+ *
+ *     primary                        worker
+ *       start  ->
+ *                              <-  listening, or failed and its end
+ *       ask    ->              <-  report; and one every second unasked
+ *       drain  ->              <-  drained
+ *       end    ->                  its end
+ *
+ * Both ends are of one build: the primary starts the workers from its own files.
+ */
+import type { Registry } from 'prom-client';
+import type { Config } from '../../config/schema.ts';
+import type { Readiness } from '../../admin/server.ts';
+import type { ProblemStatus } from '../../admin/snapshot.ts';
+import type { DestinationCounts, SenderSource } from '../../admin/status-page/source.ts';
+
+export type ToWorker =
+  | {
+      readonly kind: 'start';
+      /** 1 and up; that of a worker that died goes to the one in its place. */
+      readonly slot: number;
+      readonly version: string;
+      /** With this worker's share of the totals. */
+      readonly config: Config;
+      /** It takes the place of one that died: the others do its work until it can sign. */
+      readonly isReplacement: boolean;
+    }
+  | { readonly kind: 'ask'; readonly id: number }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'end' };
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly listen: string; readonly report: WorkerReport }
+  | { readonly kind: 'failed'; readonly what: 'cannot start' | 'cannot listen'; readonly error: string }
+  | { readonly kind: 'report'; readonly report: WorkerReport }
+  | { readonly kind: 'drained'; readonly report: WorkerReport };
+
+export type MetricValues = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number];
+
+export interface WorkerReport {
+  /** The last `ask` that this answers; 0 before the first. */
+  readonly answers: number;
+  /** One in the place of another does not until it can sign. */
+  readonly listening: boolean;
+  readonly metrics: readonly MetricValues[];
+  readonly readiness: Readiness;
+  readonly inflightBytes: number;
+  /** In the order of the configuration. */
+  readonly destinations: readonly DestinationReport[];
+  readonly senders: readonly SenderReport[];
+}
+
+/** What the status page reads of a destination (admin/status-page/source.ts), at one moment. */
+export interface DestinationReport {
+  readonly counts: CountsReport;
+  readonly hasCredentials: boolean;
+  readonly credentialsError: string;
+  readonly failing: string | undefined;
+  readonly problems: readonly ProblemStatus[];
+  readonly maxShards: number;
+  readonly queueCapacity: number;
+  readonly shards: number;
+  readonly shardsBusy: number;
+  readonly queuedSamples: number;
+  readonly isDown: boolean;
+  readonly sendersIsolated: number;
+  readonly clockSkewMs: number;
+}
+
+type Totals = 'received' | 'delivered' | 'deduplicated' | 'pending' | 'batches' | 'batchedParcels' | 'credentials';
+
+export interface CountsReport extends Pick<DestinationCounts, Totals> {
+  readonly rejected: Tally<number>;
+  readonly rejectedByReason: Tally<string>;
+  readonly refused: Tally<string>;
+  readonly responses: Tally<string>;
+}
+
+/** The entries of a map. */
+export type Tally<K> = readonly (readonly [key: K, count: number])[];
+
+export interface SenderReport extends Omit<SenderSource, 'isolatedAtMs'> {
+  /** How long ago, ms: every process has a monotonic clock of its own. Undefined for never. */
+  readonly isolatedAgoMs: number | undefined;
+}

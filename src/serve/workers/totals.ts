@@ -1,0 +1,62 @@
+/**
+ * Totals: the metrics of several processes as one exposition. Counters and histograms of workers that are gone stay in
+ * it, so that no counter ever goes back; their gauges vanish.
+ *
+ * The ledger of samples stays balanced: what was pending in a worker that died counts as refused (`worker_died`). Its
+ * senders' connections broke, and they send it again. What it did after its last report, a second at most, is in no
+ * count.
+ */
+import { AggregatorRegistry, type Registry } from 'prom-client';
+import { WORKER_DIED } from '../../metrics/known-labels.ts';
+import type { MetricValues } from './messages.ts';
+
+const PENDING = 'amp_write_proxy_samples_pending';
+const REFUSED = 'amp_write_proxy_samples_refused_total';
+/**
+ * Seconds are counted in steps of 2^-20, about 1 us. Sums of those are exact (to 2^33 s) in whatever order they are
+ * made; else a worker's end would move a sum by its last bit, and Prometheus takes a counter that is less than it was
+ * for one that began anew.
+ */
+const STEPS = 2 ** 20;
+
+export class Totals {
+  #gone: readonly MetricValues[] = [];
+
+  /** Of a worker that is gone. */
+  retire(metrics: readonly MetricValues[]): void {
+    const pending = metrics.find(({ name }) => name === PENDING)?.values ?? [];
+    const lost: MetricValues['values'] = pending
+      .filter(({ value }) => value > 0)
+      .map(({ labels, value }) => ({ labels: { ...labels, reason: WORKER_DIED }, value }));
+    const lasting = metrics
+      .filter((metric) => !isGauge(metric))
+      .map((metric) => (metric.name === REFUSED ? { ...metric, values: [...metric.values, ...lost] } : metric));
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- prom-client's type leaves out the values that are there
+    this.#gone = together([this.#gone, lasting]).getMetricsAsArray() as MetricValues[];
+  }
+
+  /** @param living of each process that is there, its own first */
+  sum(living: readonly (readonly MetricValues[])[]): Registry {
+    return together([...living, this.#gone]);
+  }
+
+  /** The one metric only. */
+  sumOf(name: string, living: readonly (readonly MetricValues[])[]): Registry {
+    const only = (metrics: readonly MetricValues[]): MetricValues[] => metrics.filter((metric) => metric.name === name);
+    return together([...living, this.#gone].map(only));
+  }
+}
+
+function together(parts: readonly (readonly MetricValues[])[]): Registry {
+  return AggregatorRegistry.aggregate(parts.map((metrics) => metrics.map(inSteps)));
+}
+
+function inSteps(metric: MetricValues): MetricValues {
+  if (isGauge(metric)) return metric;
+  return { ...metric, values: metric.values.map((one) => ({ ...one, value: Math.round(one.value * STEPS) / STEPS })) };
+}
+
+function isGauge({ type }: MetricValues): boolean {
+  // prom-client's type says numbers, and they are words.
+  return String(type) === 'gauge';
+}

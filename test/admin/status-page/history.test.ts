@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { History, HISTORY_POINTS } from '../../../src/admin/status-page/history.ts';
+import { quantileMs, type Buckets } from '../../../src/admin/status-page/latency.ts';
+import { Problems } from '../../../src/admin/status-page/problems.ts';
+import type { DestinationSource } from '../../../src/admin/status-page/source.ts';
+import { makeDestinationMetrics } from '../../support/parcels.ts';
+
+function makeSource(metrics = makeDestinationMetrics()): DestinationSource {
+  return {
+    metrics,
+    credentials: { tryCurrent: () => undefined, lastError: '' },
+    problems: new Problems(() => 0),
+    maxShards: 50,
+    queueCapacity: 1000,
+    shards: () => 4,
+    shardsBusy: () => 3,
+    queuedSamples: () => 77,
+    isDown: () => false,
+    sendersIsolated: () => 0,
+    clockSkewMs: () => 0,
+  };
+}
+
+const upTo = (...counts: number[]): Buckets =>
+  counts.map((count, index) => [[0.001, 0.01, 0.1, Infinity][index] ?? Infinity, count]);
+
+test('rates are of the last seconds, and the answers are told apart', () => {
+  const metrics = makeDestinationMetrics();
+  const history = new History(makeSource(metrics));
+  for (let second = 0; second < 10; second += 1) {
+    metrics.received += 100;
+    if (second >= 5) metrics.delivered += 200;
+    for (const code of ['200', '200', '202', '403', '429', '503', 'timeout']) metrics.countResponse(code);
+    metrics.batches += 2;
+    metrics.batchedParcels += 7;
+    history.record(second * 1000, upTo(second, second, second, second));
+  }
+  expect(history.latest).toMatchObject({ at: 9, received: 100, delivered: 200, parcelsPerBatch: 3.5 });
+  expect(history.latest).toMatchObject({ answersTaken: 3, answersRefused: 1, answersThrottled: 1, answersFailed: 2 });
+  expect(history.latest).toMatchObject({ shards: 4, shardsBusy: 3, queued: 77, p50Ms: 0.5 });
+  expect(history.columns().received).toEqual([0, 100, 100, 100, 100, 100, 100, 100, 100, 100]);
+});
+
+test('a quarter of an hour is kept, and no more', () => {
+  const history = new History(makeSource());
+  for (let second = 0; second < HISTORY_POINTS + 50; second += 1) history.record(second * 1000, []);
+  const { at } = history.columns();
+  // Seconds of a quarter of an hour.
+  expect(HISTORY_POINTS).toBe(900);
+  expect([at.length, at[0], at.at(-1)]).toEqual([HISTORY_POINTS, 50, HISTORY_POINTS + 49]);
+});
+
+test('what was rejected is forgotten after a quarter of an hour', () => {
+  const metrics = makeDestinationMetrics();
+  const history = new History(makeSource(metrics));
+  history.record(0, []);
+  metrics.rejected.set(400, 5);
+  history.record(1000, []);
+  expect(history.rejectedLately).toBe(5);
+  for (let second = 2; second < HISTORY_POINTS + 2; second += 1) history.record(second * 1000, []);
+  expect(history.rejectedLately).toBe(0);
+});
+
+test('a quantile is interpolated in its bucket, of what came in between; of nothing there is none', () => {
+  expect(quantileMs(0.5, upTo(10, 20, 20, 20), upTo(10, 10, 10, 10))).toBeCloseTo(5.5);
+  expect(quantileMs(0.99, upTo(0, 0, 100, 100), upTo(0, 0, 0, 0))).toBeCloseTo(99.1);
+  expect(quantileMs(0.99, upTo(0, 0, 0, 9), upTo(0, 0, 0, 0))).toBe(100);
+  expect(quantileMs(0.5, upTo(3, 3, 3, 3), upTo(3, 3, 3, 3))).toBeNull();
+  expect(quantileMs(0.5, [], [])).toBeNull();
+});

@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest';
+import { stateOf, type DestinationFacts } from '../../../src/admin/status-page/sentence.ts';
+
+const WELL: DestinationFacts = {
+  name: 'default',
+  received: 12_340,
+  delivered: 12_345,
+  receivedTotal: 1e6,
+  pending: 120,
+  taken: 5,
+  failing: undefined,
+  isDown: false,
+  hasCredentials: true,
+  credentialsError: '',
+  rejectedLately: 0,
+  queueUsed: 0.01,
+};
+
+const ONE = { running: 1, wanted: 1 };
+
+function say(...changes: Partial<DestinationFacts>[]): [level: string, sentence: string] {
+  const destinations = changes.map((change, index) => ({ ...WELL, name: `d${index}`, ...change }));
+  const { level, sentence } = stateOf({ draining: false, workers: ONE, destinations });
+  return [level, sentence];
+}
+
+function sayOfWorkers(running: number, change: Partial<DestinationFacts> = {}): string {
+  const { level, sentence } = stateOf({
+    draining: false,
+    workers: { running, wanted: 3 },
+    destinations: [{ ...WELL, ...change }],
+  });
+  return `${level}: ${sentence}`;
+}
+
+function key(change: Partial<DestinationFacts>): string {
+  return stateOf({ draining: false, workers: ONE, destinations: [{ ...WELL, ...change }] }).key;
+}
+
+test('one sentence says what is', () => {
+  expect(say({})).toEqual(['ok', 'Delivering 12.3k samples/s, nothing lost.']);
+  expect(say({ receivedTotal: 0, received: 0 })).toEqual(['idle', 'Ready, and no sender has written yet.']);
+  expect(say({ received: 0, pending: 0 })).toEqual(['idle', 'Nothing is coming in; all that came was answered.']);
+  expect(say({ failing: '403', taken: 0 })).toEqual(['bad', 'AMP answers 403 (forbidden); trying again.']);
+  expect(say({ failing: '403', taken: 0, received: 0, pending: 0 })).toEqual([
+    'warn',
+    'Nothing is coming in; the last attempt: AMP answers 403 (forbidden).',
+  ]);
+  expect(say({ failing: 'dns', isDown: true })).toEqual(['bad', 'AMP is not found by DNS; senders are told to wait.']);
+  expect(say({ failing: '429' })).toEqual(['warn', 'Delivering 12.3k samples/s, but at times AMP throttles (429).']);
+  expect(say({ rejectedLately: 1 })[1]).toBe(
+    'Delivering 12.3k samples/s; AMP rejected 1 sample in the last 15 minutes.',
+  );
+  expect(say({ queueUsed: 0.91 })).toEqual(['warn', 'Delivering 12.3k samples/s; the queue is 91% full.']);
+  expect(say({ hasCredentials: false, credentialsError: 'no role.' })).toEqual([
+    'bad',
+    'There are no AWS credentials: no role.',
+  ]);
+});
+
+test('of several destinations the worst is said, by its name; without one, their sum', () => {
+  expect(say({}, { failing: '403', taken: 0 }, { failing: '429' })).toEqual([
+    'bad',
+    'remote_write d1: AMP answers 403 (forbidden); trying again.',
+  ]);
+  expect(say({}, {})).toEqual(['ok', 'Delivering 24.7k samples/s, nothing lost.']);
+});
+
+test('workers that take no requests are told, before what is no worse', () => {
+  expect(sayOfWorkers(3)).toBe('ok: Delivering 12.3k samples/s, nothing lost.');
+  expect(sayOfWorkers(2)).toBe('warn: Delivering 12.3k samples/s; 2 of 3 workers take requests.');
+  expect(sayOfWorkers(1, { rejectedLately: 5 })).toBe(
+    'warn: Delivering 12.3k samples/s; 1 of 3 workers takes requests.',
+  );
+  expect(sayOfWorkers(1, { failing: 'dns', isDown: true })).toMatch(/^bad: AMP is not found/);
+  expect(sayOfWorkers(0, { rejectedLately: 5 })).toBe('bad: No worker takes requests.');
+  expect(sayOfWorkers(0, { hasCredentials: false })).toMatch(/^bad: There are no AWS credentials/);
+});
+
+test('the key, which is read aloud, does not change with the numbers', () => {
+  expect(key({ delivered: 1 })).toBe(key({ delivered: 2 }));
+  expect(key({ rejectedLately: 1 })).toBe(key({ rejectedLately: 2 }));
+  expect(key({ failing: '429' })).not.toBe(key({ failing: '403' }));
+});
+
+test('nothing is called not lost while AMP rejects', () => {
+  expect(say({ rejectedLately: 5 })[1]).not.toContain('nothing lost');
+});
+
+test('shutting down is said before all else', () => {
+  const state = stateOf({
+    draining: true,
+    workers: { running: 0, wanted: 2 },
+    destinations: [{ ...WELL, failing: '403' }],
+  });
+  expect(state.sentence).toBe('Shutting down: 120 samples are pending.');
+});
