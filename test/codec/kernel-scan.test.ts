@@ -317,6 +317,8 @@ describe('scanning a WriteRequest', () => {
       'past the end of its message at byte 4 ',
     ],
     ['packed doubles of 7 bytes', series(`${label} 22 09 52 07 01020304050607`), 'not a multiple of 8 bytes'],
+    ['packed doubles of 4 bytes', series(`${label} 22 06 52 04 01020304`), 'not a multiple of 8 bytes'],
+    ['packed doubles of 12 bytes', series(`${label} 22 0e 52 0c ${'01'.repeat(12)}`), 'not a multiple of 8 bytes'],
   ])('names the fault and its offset: %s', (_, hex, message) => {
     const raw = Buffer.from(hex.replaceAll(' ', ''), 'hex');
     const error = requestErrorOf(() => scanRaw(kernel, raw));

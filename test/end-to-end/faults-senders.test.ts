@@ -78,7 +78,7 @@ it('a sender that goes away while its samples are on their way does no harm', as
   expect(new Set(scene.senders.flatMap(({ statuses }) => statuses))).toEqual(new Set([204]));
 });
 
-it('a sender that floods over many connections does not starve the others', async () => {
+it('a sender that floods over many connections does not starve the others', { timeout: 90_000 }, async () => {
   const scene = await startScene({ queue: { max_shards: 4, max_samples_per_send: 500, capacity: 1_000 } });
   await scene.client.addFaults({ action: { kind: 'delay', ms: 20 } });
   scene.load();
@@ -96,14 +96,17 @@ it('a sender that floods over many connections does not starve the others', asyn
     }),
   );
   const from = scene.senders.map(({ requests }) => requests.length);
-  const startedAtMs = performance.now();
-  while (performance.now() - startedAtMs < 3_000) await scene.answers(1);
+  // However long that takes on this machine: the flood is held down, and the others have had their turns.
+  await Promise.all([
+    until('the flood is refused', () => flooder.statuses.filter((status) => status === 503).length >= 100),
+    scene.answers(10),
+  ]);
   over.abort();
   await flood;
   flooder.close();
   const others = scene.senders.map(({ requests }, index) => requests.slice(from[index], -1));
   for (const requests of others) {
-    expect(requests.length).toBeGreaterThanOrEqual(5);
+    expect(requests.length).toBeGreaterThanOrEqual(9);
     const refused = requests.filter(({ answer }) => answer?.status !== 204);
     const why = new Set(refused.map(({ answer }) => `${answer?.status} ${answer?.text}`));
     const share = 1 - refused.length / requests.length;

@@ -141,6 +141,17 @@ describe('httpAnswer', () => {
     expect(answer).toEqual({ status: 503, body: 'why', retryAfter: seconds });
   });
 
+  test.each([
+    [400, 400],
+    [413, 413],
+    [422, 422],
+    // Senders that are set to send again on 429 would do so for hours.
+    [429, 400],
+  ])('what AMP rejects with %i is told as %i', (status, told) => {
+    const answer = httpAnswer({ kind: 'rejected', status, reason: 'series_limit', message: 'limit' });
+    expect(answer).toEqual({ status: told, body: 'limit', retryAfter: undefined });
+  });
+
   test.each(['delivery_timeout', 'queue_full', 'draining', 'sender_gone', 'internal'] as const)(
     'refused for %s is 503 with Retry-After, so that Prometheus keeps the samples',
     (reason) => {

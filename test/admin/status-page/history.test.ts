@@ -45,6 +45,8 @@ test('a quarter of an hour is kept, and no more', () => {
   const history = new History(makeSource());
   for (let second = 0; second < HISTORY_POINTS + 50; second += 1) history.record(second * 1000, []);
   const { at } = history.columns();
+  // Seconds of a quarter of an hour.
+  expect(HISTORY_POINTS).toBe(900);
   expect([at.length, at[0], at.at(-1)]).toEqual([HISTORY_POINTS, 50, HISTORY_POINTS + 49]);
 });
 

@@ -86,5 +86,6 @@ test('however many there are, what is kept and what is shown is bounded', () => 
   const senders = new Senders(() => all);
   for (let second = 1; second <= 5; second += 1) senders.record(second * 1000);
   const { rows, connected, more } = senders.status(0);
+  expect([MAX_ROWS, MAX_KNOWN]).toEqual([25, 1000]);
   expect([rows.length, connected, more]).toEqual([MAX_ROWS, MAX_KNOWN * 3, MAX_KNOWN * 3 - MAX_ROWS]);
 });

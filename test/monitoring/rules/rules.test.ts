@@ -11,6 +11,8 @@ import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
 
 interface AlertRule {
   readonly alert?: string;
+  readonly record?: string;
+  readonly for?: string;
   readonly expr: string;
   readonly labels: { readonly severity: string };
   readonly annotations: { readonly summary: string; readonly description: string; readonly runbook_url: string };
@@ -54,6 +56,46 @@ test('the alerts for which somebody is woken are these', () => {
     'AmpWriteProxyShardsAtMaximum',
     'AmpWriteProxyRestarting',
     'AmpWriteProxyMemoryNearLimit',
+  ]);
+});
+
+test('each alert waits so long before it fires, or not at all for what is over when it is seen', () => {
+  expect(Object.fromEntries([...alerts].map(([name, { for: wait }]) => [name, wait]))).toEqual({
+    AmpWriteProxyRejecting: undefined,
+    AmpWriteProxySeriesQuota: undefined,
+    AmpWriteProxyBadRequests: undefined,
+    AmpWriteProxyRefusing: '10m',
+    AmpWriteProxyOverloaded: '10m',
+    AmpWriteProxyBehind: '5m',
+    AmpWriteProxyUpstreamDown: '2m',
+    AmpWriteProxyThrottled: '15m',
+    AmpWriteProxyForbidden: '5m',
+    AmpWriteProxyForeignAnswers: '5m',
+    AmpWriteProxyCredentialsExpiring: '30s',
+    AmpWriteProxyNoCredentials: '2m',
+    AmpWriteProxyClockSkew: '5m',
+    AmpWriteProxyQueueNearCapacity: '5m',
+    AmpWriteProxyShardsAtMaximum: '10m',
+    AmpWriteProxyRestarting: undefined,
+    AmpWriteProxyNoDataReceived: '10m',
+    AmpWriteProxyAbsent: '10m',
+    AmpWriteProxyMemoryNearLimit: '10m',
+  });
+});
+
+test('these series are recorded', () => {
+  expect(groups.flatMap(({ rules }) => rules).flatMap(({ record }) => record ?? [])).toEqual([
+    'job_remote_name:amp_write_proxy_samples_received:rate5m',
+    'job_remote_name:amp_write_proxy_samples_delivered:rate5m',
+    'job_remote_name:amp_write_proxy_samples_rejected:rate5m',
+    'job_remote_name:amp_write_proxy_samples_refused:rate5m',
+    'job_remote_name:amp_write_proxy_delivered:ratio_rate5m',
+    'job_remote_name:amp_write_proxy_throttled:ratio_rate5m',
+    'job_remote_name:amp_write_proxy_delivery_duration_seconds:p99_rate5m',
+    'instance_remote_name:amp_write_proxy_behind:seconds',
+    'instance_remote_name:amp_write_proxy_queue_filled:ratio',
+    'instance:amp_write_proxy_memory_used:ratio',
+    'instance:amp_write_proxy_heap_used:ratio',
   ]);
 });
 

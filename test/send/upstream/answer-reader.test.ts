@@ -238,6 +238,7 @@ describe('what is too long', () => {
     ],
   ];
   test.each(framed)('a body of 64 KiB is read to its end, %s', (_how, make) => {
+    expect(MAX_BODY_BYTES).toBe(65_536);
     const wire = Buffer.from(make(MAX_BODY_BYTES));
     const expected = { status: 500, message: 'y'.repeat(MESSAGE_BYTES), reusable: true };
     expect(read([wire])).toMatchObject(expected);

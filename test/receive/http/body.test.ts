@@ -1,9 +1,9 @@
 /** What a request holds while its body comes, and that all of it is given back however the request ends. */
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { rawConnection, readAnswer, until } from '../support/loopback.ts';
-import { encodeBody } from '../support/parcels.ts';
-import { rawRequest, SERIES, startReceiver, type Receiver } from '../support/receiving.ts';
+import { rawConnection, readAnswer, until } from '../../support/loopback.ts';
+import { encodeBody } from '../../support/parcels.ts';
+import { rawRequest, SERIES, startReceiver, type Receiver } from '../../support/receiving.ts';
 
 const BODY = encodeBody(SERIES);
 /** What any request costs, and the smallest memory of the pool. */
