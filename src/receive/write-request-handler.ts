@@ -147,6 +147,8 @@ export class WriteRequestHandler implements ExchangeListener {
     try {
       this.#accepted = this.#destination.accept(contents, this.#connection, this.#arrivedAtMs, this.#onSettled);
     } catch (error) {
+      // It throws before it owns the body.
+      body.release();
       this.bodyFailed(error);
     }
   }
