@@ -79,7 +79,7 @@ function nodeFlags(directory: string): string[] {
  */
 function endlessWindow(root: string): QueueSettings {
   const schema = path.join(root, 'src', 'config', 'schema.ts');
-  return readFileSync(schema, 'utf8').includes('out_of_order_window') ? { out_of_order_window: '10000h' } : {};
+  return readFileSync(schema, 'utf8').includes('out_of_order_window') ? { out_of_order_window: '500h' } : {};
 }
 
 function configuration(

@@ -28,27 +28,38 @@ async function main(args: string[]): Promise<number> {
     process.stderr.write(`no row matches ${values.rows}\n${USAGE}`);
     return 2;
   }
-  const pool = new RowPool(rows, values.capacity === undefined ? undefined : Number(values.capacity));
+  const capacity = values.capacity === undefined ? undefined : Number(values.capacity);
   process.stdout.write(`${rows.length} rows\n${tableHead()}\n`);
-  let failed = 0;
   const all = [...baselinesOf(rows), ...rows];
+  const suspects = await play(all, capacity);
+  // Rows are judged by their latencies, on a machine that others may use: what fails is played once more, with less beside it.
+  const again = suspects.length === 0 ? [] : [...new Set([...baselinesOf(suspects), ...suspects])];
+  if (again.length > 0) process.stdout.write(`once more: ${again.length} rows\n`);
+  const failed = await play(again, capacity);
+  process.stdout.write(`rows=${all.length} failed=${failed.length}\n`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** Plays rows side by side and prints what came of each; gives back those that fall short. */
+async function play(rows: readonly Row[], capacity: number | undefined): Promise<readonly Row[]> {
+  const pool = new RowPool(rows, capacity);
+  const short: Row[] = [];
   await Promise.all(
-    all.map(async (row) => {
+    rows.map(async (row) => {
       const line = await pool.figuresOf(row).then(
         (figures) => {
-          if (figures.failures.length > 0) failed += 1;
+          if (figures.failures.length > 0) short.push(row);
           return tableLine(figures);
         },
         (error: unknown) => {
-          failed += 1;
+          short.push(row);
           return `${row.name} could not be played: ${String(error).slice(0, 400)}`;
         },
       );
       process.stdout.write(`${line}\n`);
     }),
   );
-  process.stdout.write(`rows=${all.length} failed=${failed}\n`);
-  return failed === 0 ? 0 : 1;
+  return short;
 }
 
 function select(all: boolean, pattern: string | undefined): readonly Row[] {
