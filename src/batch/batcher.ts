@@ -76,6 +76,11 @@ export class Batcher {
     return undefined;
   }
 
+  /** Whether a key of the lane is ready. */
+  isReady(lane: Lane): boolean {
+    return this.#ready[lane].length > 0;
+  }
+
   /** Nobody else is expected: what waits is ready. */
   release(): void {
     for (const queue of this.#waiting.keys()) this.#makeReady(queue);
@@ -83,10 +88,7 @@ export class Batcher {
 
   /** The next batch of a lane, or undefined when none of its keys is ready. */
   tryTake(lane: Lane, nowMs: number): Batch | undefined {
-    for (const [queue, since] of this.#waiting) {
-      if (since + this.#waitMs > nowMs) break;
-      this.#makeReady(queue);
-    }
+    if (lane === 'shared') this.#makeDueReady(nowMs);
     for (;;) {
       const queue = this.#ready[lane].shift();
       if (queue === undefined) return undefined;
@@ -95,6 +97,14 @@ export class Batcher {
       const rest = this.#queue.peek(queue);
       if (rest !== undefined) this.#arrange(queue, rest.queuedAtMs, nowMs);
       if (batch !== undefined) return batch;
+    }
+  }
+
+  /** Only keys of the shared lane wait. */
+  #makeDueReady(nowMs: number): void {
+    for (const [queue, since] of this.#waiting) {
+      if (since + this.#waitMs > nowMs) break;
+      this.#makeReady(queue);
     }
   }
 

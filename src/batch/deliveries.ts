@@ -26,6 +26,7 @@ export class Deliveries implements DeliverySource<BatchDelivery> {
   }
 
   tryTake(lane: Lane, nowMs: number, isNewPreferred: boolean): BatchDelivery | undefined {
+    if (lane !== 'shared' && this.#retryQueue.batches === 0 && !this.#batcher.isReady(lane)) return undefined;
     const newFirst = isNewPreferred || this.#newFirst[lane];
     const delivery =
       (newFirst ? this.#tryMake(lane, nowMs) : undefined) ??

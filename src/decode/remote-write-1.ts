@@ -17,9 +17,12 @@ export interface DecodedRequest extends ParcelContents {
   readonly reachBytes: number;
 }
 
+/** Smaller bodies decode to less than the kernel's memory grows by without being made ready first. */
+const NEVER_LARGE_BYTES = 262_144;
+
 /** @param lease the compressed body; owned by the parcel when this returns, and by the caller when it throws */
 export function decodeWriteRequest(kernel: Kernel, lease: Lease): DecodedRequest {
-  if (!kernel.isReadyFor(lease.buffer)) {
+  if (lease.buffer.length >= NEVER_LARGE_BYTES && !kernel.isReadyFor(lease.buffer)) {
     throw new RequestError(
       'MEMORY_NOT_READY',
       `body of ${lease.buffer.length} bytes is larger than any before it; memory for it is made ready, send it again`,

@@ -16,8 +16,8 @@ export interface DecodeCost {
 /** Of a sender's lately used time, what is free: a request of 10,000 samples takes about 1 ms. */
 const FREE_MS = 20;
 const HALF_LIFE_MS = 1_000;
-/** Smaller bodies decode to 90 KB at most, in a fraction of a millisecond: their cost is not worth measuring. */
-const SMALL_BYTES = 4_096;
+/** Smaller bodies decode to 1.4 MB at most, in a millisecond or so: measuring them would cost every request two clock readings. */
+const SMALL_BYTES = 65_536;
 
 interface Waiting {
   readonly sender: DecodeCost;
@@ -39,12 +39,13 @@ export class DecodeTurns {
     return this.#waiting.length;
   }
 
-  /** Decodes a body of so many compressed bytes, now or when it is the sender's turn. `decode` must not throw. */
-  run(sender: DecodeCost, bytes: number, decode: () => void): void {
-    if (bytes < SMALL_BYTES && sender.decodeMs === 0) {
-      decode();
-      return;
-    }
+  /** True for a body of so many compressed bytes that may be decoded at once and need not be measured. */
+  isFree(sender: DecodeCost, bytes: number): boolean {
+    return bytes < SMALL_BYTES && sender.decodeMs === 0;
+  }
+
+  /** Decodes a body now or when it is the sender's turn. `decode` must not throw. */
+  run(sender: DecodeCost, decode: () => void): void {
     const nowMs = this.#nowMs();
     if (costAt(sender, nowMs) < FREE_MS) {
       this.#measure(sender, decode, nowMs);

@@ -125,7 +125,9 @@ export class WriteRequestHandler implements ExchangeListener {
 
   bodyRead(body: Lease): void {
     const { sender } = this.#connection;
-    this.#openRequests.turns.run(sender, body.buffer.length, () => this.#decode(body));
+    const { turns } = this.#openRequests;
+    if (turns.isFree(sender, body.buffer.length)) this.#decode(body);
+    else turns.run(sender, () => this.#decode(body));
   }
 
   #decode(body: Lease): void {

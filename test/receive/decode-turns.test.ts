@@ -2,9 +2,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { DecodeTurns, type DecodeCost } from '../../src/receive/decode-turns.ts';
 
-const LARGE = 1_000_000;
-const SMALL = 1_000;
-
 function makeRig(): {
   turns: DecodeTurns;
   decode: (name: string, ms: number) => () => void;
@@ -25,17 +22,23 @@ const makeSender = (): DecodeCost => ({ decodeMs: 0, decodedAtMs: 0 });
 test('a body of a sender that has cost little is decoded at once', () => {
   const { turns, decode, done } = makeRig();
   const sender = makeSender();
-  turns.run(sender, LARGE, decode('a', 19));
-  turns.run(sender, LARGE, decode('b', 30));
-  turns.run(makeSender(), SMALL, decode('c', 0));
-  expect(done).toEqual(['a', 'b', 'c']);
+  turns.run(sender, decode('a', 19));
+  turns.run(sender, decode('b', 30));
+  expect(done).toEqual(['a', 'b']);
+});
+
+test('only a small body of a sender that has cost nothing is free', () => {
+  const { turns } = makeRig();
+  expect(turns.isFree(makeSender(), 65_535)).toBe(true);
+  expect(turns.isFree(makeSender(), 65_536)).toBe(false);
+  expect(turns.isFree({ decodeMs: 1, decodedAtMs: 0 }, 1)).toBe(false);
 });
 
 test('bodies of a sender that has cost 20 ms lately wait, one for each turn of the event loop, in their order', async () => {
   const { turns, decode, done } = makeRig();
   const sender = makeSender();
-  turns.run(sender, LARGE, decode('first', 20));
-  for (const name of ['second', 'third', 'fourth']) turns.run(sender, LARGE, decode(name, 30));
+  turns.run(sender, decode('first', 20));
+  for (const name of ['second', 'third', 'fourth']) turns.run(sender, decode(name, 30));
   expect(done).toEqual(['first']);
   expect(turns.waiting).toBe(3);
   await turn();
@@ -49,18 +52,18 @@ test('bodies of a sender that has cost 20 ms lately wait, one for each turn of t
 test('a small body of a sender that has cost much waits as well', () => {
   const { turns, decode, done } = makeRig();
   const sender = makeSender();
-  turns.run(sender, LARGE, decode('large', 100));
-  turns.run(sender, SMALL, decode('small', 0));
+  turns.run(sender, decode('large', 100));
+  turns.run(sender, decode('small', 0));
   expect(done).toEqual(['large']);
 });
 
 test('of those that wait, the sender that has cost least is next', async () => {
   const { turns, decode, done } = makeRig();
   const [greedy, modest] = [makeSender(), makeSender()];
-  turns.run(greedy, LARGE, decode('greedy', 500));
-  turns.run(modest, LARGE, decode('modest', 25));
-  turns.run(greedy, LARGE, decode('greedy again', 1));
-  turns.run(modest, LARGE, decode('modest again', 1));
+  turns.run(greedy, decode('greedy', 500));
+  turns.run(modest, decode('modest', 25));
+  turns.run(greedy, decode('greedy again', 1));
+  turns.run(modest, decode('modest again', 1));
   await turn();
   expect(done.at(-1)).toBe('modest again');
   await turn();
@@ -70,20 +73,20 @@ test('of those that wait, the sender that has cost least is next', async () => {
 test('others are decoded at once while bodies wait', () => {
   const { turns, decode, done } = makeRig();
   const greedy = makeSender();
-  turns.run(greedy, LARGE, decode('greedy', 500));
-  turns.run(greedy, LARGE, decode('waits', 500));
-  turns.run(makeSender(), LARGE, decode('good', 1));
+  turns.run(greedy, decode('greedy', 500));
+  turns.run(greedy, decode('waits', 500));
+  turns.run(makeSender(), decode('good', 1));
   expect(done).toEqual(['greedy', 'good']);
 });
 
 test('what a sender has cost is halved in each second, so that it is cheap again when it stops', () => {
   const { turns, decode, done, clock } = makeRig();
   const sender = makeSender();
-  turns.run(sender, LARGE, decode('a', 160));
+  turns.run(sender, decode('a', 160));
   clock.nowMs += 2_990;
-  turns.run(sender, LARGE, decode('too early', 1));
+  turns.run(sender, decode('too early', 1));
   expect(done).toEqual(['a']);
   clock.nowMs += 20;
-  turns.run(sender, LARGE, decode('b', 1));
+  turns.run(sender, decode('b', 1));
   expect(done).toEqual(['a', 'b']);
 });
