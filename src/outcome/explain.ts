@@ -65,9 +65,9 @@ const KNOWN: Readonly<Record<string, Explanation>> = {
     what: 'answers what is not HTTP',
     remedy: 'Check the host and port in the url of remote_write, and proxy_url.',
   },
-  credentials: { what: 'cannot be asked without credentials', remedy: 'See the credentials below.' },
+  credentials: { what: 'cannot be asked without AWS credentials', remedy: 'See the credentials below.' },
   no_credentials: {
-    what: 'cannot be asked without credentials',
+    what: 'cannot be asked without AWS credentials',
     remedy:
       'Give the pod its role (IRSA, Pod Identity) or the process its keys; sts of the region has to be reachable.',
   },
