@@ -134,8 +134,8 @@ export function shortWords(code: string): string {
 }
 
 /**
- * What became of an attempt, in words of the proxy alone. Anybody may be told, since nothing is quoted: what the upstream
- * said may hold the series of one sender.
+ * What became of an attempt, in words of the proxy alone. Anybody may be told, since nothing that the upstream said is
+ * quoted: it may hold the series of one sender.
  */
 export function failureSummary(verdict: Verdict): string {
   switch (verdict.kind) {
@@ -145,7 +145,10 @@ export function failureSummary(verdict: Verdict): string {
     case 'too_large':
       return `the upstream ${explain('413').what}`;
     case 'unauthorized':
+      return `the upstream ${explain(verdict.code).what}`;
     case 'retry':
+      // What kept us from asking at all (DNS, a refused connection, TLS, credentials) is in our own words.
+      if (!verdict.mayLieInData && !/\d/.test(verdict.code)) return verdict.message;
       return `the upstream ${explain(verdict.code).what}`;
   }
 }
