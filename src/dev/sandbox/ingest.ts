@@ -166,8 +166,10 @@ export class Ingester {
   }
 
   #append(decoded: DecodedSeries, histogramTimes: readonly Int64[], labels: readonly Label[], tally: Tally): void {
-    if (decoded.samples.length === 0 && decoded.histograms.length === 0) return;
     const sorted = sortLabels(labels);
+    // Prometheus sends the exemplars of a series apart from its samples.
+    if (this.#rules.enforceExemplarOrder) this.#appendExemplars(sorted, decoded, tally);
+    if (decoded.samples.length === 0 && decoded.histograms.length === 0) return;
     if (this.#isOverSeriesLimit(sorted)) {
       const limit = this.#rules.maxActiveSeries;
       reject(tally, 'series_limit', countSamples([decoded]), `user=${this.#user}: ${seriesLimitText(limit)}`);
@@ -186,17 +188,18 @@ export class Ingester {
       if (verdict === 'accept') this.#store.addHistogram(series, timestamp, hex);
       settle(tally, verdict);
     }
-    if (this.#rules.enforceExemplarOrder) this.#appendExemplars(series, decoded, tally);
   }
 
   /** The TSDB's exemplar storage: the newest again is fine, an older one is not; nothing of it is kept here but times. */
-  #appendExemplars(series: StoredSeries, { exemplars }: DecodedSeries, tally: Tally): void {
+  #appendExemplars(labels: readonly Label[], { exemplars }: DecodedSeries, tally: Tally): void {
+    if (exemplars.length === 0) return;
+    const key = formatLabels(labels);
     for (const { timestamp } of exemplars) {
       const timestampMs = toBigInt(timestamp);
-      const newestMs = this.#newestExemplars.get(series.key);
-      if (newestMs === undefined || timestampMs >= newestMs) this.#newestExemplars.set(series.key, timestampMs);
+      const newestMs = this.#newestExemplars.get(key);
+      if (newestMs === undefined || timestampMs >= newestMs) this.#newestExemplars.set(key, timestampMs);
       else {
-        const { message } = this.#fault('exemplar', 'out of order exemplar', timestamp, series);
+        const { message } = this.#fault('exemplar', 'out of order exemplar', timestamp, { labels });
         reject(tally, 'exemplar', 0, message);
       }
     }
@@ -258,7 +261,7 @@ export class Ingester {
     );
   }
 
-  #fault(reason: RejectionReason, text: string, timestamp: Int64, { labels }: StoredSeries): Fault {
+  #fault(reason: RejectionReason, text: string, timestamp: Int64, { labels }: Pick<StoredSeries, 'labels'>): Fault {
     const at = formatTimestamp(toBigInt(timestamp));
     return { reason, message: `user=${this.#user}: err: ${text}. timestamp=${at}, series=${formatLabels(labels)}` };
   }
