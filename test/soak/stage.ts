@@ -125,7 +125,7 @@ export class Stage implements Victim {
     if (proxy === undefined) return;
     const secret = findSecret(proxy);
     if (secret !== undefined) this.problems.push(secret);
-    if (/internal error|fault of the proxy/.test(proxy.stdout) || proxy.stderr.includes('    at ')) {
+    if (/internal error (?:of|while)|for a fault of the proxy/.test(proxy.stdout) || proxy.stderr.includes('    at ')) {
       this.problems.push(`a fault of the proxy: ${proxy.output().slice(-2_000)}`);
     }
   }
