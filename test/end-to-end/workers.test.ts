@@ -211,8 +211,10 @@ it('shows the sums on the status page: totals, senders, problems, and how many w
   });
   // Each worker has had one.
   expect(page.problems).toMatchObject([{ what: expect.stringContaining('400'), count: 2, sender: '127.0.0.1' }]);
-  const text = await (await fetch(proxy.adminUrl)).text();
-  expect(text).toMatch(/AMP rejected 6 samples in the last 15 minutes/);
+  // The history behind the sentence is written once a second.
+  await until('the sentence counts both rejections', async () =>
+    (await (await fetch(proxy.adminUrl)).text()).includes('AMP rejected 6 samples in the last 15 minutes'),
+  );
 });
 
 it('answers a scrape while a worker is stuck, with what that worker told last', async () => {
