@@ -20,6 +20,9 @@ export const LONGEST_DURATION: Milliseconds = 24 * 86_400_000;
 /** The kernel's memory is 32-bit, 4 GiB in all: body, decoded body and slack must fit together. */
 export const LARGEST_SIZE: Bytes = 2 ** 30;
 
+/** Made to be read by people: the key is given to a section as a whole in the file, or not at all. */
+export const SECTION = { error: 'must be a section with keys of its own' } as const;
+
 interface Kind<T> {
   readonly title: string;
   readonly pattern: RegExp;

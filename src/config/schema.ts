@@ -8,10 +8,8 @@
  */
 import { z } from 'zod';
 
-import { choice, duration, flag, listenAddress, optionalText, size, wholeNumber } from './scalars.ts';
-
-/** Made to be read by people: the key is given to a section as a whole in the file, or not at all. */
-const SECTION = { error: 'must be a section with keys of its own' } as const;
+import { remoteWriteSchema } from './remote-write-schema.ts';
+import { choice, duration, listenAddress, optionalText, SECTION, size, wholeNumber } from './scalars.ts';
 
 const NOT_HOST = 'is not a host name; write it without scheme and port, as in proxy.example.com or *.example.com';
 const NOT_WORKERS = 'is not a number of processes; write a whole number from 1, or auto';
@@ -138,114 +136,6 @@ const limitsSchema = z.strictObject(
   SECTION,
 );
 
-const sigv4Schema = z.strictObject(
-  {
-    region: optionalText(
-      "Region of the workspace. When not set, it is taken from the URL's host, or else from AWS_REGION.",
-    ),
-    role_arn: optionalText('Role to assume with the identity that the credentials give.'),
-    external_id: optionalText('External id for role_arn, if its trust policy asks for one.'),
-    profile: optionalText('Profile in the shared AWS configuration files.'),
-    access_key: optionalText(
-      'Static access key, with secret_key. When not set, the default chain of AWS is used (environment, web identity ' +
-        'token, EKS Pod Identity, profile, instance).',
-    ),
-    secret_key: optionalText('Secret that belongs to access_key; best given as ${VAR} from the environment.'),
-    use_fips_sts_endpoint: flag(false, 'Assume roles at the FIPS endpoint of STS.'),
-  },
-  SECTION,
-);
-
-const queueSchema = z.strictObject(
-  {
-    max_samples_per_send: wholeNumber(
-      5000,
-      'Samples and histograms in one request to AMP. At about 60 compressed bytes a sample, 5000 are 0.3 MB: a ' +
-        'third of max_bytes_per_send.',
-      1_000_000,
-    ),
-    max_bytes_per_send: size(
-      '1MB',
-      'Compressed size of one request to AMP, which answers 413 above 1 MB (10^6 bytes).',
-    ),
-    min_shards: wholeNumber(
-      1,
-      'Least number of requests in flight upstream. Divided among server.workers, at least 1 each.',
-      1000,
-    ),
-    max_shards: wholeNumber(
-      50,
-      'Most requests in flight upstream. Divided among server.workers, rounded up. 50 requests of 5000 samples at ' +
-        '100 ms each carry 2.5 M samples a second.',
-      1000,
-    ),
-    capacity: wholeNumber(
-      10_000,
-      'Samples that may wait for each shard: two requests of 5000, one being sent and one ready behind it.',
-      10_000_000,
-    ),
-    batch_send_deadline: duration(
-      '50ms',
-      'How long a request may wait for other requests to share its batch. Senders wait for their answer, so this adds ' +
-        'to their latency. 100 senders with a request every 5 s make one request in 50 ms.',
-      0,
-    ),
-    out_of_order_window: duration(
-      '60s',
-      'The out-of-order window of the workspace. AMP takes samples that are no older than this more than once. ' +
-        'Requests with older samples, or with exemplars, are never joined with others, since AMP would reject them ' +
-        "if the batch had to be sent again. 60s is AMP's default; a workspace can have 0s to 600s.",
-      0,
-    ),
-    min_backoff: duration('30ms', 'First wait after a failed attempt. It doubles up to max_backoff, with full jitter.'),
-    max_backoff: duration(
-      '5s',
-      'Longest wait between attempts: a fifth of delivery_timeout, so that quick failures get at least 5 attempts.',
-    ),
-    delivery_timeout: duration(
-      '25s',
-      'A sender gets its answer within this time, all attempts included. Prometheus gives up after 30s (its default ' +
-        'remote_timeout), which leaves 5s for the network and its clock.',
-    ),
-  },
-  SECTION,
-);
-
-const tlsConfigSchema = z.strictObject(
-  {
-    ca_file: optionalText('Authorities (CAs) to trust instead of the built-in ones, PEM.'),
-    server_name: optionalText("Name to expect in the upstream's certificate, if it is not the URL's host."),
-    insecure_skip_verify: flag(false, "Do not check the upstream's certificate. For tests only."),
-  },
-  SECTION,
-);
-
-const remoteWriteSchema = z.strictObject(
-  {
-    name: z
-      .string({ error: 'must be text' })
-      .regex(/^[a-zA-Z0-9_-]+$/, { error: 'is not a usable name; use letters, digits, _ and - only' })
-      .optional()
-      .meta({
-        title: 'text',
-        description:
-          'Name in the route /api/v1/write/NAME and in metrics; unique. Only the first entry may leave it out; it is then `default`.',
-      }),
-    url: z
-      .string({ error: (issue) => (issue.input === undefined ? MISSING_URL : 'must be text') })
-      .meta({ title: 'URL', description: 'The remote write URL of the workspace. **Required.**' }),
-    remote_timeout: duration(
-      '10s',
-      'Longest time for one attempt. delivery_timeout (25s) leaves time for two at least.',
-    ),
-    sigv4: sigv4Schema.prefault({}).meta({ description: 'How requests are signed.' }),
-    queue_config: queueSchema.prefault({}).meta({ description: 'How requests are joined, queued and retried.' }),
-    tls_config: tlsConfigSchema.prefault({}).meta({ description: 'TLS to the upstream.' }),
-    proxy_url: optionalText('HTTP proxy between here and the upstream; http:// only.'),
-  },
-  { error: 'must be a section with keys of its own, at least url' },
-);
-
 const logSchema = z.strictObject(
   {
     level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least severe level that is written.'),
@@ -253,10 +143,6 @@ const logSchema = z.strictObject(
   },
   SECTION,
 );
-
-const MISSING_URL =
-  'is missing; give the remote write URL of the workspace, ' +
-  'https://aps-workspaces.REGION.amazonaws.com/workspaces/WORKSPACE/api/v1/remote_write';
 
 const MISSING_REMOTE_WRITE =
   'is missing; list at least one upstream, as in prometheus.yml: remote_write: [{url: "https://..."}]';
