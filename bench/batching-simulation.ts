@@ -4,6 +4,7 @@
 //
 // Of the proxy itself it uses the guess of who may still come (batch/expected-arrivals.ts) and the growth of the shards; the joining
 // is written anew, in the few lines that matter here. What a request, a sample and a batch cost is measured.
+import { NO_KERNEL_COST } from '../src/codec/kernel-turns.ts';
 import { ExpectedArrivals } from '../src/batch/expected-arrivals.ts';
 import { NEW_CONNECTION, type ConnectionActivity } from '../src/parcel/connection-activity.ts';
 import { ShardLimit } from '../src/send/shard-limit.ts';
@@ -91,7 +92,7 @@ class Simulation {
     const periodMs = (1000 * traffic.connections) / traffic.requestsPerSecond;
     this.#idle = Array.from({ length: traffic.connections }, (_, index) => ({
       key: index % traffic.mergeKeys,
-      activity: { ...NEW_CONNECTION, sender: { address: '', isolatedAtMs: -Infinity } },
+      activity: { ...NEW_CONNECTION, sender: { address: '', isolatedAtMs: -Infinity, ...NO_KERNEL_COST } },
       periodMs,
     }));
     this.#begin();

@@ -1,6 +1,7 @@
 /**
- * What the worst request of each kind costs on the event loop: microseconds of its scan, and where it is accepted and
- * over the limits of one request upstream, of the longest take and of all takes of its pieces.
+ * What the worst request of each kind costs: microseconds of the longest step and of all steps of its scan, and of the
+ * takes of its pieces where it is accepted and over the limits of one request upstream; and the MiB that the kernel,
+ * the cutter and the largest piece take. The memory of the kernel is new for each kind, so that finding it counts.
  *
  *     node bench/micro/hostile.ts [part of a kind's name]
  */
@@ -8,6 +9,7 @@ import { BodyCutter } from '../../src/batch/split.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { allocateUnsafe } from '../../src/codec/snappy/join.ts';
 import { RequestError } from '../../src/outcome/errors.ts';
+import { StepTimes } from '../../test/support/step-times.ts';
 import { HOSTILE_KINDS } from '../../test/support/hostile-bodies.ts';
 
 /** The defaults of the configuration. */
@@ -19,54 +21,46 @@ const LIMITS = {
   maxMetadata: 200_000,
   maxFields: 500_000,
 };
-const ROUNDS = 3;
+/** Of all takes. */
+const MOST_US = 20e6;
 const [part = ''] = process.argv.slice(2);
 
-/** Microseconds of the processor: what others on the machine do does not count. */
-function timed<T>(work: () => T): { us: number; result: T } {
-  const before = process.threadCpuUsage();
-  const result = work();
-  const { user, system } = process.threadCpuUsage(before);
-  return { us: user + system, result };
-}
+const MIB = 1024 * 1024;
 
-const kernel = new Kernel(LIMITS);
+console.log(
+  `${'kind'.padEnd(48)} body MiB | scan: longest us      all | pieces, longest us      all | held MiB | answer`,
+);
 for (const { name, make } of HOSTILE_KINDS) {
   if (!name.includes(part)) continue;
+  const kernel = new Kernel(LIMITS);
   const body = make({ bodyBytes: LIMITS.maxBodyBytes, rawBytes: LIMITS.maxDecodedBytes });
-  let scanUs = Infinity;
+  const scan = new StepTimes();
+  const takes = new StepTimes();
+  let pieces = 0;
+  let heldBytes = 0;
   let answer = 'accepted';
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const { us, result } = timed(() => {
-      try {
-        kernel.scan(body);
-        return 'accepted';
-      } catch (error) {
-        if (error instanceof RequestError) return error.code;
-        throw error;
-      }
-    });
-    answer = result;
-    scanUs = Math.min(scanUs, us);
-  }
-  let cut = '';
-  if (answer === 'accepted') {
-    const scanned = { ...kernel.scan(body) };
+  try {
+    const scanned = { ...scan.run(kernel.scanInSteps(body)) };
     const cutter = new BodyCutter(kernel, body, scanned);
-    let longest = 0;
-    let total = 0;
-    let pieces = 0;
-    while (!cutter.done) {
+    for (; !cutter.done && takes.totalUs < MOST_US; pieces += 1) {
+      // Another request is served in between, so that the cutter begins anew.
       kernel.encode(Buffer.from('01'));
-      const { us } = timed(() => cutter.take({ maxSamples: 5000, maxBytes: 1_000_000 }, allocateUnsafe));
-      longest = Math.max(longest, us);
-      total += us;
-      pieces += 1;
-      if (total > 20e6) break;
+      const piece = takes.run(cutter.takeInSteps({ maxSamples: 5000, maxBytes: 1_000_000 }, allocateUnsafe));
+      heldBytes = Math.max(heldBytes, cutter.heldBytes + (piece.body === body ? 0 : piece.body.length));
     }
-    cut = ` pieces ${pieces} longest ${longest.toFixed(0)} all ${total.toFixed(0)}`;
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    answer = error.code;
   }
-  console.log(
-    `${name.padEnd(48)} ${(body.length / 2 ** 20).toFixed(1).padStart(5)} MiB scan ${scanUs.toFixed(0).padStart(9)} us ${answer}${cut}`,
-  );
+  const columns = [
+    [body.length / MIB, 8, 1],
+    [scan.longestUs, 18, 0],
+    [scan.totalUs, 8, 0],
+    [pieces, 8, 0],
+    [takes.longestUs, 11, 0],
+    [takes.totalUs, 8, 0],
+    [(kernel.memoryBytes + heldBytes) / MIB, 10, 1],
+  ] as const;
+  const figures = columns.map(([value, width, digits]) => value.toFixed(digits).padStart(width));
+  console.log(`${name.padEnd(48)} ${figures.join(' ')}   ${answer}`);
 }

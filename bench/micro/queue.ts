@@ -3,6 +3,7 @@
  *
  *     node bench/micro/queue.ts [seconds for each figure]
  */
+import { NO_KERNEL_COST } from '../../src/codec/kernel-turns.ts';
 import assert from 'node:assert/strict';
 import { Registry } from 'prom-client';
 import { Batcher } from '../../src/batch/batcher.ts';
@@ -48,7 +49,7 @@ function makeParcel({ mergeKey, sender }: From, keptBy: ParcelLedger): Parcel {
     unknownFields: 0,
     dedupKey: mergeKey,
   };
-  const connection = { ...NEW_CONNECTION, sender: { address: sender, isolatedAtMs: -Infinity } };
+  const connection = { ...NEW_CONNECTION, sender: { address: sender, isolatedAtMs: -Infinity, ...NO_KERNEL_COST } };
   const times = { arrivedAtMs: 0, deadlineAtMs: 25_000, queuedAtMs: 0 };
   const parcel = new Parcel(contents, times, sharedKey(mergeKey), connection, keptBy);
   if (keptBy === ledger) ledger.open(parcel);

@@ -14,6 +14,7 @@ import type { DecodePoint, RequestWindow } from '../codec/request-window.ts';
 import { asBuffer, type Allocate, type JoinPart } from '../codec/snappy/join.ts';
 import { varintBytes } from '../codec/snappy/varint.ts';
 import { RequestError } from '../outcome/errors.ts';
+import { finish, type Steps } from '../platform/steps.ts';
 
 export interface Piece extends JoinPart, Counts {
   body: Buffer;
@@ -102,6 +103,11 @@ export class BodyCutter {
    * piece that is the whole request, which is the body itself. The caller gives the memory back when it was sent.
    */
   take(limits: SplitLimits, allocate: Allocate): Piece {
+    return finish(this.takeInSteps(limits, allocate));
+  }
+
+  /** As `take`, in steps of 25 ms at most. Nothing else may use the kernel until they have ended. */
+  *takeInSteps(limits: SplitLimits, allocate: Allocate): Steps<Piece> {
     if (this.done) throw new Error('every byte of the request was taken');
     const whole = this.#whole;
     const from = this.#nextAt;
@@ -110,14 +116,14 @@ export class BodyCutter {
     }
     const expected = this.#pieces + Math.min(whole.series, Math.ceil(this.#samplesLeft / limits.maxSamples));
     if (expected > MAX_PIECES || this.#pieces >= MAX_PIECES) throw tooManyPieces(this.#samples, expected);
-    this.#open(from);
+    yield* this.#open(from);
     // As few as are needed, of about the same size: a full piece and a crumb would be two requests all the same.
     const bytesLeft = (whole.body.length * (whole.rawBytes - from)) / whole.rawBytes;
     const target = {
       maxSamples: Math.min(limits.maxSamples, evenShare(this.#samplesLeft, this.#samplesLeft / limits.maxSamples)),
       maxRawBytes: evenShare(whole.rawBytes - from, bytesLeft / (limits.maxBytes * AIM)),
     };
-    return this.#took(this.#encode(from, target, limits.maxBytes, allocate));
+    return this.#took(yield* this.#encode(from, target, limits.maxBytes, allocate));
   }
 
   /** The piece that was taken last is not sent: the next take starts where it started. */
@@ -139,43 +145,43 @@ export class BodyCutter {
   }
 
   /** Opens the window for a piece from `from`, and sees to it that it can be opened there again. */
-  #open(from: number): void {
-    if (!this.#window.isOpen) this.#window.openAt(this.#point);
+  *#open(from: number): Steps<void> {
+    if (!this.#window.isOpen) yield* this.#window.openAt(this.#point);
     if (from === this.#pointFor || this.#historyBytes === 0) return;
     this.#pointFor = from;
     this.#history ??= Buffer.allocUnsafeSlow(this.#historyBytes);
-    this.#point = this.#window.pointBefore(from, this.#history);
+    this.#point = yield* this.#window.pointBefore(from, this.#history);
   }
 
   /** The next piece from the decoded offset `from`, made smaller until it is within maxBytes or one field. */
-  #encode(
+  *#encode(
     from: number,
     target: { maxSamples: number; maxRawBytes: number },
     maxBytes: number,
     allocate: Allocate,
-  ): Piece {
+  ): Steps<Piece> {
     const window = this.#window;
     const counts: Counts = { series: 0, samples: 0, histograms: 0, exemplars: 0, metadata: 0 };
     const rest = this.#whole.rawBytes - from;
     const bySamples = this.#samplesLeft > 0 ? (rest * target.maxSamples) / this.#samplesLeft : rest;
     const guess = Math.ceil(Math.min(target.maxRawBytes, bySamples) * GUESS);
-    let end = window.takePiece(from, target, guess, counts);
+    let end = yield* window.takePiece(from, target, guess, counts);
     // The target is less than the request, so this is one field.
     if (end - from === this.#whole.rawBytes) return this.#whole;
     for (;;) {
       const rawBytes = end - from;
-      const bytes = window.encodePiece(from, end);
+      const bytes = yield* window.encodePiece(from, end);
       if (bytes === undefined || bytes > maxBytes) {
         // Always less than it was: of one field only, takePiece returns the same end again.
         const share = bytes === undefined ? 0.5 : (maxBytes * AIM) / bytes;
         const smaller = { ...target, maxRawBytes: Math.floor(rawBytes * share) };
-        const smallerEnd = window.takePiece(from, smaller, smaller.maxRawBytes, counts);
+        const smallerEnd = yield* window.takePiece(from, smaller, smaller.maxRawBytes, counts);
         if (smallerEnd < end) {
           end = smallerEnd;
           continue;
         }
       }
-      if (bytes !== undefined) return pieceOf(window.copyPiece(allocate), rawBytes, counts);
+      if (bytes !== undefined) return pieceOf(yield* window.copyPiece(allocate), rawBytes, counts);
       throw new RequestError(
         'BODY_TOO_LARGE',
         `one TimeSeries or metadata entry of ${rawBytes} bytes, encoded, exceeds limits.max_body_bytes ` +

@@ -5,6 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { encodeRoom, encodeStart, outputStart, PAGE_BYTES, pagesFor } from './areas.ts';
+import { touchInSteps } from '../memory/touch.ts';
+import type { Steps } from '../platform/steps.ts';
 import * as layout from './kernel/layout.ts';
 
 export interface KernelLimits {
@@ -22,11 +24,8 @@ export interface KernelLimits {
   maxFields?: number;
 }
 
-/** What is found at once, 40 ms at 20 us a page. No body of 10,000 samples takes half of it. */
-const READY_BYTES = 8 * 1024 * 1024;
-/** 10 ms. */
-const SLICE_BYTES = 2 * 1024 * 1024;
-const SYSTEM_PAGE_BYTES = 4096;
+/** What is decoded or encoded in one step, in decoded bytes: 10 ms at most. A multiple of layout.BLOCK_BYTES. */
+export const STEP_BYTES = 4 * 1024 * 1024;
 
 /** More than any request holds. */
 export const NO_LIMIT = 0xffffffff;
@@ -86,10 +85,10 @@ export class KernelMemory {
   /** Where newly encoded elements go. */
   encodeAt = 0;
   #encodeEnd = 0;
-  /** Up to here the system has found memory: pages are found when they are first written to. */
+  /** Where the areas end. */
+  #end = 0;
+  /** Up to here the system has found memory: it finds a page when the page is first written to. */
   #touchedEnd = 0;
-  /** Up to here it is being found, a slice at a time. */
-  #wantedEnd = 0;
   /** Counts the calls of `place`: what another call has left is overwritten. */
   placement = 0;
 
@@ -122,34 +121,15 @@ export class KernelMemory {
     this.#encodeEnd = this.encodeAt + encodeBytes;
     this.outputAt = outputStart(this.#encodeEnd);
     const end = this.outputAt + outputBytes + layout.SLACK_BYTES;
-    this.#touchedEnd = Math.max(this.#touchedEnd, end);
     this.#grow(end);
+    this.#end = end;
   }
 
-  /**
-   * Whether a body can be scanned and cut without a wait for memory: the system takes 5 to 20 us for each page that is
-   * written to for the first time, which is 0.3 s for 64 MiB. Where it cannot, the memory is made ready in slices
-   * between other work; ask again later.
-   */
-  isReadyFor(bodyBytes: number, rawBytes: number): boolean {
-    const needed = outputStart(encodeStart(bodyBytes)) + rawBytes + layout.SLACK_BYTES;
-    if (needed <= this.#touchedEnd + READY_BYTES) return true;
-    const isBusy = this.#wantedEnd > this.#touchedEnd;
-    // To be cut, it takes the room of newly encoded bytes as well.
-    this.#wantedEnd = Math.max(this.#wantedEnd, Math.min(this.maxBytes, needed + encodeRoom(this.limits.maxBodyBytes)));
-    if (!isBusy) this.#touchSoon();
-    return false;
-  }
-
-  #touchSoon(): void {
-    setTimeout(() => {
-      const end = Math.min(this.#wantedEnd, this.#touchedEnd + SLICE_BYTES);
-      this.#grow(end);
-      // Written as it is: another call's bytes may be there.
-      for (let at = this.#touchedEnd; at < end; at += SYSTEM_PAGE_BYTES) this.#bytes[at] = this.#bytes[at] ?? 0;
-      this.#touchedEnd = Math.max(this.#touchedEnd, end);
-      if (this.#touchedEnd < this.#wantedEnd) this.#touchSoon();
-    }, 1).unref();
+  /** Has the system find the memory of the areas, a step at a time: see memory/touch.ts. */
+  *touchInSteps(): Steps<void> {
+    // Written as it is: another call's bytes may be there.
+    yield* touchInSteps(this.#bytes, this.#touchedEnd, this.#end);
+    this.#touchedEnd = Math.max(this.#touchedEnd, this.#end);
   }
 
   #grow(end: number): void {
@@ -185,6 +165,17 @@ export class KernelMemory {
   /** Encodes the addresses [from, end) to the address `to`, and returns where the elements end, or 0 for no room. */
   encodeElements(from: number, end: number, to: number): number {
     return this.kernel.encodeElements(from, end, to, this.#encodeEnd) >>> 0;
+  }
+
+  /** As encodeElements, and the same elements: whole blocks of the encoder at a time. */
+  *encodeInSteps(from: number, end: number, to: number): Steps<number> {
+    let at = to;
+    for (let start = from; ; start += STEP_BYTES) {
+      const stop = Math.min(end, start + STEP_BYTES);
+      at = this.encodeElements(start, stop, at);
+      if (stop === end || at === 0) return at;
+      yield;
+    }
   }
 
   #view(): void {

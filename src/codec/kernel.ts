@@ -7,7 +7,9 @@
  * (request-window.ts), which knows when another call has taken the memory.
  */
 import { encodeRoom, worstCaseBytes } from './areas.ts';
-import { KernelMemory, NO_LIMIT, type Counts, type KernelLimits } from './kernel-memory.ts';
+import { KernelMemory, NO_LIMIT, STEP_BYTES, type Counts, type KernelLimits } from './kernel-memory.ts';
+import type { RequestError } from '../outcome/errors.ts';
+import type { Steps } from '../platform/steps.ts';
 import * as layout from './kernel/layout.ts';
 import { bodyTooLarge, decodedTooLarge, messageFault, notSnappy, snappyFault, type CountLimits } from './refusals.ts';
 import { RequestWindow, type OpenRequest } from './request-window.ts';
@@ -36,6 +38,8 @@ export interface Scan extends Counts {
 
 /** A snappy block cannot decode to more than 64/3 of its size: 64 bytes for each 3-byte copy. */
 const MAX_EXPANSION = 22;
+/** For decodeRun. */
+const NO_STOP = 0xffffffff;
 
 export class Kernel {
   readonly #memory: KernelMemory;
@@ -80,36 +84,66 @@ export class Kernel {
    */
   scan(body: Uint8Array): Scan {
     const memory = this.#memory;
-    const { maxBodyBytes, maxDecodedBytes } = memory.limits;
-    if (body.length > maxBodyBytes) throw bodyTooLarge(`body of ${body.length} bytes`, maxBodyBytes);
-    const rawBytes = declaredBytes(body);
-    if (rawBytes > maxDecodedBytes) throw decodedTooLarge(rawBytes, maxDecodedBytes);
+    const rawBytes = this.#place(body);
     const elementsAt = varintEnd(body);
-    memory.place(body.length, 0, rawBytes);
     memory.bytes.set(body, layout.INPUT_AT); // copies
     const { outputAt, kernel } = memory;
     const inputAt = layout.INPUT_AT;
     if (kernel.decodeElements(inputAt + elementsAt, inputAt + body.length, outputAt, outputAt + rawBytes) === 0) {
-      throw snappyFault(memory.slot(layout.SLOT_FAULT), memory.slot(layout.SLOT_FAULT_AT) - inputAt);
+      throw this.#snappyFault();
     }
+    return this.#scanDecoded(rawBytes, elementsAt);
+  }
+
+  /** As `scan`, in steps of 25 ms at most. Nothing else may use this Kernel until it has ended. */
+  *scanInSteps(body: Uint8Array): Steps<Scan> {
+    const memory = this.#memory;
+    const rawBytes = this.#place(body);
+    const { placement, outputAt, kernel } = memory;
+    yield* memory.touchInSteps();
+    memory.bytes.set(body, layout.INPUT_AT); // copies
+    const elementsAt = varintEnd(body);
+    const inputEnd = layout.INPUT_AT + body.length;
+    const outputEnd = outputAt + rawBytes;
+    let from = layout.INPUT_AT + elementsAt;
+    let to = outputAt;
+    kernel.startRun(from, inputEnd);
+    for (let isFirst = true; isFirst || from < inputEnd; isFirst = false) {
+      // What follows the last byte that was declared is a fault that only a run without a stop finds.
+      const stop = to + STEP_BYTES < outputEnd ? to + STEP_BYTES : NO_STOP;
+      if (kernel.decodeRun(outputAt, from, inputEnd, to, outputEnd, stop) === 0) throw this.#snappyFault();
+      from = memory.slot(layout.SLOT_NEXT_AT);
+      to = memory.slot(layout.SLOT_NEXT_OUT);
+      yield;
+      if (memory.placement !== placement) throw new Error('the kernel was used by two at once');
+    }
+    return this.#scanDecoded(rawBytes, elementsAt);
+  }
+
+  /** Checks what a body claims, and makes room for it. Returns its decoded bytes. */
+  #place(body: Uint8Array): number {
+    const { maxBodyBytes, maxDecodedBytes } = this.#memory.limits;
+    if (body.length > maxBodyBytes) throw bodyTooLarge(`body of ${body.length} bytes`, maxBodyBytes);
+    const rawBytes = declaredBytes(body);
+    if (rawBytes > maxDecodedBytes) throw decodedTooLarge(rawBytes, maxDecodedBytes);
+    this.#memory.place(body.length, 0, rawBytes);
+    return rawBytes;
+  }
+
+  #snappyFault(): RequestError {
+    const memory = this.#memory;
+    return snappyFault(memory.slot(layout.SLOT_FAULT), memory.slot(layout.SLOT_FAULT_AT) - layout.INPUT_AT);
+  }
+
+  #scanDecoded(rawBytes: number, elementsAt: number): Scan {
+    const memory = this.#memory;
+    const { outputAt, kernel } = memory;
     const { maxSeries, maxSamples, maxMetadata, maxFields } = this.#counts;
     if (kernel.scanRequest(outputAt, outputAt + rawBytes, maxSeries, maxSamples, maxMetadata, maxFields) === 0) {
       throw messageFault(memory.slot(layout.SLOT_FAULT), memory.slot(layout.SLOT_FAULT_AT) - outputAt, this.#counts);
     }
     this.#readScan(rawBytes, elementsAt);
     return this.#scan;
-  }
-
-  /**
-   * Whether `scan` of this body takes no longer than the body itself demands: see KernelMemory.isReadyFor. True for
-   * what `scan` refuses by its size.
-   */
-  isReadyFor(body: Uint8Array): boolean {
-    const memory = this.#memory;
-    const { maxBodyBytes, maxDecodedBytes } = memory.limits;
-    const rawBytes = readVarint(body) ?? 0;
-    if (body.length > maxBodyBytes || rawBytes > Math.min(maxDecodedBytes, body.length * MAX_EXPANSION)) return true;
-    return memory.isReadyFor(body.length, rawBytes);
   }
 
   /** A window on an accepted request, to cut it. The windows of one Kernel share its memory: one is open at a time. */

@@ -4,9 +4,14 @@
  * Decoding starts at a DecodePoint and not at the request's start, so that a piece costs what it holds and not what
  * the request holds. What the kernel's memory holds of the request lives until the memory is placed anew: `isOpen` tells.
  * All positions are offsets in the request, compressed or decoded; addresses stay in here.
+ *
+ * Everything is done in steps, of 25 ms at most on a slow machine. Between the steps of one call nothing else may use the
+ * memory.
  */
 import { encodeRoom, worstCaseBytes } from './areas.ts';
-import type { Counts, KernelMemory } from './kernel-memory.ts';
+import { STEP_BYTES, type Counts, type KernelMemory } from './kernel-memory.ts';
+import { touchInSteps } from '../memory/touch.ts';
+import type { Steps } from '../platform/steps.ts';
 import * as layout from './kernel/layout.ts';
 import type { Allocate } from './snappy/join.ts';
 import { varintBytes, writeVarint } from './snappy/varint.ts';
@@ -60,13 +65,14 @@ export class RequestWindow {
     return this.#memory.placement === this.#placement;
   }
 
-  openAt({ elementAt, rawAt, history }: DecodePoint): void {
+  *openAt({ elementAt, rawAt, history }: DecodePoint): Steps<void> {
     const memory = this.#memory;
     const { body, rawBytes } = this.#request;
     const bodyBytes = body.length - elementAt;
     const mostEncoded = Math.max(Math.min(memory.limits.maxBodyBytes, worstCaseBytes(rawBytes - rawAt)), bodyBytes);
     memory.place(bodyBytes, encodeRoom(mostEncoded), history.length + rawBytes - rawAt);
     this.#placement = memory.placement;
+    yield* memory.touchInSteps();
     this.#openedAt = elementAt;
     memory.bytes.set(elementAt === 0 ? body : body.subarray(elementAt), layout.INPUT_AT); // copies
     memory.bytes.set(history, memory.outputAt); // copies
@@ -86,12 +92,12 @@ export class RequestWindow {
    *
    * @param guessBytes how many decoded bytes it will probably take
    */
-  takePiece(
+  *takePiece(
     from: number,
     limits: { maxSamples: number; maxRawBytes: number },
     guessBytes: number,
     counts: Counts,
-  ): number {
+  ): Steps<number> {
     this.#assertOpen(from, this.#request.rawBytes);
     const { kernel } = this.#memory;
     const start = this.#rawAddress + from;
@@ -100,7 +106,7 @@ export class RequestWindow {
     let guess = Math.max(LEAST_DECODED_BYTES, guessBytes);
     let end = start;
     do {
-      this.#decodeTo(start + guess);
+      yield* this.#decodeTo(start + guess);
       const isWhole = this.#nextElement === this.#elementsEnd ? 1 : 0;
       end = kernel.takePiece(start, end, this.#decodedEnd, isWhole, maxSamples, maxRawBytes) >>> 0;
       guess *= 2;
@@ -114,7 +120,7 @@ export class RequestWindow {
    * copyPiece finds it. Returns its size; undefined where the room does not suffice. What it can keep of the request's
    * own elements is not encoded anew.
    */
-  encodePiece(from: number, end: number): number | undefined {
+  *encodePiece(from: number, end: number): Steps<number | undefined> {
     this.#assertOpen(from, end);
     const memory = this.#memory;
     const fromAddress = this.#rawAddress + from;
@@ -124,8 +130,8 @@ export class RequestWindow {
     const keptBytes = memory.slot(layout.SLOT_KEPT_END_AT) - keptAt;
     const headEnd = keptBytes === 0 ? endAddress : memory.slot(layout.SLOT_KEPT_OUT);
     const tail = keptBytes === 0 ? endAddress : memory.slot(layout.SLOT_KEPT_END_OUT);
-    const keptTo = memory.encodeElements(fromAddress, headEnd, memory.encodeAt);
-    const encodedEnd = keptTo === 0 ? 0 : memory.encodeElements(tail, endAddress, keptTo);
+    const keptTo = yield* memory.encodeInSteps(fromAddress, headEnd, memory.encodeAt);
+    const encodedEnd = keptTo === 0 ? 0 : yield* memory.encodeInSteps(tail, endAddress, keptTo);
     if (encodedEnd === 0 || keptBytes > memory.encodeRoomFrom(encodedEnd)) return undefined;
     this.#keptAt = keptAt;
     this.#keptBytes = keptBytes;
@@ -136,9 +142,10 @@ export class RequestWindow {
   }
 
   /** The block that encodePiece has made, in what `allocate` gives. */
-  copyPiece(allocate: Allocate): Buffer {
+  *copyPiece(allocate: Allocate): Steps<Buffer> {
     const { encodeAt, bytes } = this.#memory;
     const block = allocate(varintBytes(this.#pieceBytes) + this.#encodedEnd - encodeAt + this.#keptBytes);
+    yield* touchInSteps(block, 0, block.length);
     let at = writeVarint(block, 0, this.#pieceBytes);
     at += bytes.copy(block, at, encodeAt, this.#keptTo); // copies
     at += bytes.copy(block, at, this.#keptAt, this.#keptAt + this.#keptBytes); // copies
@@ -150,10 +157,11 @@ export class RequestWindow {
    * Where to open a window whose first piece starts at `from`.
    * @param history is written to: holds what copies reach back to
    */
-  pointBefore(from: number, history: Buffer): DecodePoint {
+  *pointBefore(from: number, history: Buffer): Steps<DecodePoint> {
     this.#assertOpen(from, from);
     const memory = this.#memory;
-    this.#decodeTo(this.#rawAddress + from);
+    yield* touchInSteps(history, 0, history.length);
+    yield* this.#decodeTo(this.#rawAddress + from);
     memory.kernel.findElement(this.#nextElement, this.#rawAddress + from);
     const elementAt = memory.slot(layout.SLOT_KEPT_AT) - layout.INPUT_AT + this.#openedAt;
     const rawAddress = memory.slot(layout.SLOT_KEPT_OUT);
@@ -163,21 +171,25 @@ export class RequestWindow {
   }
 
   /** Decodes up to the address `end`, and to the end of the element there. */
-  #decodeTo(end: number): void {
+  *#decodeTo(end: number): Steps<void> {
     const memory = this.#memory;
-    if (this.#decodedEnd >= end || this.#nextElement === this.#elementsEnd) return;
     const toEnd = this.#rawAddress + this.#request.rawBytes;
-    const ok = memory.kernel.decodeRun(
-      this.#baseAddress,
-      this.#nextElement,
-      this.#elementsEnd,
-      this.#decodedEnd,
-      toEnd,
-      Math.min(end, 0xffffffff),
-    );
-    if (ok === 0) throw new Error(`a request that was accepted cannot be decoded (${memory.slot(layout.SLOT_FAULT)})`);
-    this.#nextElement = memory.slot(layout.SLOT_NEXT_AT);
-    this.#decodedEnd = memory.slot(layout.SLOT_NEXT_OUT);
+    while (this.#decodedEnd < end && this.#nextElement !== this.#elementsEnd) {
+      const ok = memory.kernel.decodeRun(
+        this.#baseAddress,
+        this.#nextElement,
+        this.#elementsEnd,
+        this.#decodedEnd,
+        toEnd,
+        Math.min(end, this.#decodedEnd + STEP_BYTES),
+      );
+      if (ok === 0) {
+        throw new Error(`a request that was accepted cannot be decoded (${memory.slot(layout.SLOT_FAULT)})`);
+      }
+      this.#nextElement = memory.slot(layout.SLOT_NEXT_AT);
+      this.#decodedEnd = memory.slot(layout.SLOT_NEXT_OUT);
+      if (this.#decodedEnd < end) yield;
+    }
   }
 
   #assertOpen(from: number, end: number): void {

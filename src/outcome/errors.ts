@@ -26,8 +26,6 @@ export const REQUEST_ERROR_STATUS = {
   TOO_MANY_PIECES: 413,
   /** Content-Type or Content-Encoding is not that of remote write 1.0. */
   UNSUPPORTED_ENCODING: 415,
-  /** The first large body: the system is asked for memory a slice at a time, so that nobody waits for it. */
-  MEMORY_NOT_READY: 503,
   /** limits.max_inflight_bytes is used up. */
   OVER_INFLIGHT_BYTES: 503,
 } as const;

@@ -1,7 +1,9 @@
 /** What delivery remembers of a sender and of each of its connections. Receive makes them; delivery keeps them up to date. */
 
+import type { KernelCost } from '../codec/kernel-turns.ts';
+
 /** One sender: an address, which behind NAT may be several. */
-export interface SenderActivity {
+export interface SenderActivity extends KernelCost {
   readonly address: string;
   /** When a request of it was last batched separately, ms of the monotonic clock; -Infinity before. */
   isolatedAtMs: number;

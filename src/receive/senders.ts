@@ -2,10 +2,10 @@
 import type { Socket } from 'node:net';
 import type { SenderActivity } from '../parcel/connection-activity.ts';
 import type { Holder } from './access/byte-budget.ts';
-import type { DecodeCost } from './decode-turns.ts';
+import { NO_KERNEL_COST } from '../codec/kernel-turns.ts';
 
 /** All connections of one address. */
-export interface SenderAddress extends Holder, SenderActivity, DecodeCost {
+export interface SenderAddress extends Holder, SenderActivity {
   connections: number;
   /** Since the first of its connections, for the status page. */
   requests: number;
@@ -46,6 +46,5 @@ const NEW_SENDER: Omit<SenderAddress, 'address'> = {
   lastStatus: 0,
   lastRefusal: '',
   isolatedAtMs: -Infinity,
-  decodeMs: 0,
-  decodedAtMs: 0,
+  ...NO_KERNEL_COST,
 };

@@ -4,7 +4,6 @@ import { NEW_CONNECTION } from '../parcel/connection-activity.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator, AuthResult } from './access/auth.ts';
 import { RecurringLog } from '../platform/recurring-log.ts';
-import { DecodeTurns } from './decode-turns.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { Unrouted } from './routes.ts';
 import { refusalOf, type LoginRefusal } from './access/login-refusal.ts';
@@ -46,7 +45,7 @@ export class WriteHandler {
 
   constructor(deps: WriteHandlerDeps) {
     this.#deps = deps;
-    this.#openRequests = { open: 0, draining: false, turns: new DecodeTurns(deps.nowMs) };
+    this.#openRequests = { open: 0, draining: false };
     this.#warnings = new RecurringLog((fields, message) => deps.log.warn(fields, message), deps.nowMs);
   }
 

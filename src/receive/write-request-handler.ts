@@ -6,7 +6,8 @@
  */
 import type { BufferPool, Lease } from '../memory/buffer-pool.ts';
 import type { Kernel } from '../codec/kernel.ts';
-import { decodeWriteRequest } from '../decode/remote-write-1.ts';
+import type { KernelTurns } from '../codec/kernel-turns.ts';
+import { decodeInSteps, decodeWriteRequest, isSmall, type DecodedRequest } from '../decode/remote-write-1.ts';
 import { RequestError } from '../outcome/errors.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
@@ -16,7 +17,6 @@ import type { Outcome } from '../outcome/outcome.ts';
 import type { ByteBudget } from './access/byte-budget.ts';
 import { assertRemoteWrite1 } from './content-format.ts';
 import { Reservation, type Exchange, type ExchangeListener } from './http/exchange.ts';
-import type { DecodeTurns } from './decode-turns.ts';
 import type { LoginRefusal } from './access/login-refusal.ts';
 import type { SenderAddress } from './senders.ts';
 
@@ -43,7 +43,10 @@ export interface AcceptedRequest {
 }
 
 export interface WriteRequestDeps {
+  /** For small bodies. */
   readonly kernel: Kernel;
+  /** Whose body is decoded next. */
+  readonly turns: KernelTurns;
   readonly budget: ByteBudget;
   /** Where bodies are read into. */
   readonly pool: BufferPool;
@@ -60,8 +63,6 @@ export interface OpenRequests {
   open: number;
   /** Every answer asks the sender to come back on a new connection. */
   draining: boolean;
-  /** Whose body is decoded next. */
-  readonly turns: DecodeTurns;
 }
 
 /** What is remembered of a sender's connection. */
@@ -125,34 +126,51 @@ export class WriteRequestHandler implements ExchangeListener {
 
   bodyRead(body: Lease): void {
     const { sender } = this.#connection;
-    const { turns } = this.#openRequests;
+    const { turns } = this.#deps;
     if (turns.isFree(sender, body.buffer.length)) this.#decode(body);
-    else turns.run(sender, () => this.#decode(body));
+    else if (isSmall(body.buffer)) turns.run(sender, () => this.#decode(body));
+    else {
+      turns.runInSteps(sender, {
+        steps: decodeInSteps(turns.steppedKernel, body),
+        isWanted: () => this.#isWanted(body),
+        done: (contents) => this.#decoded(body, contents),
+        failed: (error) => this.#notDecoded(body, error),
+      });
+    }
+  }
+
+  /** False for one whose sender has gone while it waited for its turn; its body is given back. */
+  #isWanted(body: Lease): boolean {
+    if (this.#ended) body.release();
+    return !this.#ended;
   }
 
   #decode(body: Lease): void {
-    // It may have waited for its turn.
-    if (this.#ended) {
-      body.release();
-      return;
-    }
+    if (!this.#isWanted(body)) return;
     let contents;
     try {
       contents = decodeWriteRequest(this.#deps.kernel, body);
     } catch (error) {
-      body.release();
-      this.bodyFailed(error);
+      this.#notDecoded(body, error);
       return;
     }
+    this.#decoded(body, contents);
+  }
+
+  #decoded(body: Lease, contents: DecodedRequest): void {
     const { sender } = this.#connection;
     sender.samples += contents.samples + contents.histograms;
     try {
       this.#accepted = this.#destination.accept(contents, this.#connection, this.#arrivedAtMs, this.#onSettled);
     } catch (error) {
       // It throws before it owns the body.
-      body.release();
-      this.bodyFailed(error);
+      this.#notDecoded(body, error);
     }
+  }
+
+  #notDecoded(body: Lease, error: unknown): void {
+    body.release();
+    this.bodyFailed(error);
   }
 
   bodyFailed(error: unknown): void {

@@ -16,6 +16,7 @@
 import type { BatchLimits } from './batch-limits.ts';
 import type { Lane } from './lane.ts';
 import type { BufferPool } from '../memory/buffer-pool.ts';
+import type { KernelTurns } from '../codec/kernel-turns.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome, Verdict } from '../outcome/outcome.ts';
 import type { Parcel } from '../parcel/parcel.ts';
@@ -32,7 +33,9 @@ export interface DeliveryDeps {
   /** They may change between attempts. */
   readonly limits: () => BatchLimits;
   readonly backoff: BackoffLimits;
+  /** A cutter that uses the stepped kernel of `turns`. */
   readonly cut: (parcel: Parcel) => Cutter;
+  readonly turns: Pick<KernelTurns, 'runInSteps'>;
   readonly send: (payloads: readonly Payload[]) => Promise<Attempted>;
   readonly credentials: Credentials;
   readonly clock: UpstreamClock;
@@ -152,8 +155,16 @@ export class BatchDelivery {
     if (live.length === 1 && (first.sampleCount > limits.maxSamples || first.bodyBytes > limits.maxBytes)) {
       this.#piecewise ??= this.#cut(first, limits);
     }
-    const payload = this.#piecewise?.next();
-    if (payload !== undefined && 'kind' in payload) return this.#settle(payload);
+    let payload;
+    if (this.#piecewise !== undefined) {
+      payload = this.#piecewise.tryNext(() => this.#pieceMade());
+      if (payload === undefined) {
+        // No shard is held for a piece until it is made.
+        this.#attempts -= 1;
+        return this.#again(Infinity);
+      }
+      if ('kind' in payload) return this.#settle(payload);
+    }
     const payloads = payload === undefined ? live : [payload];
     const startedAtMs = nowMs();
     if (this.#attempts === 1) this.#failedAtMs = startedAtMs;
@@ -189,7 +200,12 @@ export class BatchDelivery {
 
   #cut(parcel: Parcel, limits: BatchLimits): Piecewise {
     this.#deps.metrics.cutParcels += 1;
-    return new Piecewise(this.#deps.cut(parcel), limits, this.#deps.pool, this.#deps.memory);
+    return new Piecewise(this.#deps.cut(parcel), limits, this.#deps, parcel.connection.sender);
+  }
+
+  #pieceMade(): void {
+    this.dueAtMs = this.#deps.nowMs();
+    this.#deps.reschedule(this);
   }
 
   #nextPiece(): readonly BatchDelivery[] {

@@ -4,7 +4,9 @@
  */
 import type { BatchLimits } from './batch-limits.ts';
 import type { BufferPool, Lease } from '../memory/buffer-pool.ts';
+import type { KernelCost, KernelTurns } from '../codec/kernel-turns.ts';
 import type { Allocate } from '../codec/snappy/join.ts';
+import type { Steps } from '../platform/steps.ts';
 import { DEDUPLICATED, DELIVERED, type Outcome, type Verdict } from '../outcome/outcome.ts';
 import type { HeldMemory, Payload } from './payload.ts';
 
@@ -14,11 +16,23 @@ export interface Cutter {
   /** Bytes that it keeps between two pieces. */
   readonly heldBytes: number;
   /** Throws when a single TimeSeries is too large to be sent at all. */
-  take(limits: BatchLimits, allocate: Allocate): Payload;
+  takeInSteps(limits: BatchLimits, allocate: Allocate): Steps<Payload>;
   /** The piece that was taken last is not sent: the next one starts where it started. */
   putBack(): void;
 }
 
+export interface PiecewiseDeps {
+  readonly pool: BufferPool;
+  /** Is told what is held for the request beside its body. */
+  readonly memory: HeldMemory;
+  readonly turns: Pick<KernelTurns, 'runInSteps'>;
+}
+
+const INTERNAL: Outcome = {
+  kind: 'refused',
+  reason: 'internal',
+  message: 'internal error of the proxy while it cut a request; send it again',
+};
 /** A little over, so that a piece that is cut in two by a guess of how it compresses does not become three. */
 const HALF = 0.55;
 /** Samples; a piece that the upstream throttles is not made smaller than this. */
@@ -26,8 +40,11 @@ const LEAST_SAMPLES = 100;
 
 export class Piecewise {
   readonly #cutter: Cutter;
-  readonly #pool: BufferPool;
-  readonly #memory: HeldMemory;
+  readonly #deps: PiecewiseDeps;
+  readonly #sender: KernelCost;
+  /** What `tryNext` gives next, once it is made. */
+  #next: Payload | Outcome | 'making' | undefined;
+  #disposed = false;
   #heldBytes = 0;
   #limits: BatchLimits;
   #piece: Payload | undefined;
@@ -37,21 +54,50 @@ export class Piecewise {
   #rejected: Outcome | undefined;
   #deduplicated = true;
 
-  /** @param memory is told what is held for the request beside its body */
-  constructor(cutter: Cutter, limits: BatchLimits, pool: BufferPool, memory: HeldMemory) {
+  /** @param sender whose request it is, and whom it costs */
+  constructor(cutter: Cutter, limits: BatchLimits, deps: PiecewiseDeps, sender: KernelCost) {
     this.#cutter = cutter;
-    this.#memory = memory;
     this.#limits = limits;
-    this.#pool = pool;
+    this.#deps = deps;
+    this.#sender = sender;
   }
 
-  /** The next piece to send, in memory that `sent` gives back; or the outcome, when there is none. */
-  next(): Payload | Outcome {
+  /**
+   * The next piece to send, in memory that `sent` gives back; or the outcome, when there is none. Undefined when the
+   * piece has to be made first, in turns with other work: `onMade` is called later, and this is called again.
+   */
+  tryNext(onMade: () => void): Payload | Outcome | undefined {
+    if (this.#next === undefined) {
+      this.#next = 'making';
+      this.#make(onMade);
+    }
+    const next = this.#next;
+    if (next === 'making') return undefined;
+    this.#next = undefined;
+    return next;
+  }
+
+  #make(onMade: () => void): void {
+    let isLater = false;
+    const made = (next: Payload | Outcome): void => {
+      this.#next = next;
+      if (isLater) onMade();
+    };
+    this.#deps.turns.runInSteps(this.#sender, {
+      steps: this.#nextInSteps(),
+      isWanted: () => !this.#disposed,
+      done: made,
+      failed: () => made(INTERNAL),
+    });
+    isLater = true;
+  }
+
+  *#nextInSteps(): Steps<Payload | Outcome> {
     for (;;) {
       if (this.#cutter.done) return this.#rejected ?? (this.#deduplicated ? DEDUPLICATED : DELIVERED);
       let piece;
       try {
-        piece = this.#take();
+        piece = yield* this.#take();
       } catch (error) {
         this.dispose();
         return tooLarge(error instanceof Error ? error.message : String(error), 0);
@@ -89,12 +135,13 @@ export class Piecewise {
 
   /** Gives back what is held; nothing more is sent. */
   dispose(): void {
+    this.#disposed = true;
     this.#giveBack();
     this.#hold(0);
   }
 
   #hold(bytes: number): void {
-    this.#memory.hold(bytes - this.#heldBytes);
+    this.#deps.memory.hold(bytes - this.#heldBytes);
     this.#heldBytes = bytes;
   }
 
@@ -104,10 +151,10 @@ export class Piecewise {
   }
 
   /** Undefined for a piece that the upstream has called too large and that cannot be cut. */
-  #take(): Payload | undefined {
-    const piece = this.#cutter.take(this.#limits, (bytes) => {
+  *#take(): Steps<Payload | undefined> {
+    const piece = yield* this.#cutter.takeInSteps(this.#limits, (bytes) => {
       this.#lease?.release();
-      this.#lease = this.#pool.take(bytes);
+      this.#lease = this.#deps.pool.take(bytes);
       return this.#lease.buffer;
     });
     this.#piece = piece;

@@ -7,7 +7,7 @@ import { Batcher } from '../batch/batcher.ts';
 import { ExpectedArrivals } from '../batch/expected-arrivals.ts';
 import { BodyCutter } from '../batch/split.ts';
 import type { BufferPool } from '../memory/buffer-pool.ts';
-import type { Kernel } from '../codec/kernel.ts';
+import type { KernelTurns } from '../codec/kernel-turns.ts';
 import type { RemoteWriteConfig } from '../config/schema.ts';
 import type { Log } from '../platform/log.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
@@ -64,7 +64,7 @@ export class DestinationPipeline implements RoutedDestination {
 
   constructor(
     entry: RemoteWriteConfig,
-    kernel: Kernel,
+    turns: KernelTurns,
     pool: BufferPool,
     metrics: Metrics,
     memory: HeldMemory,
@@ -137,7 +137,8 @@ export class DestinationPipeline implements RoutedDestination {
     const deliveries = new Deliveries(this.#batcher, this.#retryQueue, {
       limits: () => this.#batcher.limits,
       backoff,
-      cut: (parcel) => new BodyCutter(kernel, parcel.body, parcel),
+      cut: (parcel) => new BodyCutter(turns.steppedKernel, parcel.body, parcel),
+      turns,
       send: (payloads) => signedPost.send(payloads),
       credentials: this.credentials,
       clock,

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { BufferPool } from '../memory/buffer-pool.ts';
 import { Kernel } from '../codec/kernel.ts';
+import { KernelTurns } from '../codec/kernel-turns.ts';
 import type { Config, RemoteWriteConfig } from '../config/schema.ts';
 import { DestinationPipeline } from './destination.ts';
 import type { Log } from '../platform/log.ts';
@@ -55,26 +56,29 @@ export class Pipeline {
     const { limits, server } = config;
     const metrics = new Metrics(build);
     this.metrics = metrics;
-    // One kernel serves all: it is used within one turn of the event loop.
-    const kernel = new Kernel({
+    const kernelLimits = {
       maxBodyBytes: limits.max_body_bytes,
       maxDecodedBytes: limits.max_decoded_bytes,
       maxSeries: limits.max_series_per_request,
       maxSamples: limits.max_samples_per_request,
       maxMetadata: limits.max_metadata_per_request,
       maxFields: limits.max_fields_per_request,
-    });
+    };
+    // One kernel for what is done within one turn of the event loop, and one for what takes several.
+    const kernel = new Kernel(kernelLimits);
+    const turns = new KernelTurns(new Kernel(kernelLimits), monotonicMs);
     const pool = new BufferPool(MAX_IDLE_BYTES);
     const budget = new ByteBudget(limits.max_inflight_bytes);
     this.#budget = budget;
     const [first, ...others] = config.remote_write;
     const open = (entry: RemoteWriteConfig): DestinationPipeline =>
-      new DestinationPipeline(entry, kernel, pool, metrics, budget, log);
+      new DestinationPipeline(entry, turns, pool, metrics, budget, log);
     this.#destinations = [open(first), ...others.map(open)];
     this.#tls = server.tls === undefined ? undefined : new ServerTls(requireFiles(server.tls), log);
     this.#auth = server.auth === undefined ? undefined : new Authenticator(server.auth, log);
     this.#route = new WriteHandler({
       kernel,
+      turns,
       budget,
       pool,
       maxBodyBytes: limits.max_body_bytes,

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { HOSTILE_KINDS } from '../support/hostile-bodies.ts';
 import { compressSync, uncompressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
 import { describe, expect, it } from 'vitest';
@@ -97,6 +98,34 @@ describe('cutting a request', () => {
       );
     },
   );
+
+  it('makes large pieces in steps, which are what an independent decoder reads in the request', () => {
+    const large = new Kernel({ maxBodyBytes: 10 << 20, maxDecodedBytes: 64 << 20 });
+    for (const { name, make } of HOSTILE_KINDS) {
+      if (
+        !['a series of copies from the one before it', 'a small series and a long literal in another'].includes(name)
+      ) {
+        continue;
+      }
+      const body = make({ bodyBytes: 10 << 20, rawBytes: 9_000_000 });
+      const cutter = new BodyCutter(large, body);
+      const pieces: Piece[] = [];
+      let stops = 0;
+      while (!cutter.done) {
+        const steps = cutter.takeInSteps({ maxSamples: 5000, maxBytes: 100_000 }, allocateUnsafe);
+        for (let step = steps.next(); ; step = steps.next()) {
+          if (step.done !== true) stops += 1;
+          else {
+            pieces.push(step.value);
+            break;
+          }
+        }
+      }
+      expect(pieces.length).toBe(2);
+      expect(stops).toBeGreaterThan(5);
+      expect(rawOf(pieces).equals(Buffer.from(uncompressSync(body)))).toBe(true);
+    }
+  });
 
   it('cuts what was put back into smaller pieces, and goes on behind it', () => {
     const body = wireBody('prometheus-3.5-rw1-01');

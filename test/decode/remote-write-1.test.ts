@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { BufferPool, type Lease } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
-import { decodeWriteRequest } from '../../src/decode/remote-write-1.ts';
+import { decodeInSteps, decodeWriteRequest, isSmall } from '../../src/decode/remote-write-1.ts';
+import { finish } from '../../src/platform/steps.ts';
 import { RequestError } from '../../src/outcome/errors.ts';
 import { bytesField, field, varint } from '../support/arbitrary-write-request.ts';
 import { compress, encodeBody, encodeHistogram, type LabelSet } from '../support/sandbox-request.ts';
 import { HOSTILE_KINDS, type HostileLimits } from '../support/hostile-bodies.ts';
-import { until } from '../support/processes.ts';
 import { requestErrorOf } from '../support/request-error-of.ts';
 import { WIRE_NAMES, wireBody } from '../support/wire-fixtures.ts';
 
@@ -206,16 +206,63 @@ function longCopies(limits: HostileLimits): Buffer {
   return kind?.make(limits) ?? Buffer.alloc(0);
 }
 
-test('the first body that takes much more memory than all before is told to come again, until memory is there', async () => {
-  const fresh = new Kernel({ maxBodyBytes: 10 << 20, maxDecodedBytes: 64 << 20 });
-  const small = lend(longCopies({ bodyBytes: 1 << 20, rawBytes: 4 << 20 }));
-  const large = lend(longCopies({ bodyBytes: 8 << 20, rawBytes: 40 << 20 }));
-  // Unknown fields only: that it is told so means that it was scanned.
-  expect(requestErrorOf(() => decodeWriteRequest(fresh, small)).code).toBe('BODY_NOT_WRITE_REQUEST');
-  const error = requestErrorOf(() => decodeWriteRequest(fresh, large));
-  expect([error.code, error.httpStatus]).toEqual(['MEMORY_NOT_READY', 503]);
-  expect(error.message).toMatch(/body of \d+ bytes.*send it again/);
-  await until('memory is there', () => fresh.isReadyFor(large.buffer));
-  expect(requestErrorOf(() => decodeWriteRequest(fresh, large)).code).toBe('BODY_NOT_WRITE_REQUEST');
-  expect(fresh.memoryBytes).toBeLessThanOrEqual(fresh.maxMemoryBytes);
+function declaring(rawBytes: number, bytes: number): Buffer {
+  return Buffer.concat([varint(rawBytes), Buffer.alloc(bytes)]);
+}
+
+function withFirst(body: Buffer, added: number): Buffer {
+  body.writeUInt8(body.readUInt8(0) + added, 0);
+  return body;
+}
+
+describe('a body that is decoded in steps', () => {
+  const large = new Kernel({ maxBodyBytes: 10 << 20, maxDecodedBytes: 64 << 20 });
+
+  test.each(WIRE_NAMES.filter((name) => name.includes('-rw1-')))(
+    '%s holds the same as when it is decoded at once',
+    (name) => {
+      const body = wireBody(name);
+      const { lease, ...contents } = decode(body);
+      expect(finish(decodeInSteps(large, lease))).toEqual({ lease, ...contents });
+    },
+  );
+
+  test('of 40 MiB takes many, and is refused in the end as it would be at once', () => {
+    const body = lend(longCopies({ bodyBytes: 8 << 20, rawBytes: 40 << 20 }));
+    const steps = decodeInSteps(large, body);
+    let taken = 0;
+    const error = requestErrorOf(() => {
+      for (; steps.next().done !== true; taken += 1);
+    });
+    expect(error.code).toBe('BODY_NOT_WRITE_REQUEST');
+    expect(error.message).toBe(requestErrorOf(() => decodeWriteRequest(large, body)).message);
+    expect(taken).toBeGreaterThan(20);
+    expect(large.memoryBytes).toBeLessThanOrEqual(large.maxMemoryBytes);
+  });
+
+  test.each([
+    ['that declares a byte less than it holds', (body: Buffer) => withFirst(body, -1)],
+    ['that declares a byte more than it holds', (body: Buffer) => withFirst(body, 1)],
+    ['whose last copy is cut off', (body: Buffer) => body.subarray(0, -1)],
+  ])('%s is refused as it would be at once', (_what, damage) => {
+    const body = damage(longCopies({ bodyBytes: 8 << 20, rawBytes: 9_000_000 }));
+    const error = requestErrorOf(() => finish(decodeInSteps(large, lend(body))));
+    expect(error.message).toBe(requestErrorOf(() => decodeWriteRequest(large, lend(body))).message);
+    expect(error.code).toBe('BODY_NOT_SNAPPY');
+  });
+
+  test('is not decoded on when another has used the kernel', () => {
+    const body = lend(longCopies({ bodyBytes: 8 << 20, rawBytes: 40 << 20 }));
+    const steps = decodeInSteps(large, body);
+    steps.next();
+    requestErrorOf(() => decodeWriteRequest(large, body));
+    expect(() => finish(steps)).toThrow('used by two at once');
+  });
+
+  test('is one that is large, compressed or decoded', () => {
+    expect(isSmall(declaring(4 << 20, (1 << 20) - 4))).toBe(true);
+    expect(isSmall(declaring((4 << 20) + 1, 1 << 19))).toBe(false);
+    expect(isSmall(declaring(1, 1 << 20))).toBe(false);
+    expect(isSmall(Buffer.alloc(0))).toBe(true);
+  });
 });

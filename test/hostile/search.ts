@@ -9,6 +9,7 @@ import { allocateUnsafe, joinBodies } from '../../src/codec/snappy/join.ts';
 import { readVarint, varintEnd } from '../../src/codec/snappy/varint.ts';
 import { RequestError } from '../../src/outcome/errors.ts';
 import { HOSTILE_KINDS } from '../support/hostile-bodies.ts';
+import { StepTimes } from '../support/step-times.ts';
 
 /** One part of a request: a kind, and the binary logarithms of the sizes that it may have. */
 interface Part {
@@ -18,7 +19,7 @@ interface Part {
 }
 
 export interface Worst {
-  /** Of the processor, in one call: the scan, or the longest take of a piece. */
+  /** Of the processor, in one step of the scan or of a take of a piece. */
   readonly microseconds: number;
   readonly bodyBytes: number;
   readonly rawBytes: number;
@@ -106,23 +107,14 @@ function bodyOf(chosen: readonly Part[], limits: KernelLimits): Buffer | undefin
 
 /** What a request costs, and how it ends. Throws for what is no answer to a sender. */
 function costOf(kernel: Kernel, body: Buffer, chosen: readonly Part[]): Worst {
-  let longest = 0;
+  const times = new StepTimes();
   let answer = 'accepted';
-  const time = <T>(work: () => T): T => {
-    const before = process.threadCpuUsage();
-    try {
-      return work();
-    } finally {
-      const { user, system } = process.threadCpuUsage(before);
-      longest = Math.max(longest, user + system);
-    }
-  };
   try {
-    const scanned = { ...time(() => kernel.scan(body)) };
+    const scanned = { ...times.run(kernel.scanInSteps(body)) };
     const cutter = new BodyCutter(kernel, body, scanned);
     for (let pieces = 0; !cutter.done && pieces < 8; pieces += 1) {
       kernel.encode(OTHER);
-      time(() => cutter.take(SPLIT, allocateUnsafe));
+      times.run(cutter.takeInSteps(SPLIT, allocateUnsafe));
     }
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
@@ -130,7 +122,7 @@ function costOf(kernel: Kernel, body: Buffer, chosen: readonly Part[]): Worst {
   }
   const names = chosen.map(({ kind, rawBits }) => `${HOSTILE_KINDS[kind]?.name} 2^${rawBits.toFixed(1)}`);
   return {
-    microseconds: longest,
+    microseconds: times.longestUs,
     bodyBytes: body.length,
     rawBytes: readVarint(body) ?? 0,
     what: `${names.join(' + ')}: ${answer}`,

@@ -4,6 +4,7 @@ import type { BatchLimits } from '../../src/send/batch-limits.ts';
 import { BodyCutter } from '../../src/batch/split.ts';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
+import { KernelTurns } from '../../src/codec/kernel-turns.ts';
 import { CredentialsMetrics, type DestinationMetrics } from '../../src/metrics/counts.ts';
 import type { Verdict } from '../../src/outcome/outcome.ts';
 import type { Parcel } from '../../src/parcel/parcel.ts';
@@ -118,6 +119,7 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
     limits: () => limits,
     backoff,
     cut: (parcel) => new BodyCutter(kernel, parcel.body),
+    turns: new KernelTurns(kernel, nowMs),
     send: (payloads) => signedPost.send(payloads),
     credentials,
     clock,

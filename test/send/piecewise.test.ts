@@ -1,7 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { BatchLimits } from '../../src/send/batch-limits.ts';
+import { Kernel } from '../../src/codec/kernel.ts';
+import { KernelTurns, NO_KERNEL_COST, type KernelCost } from '../../src/codec/kernel-turns.ts';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import type { Outcome, Verdict } from '../../src/outcome/outcome.ts';
+import type { Steps } from '../../src/platform/steps.ts';
 import type { Payload } from '../../src/send/payload.ts';
 import { Piecewise, type Cutter } from '../../src/send/piecewise.ts';
 import { BAD_DATA, failed, TAKEN, throttled } from '../support/delivering.ts';
@@ -26,7 +30,13 @@ class SeriesCutter implements Cutter {
     return this.#nextAt === this.#bytes.length;
   }
 
-  take({ maxSamples, maxBytes }: BatchLimits, allocate: (bytes: number) => Buffer): Payload {
+  /** The second step is the last one. */
+  *takeInSteps(limits: BatchLimits, allocate: (bytes: number) => Buffer): Steps<Payload> {
+    yield;
+    return this.#take(limits, allocate);
+  }
+
+  #take({ maxSamples, maxBytes }: BatchLimits, allocate: (bytes: number) => Buffer): Payload {
     this.#lastAt = this.#nextAt;
     let bytes = 0;
     let samples = 0;
@@ -60,18 +70,27 @@ interface Rig {
   readonly held: Held;
 }
 
-function cut(series: number | readonly number[], maxSamples: number, maxBytes = 100_000): Rig {
+function cut(
+  series: number | readonly number[],
+  maxSamples: number,
+  maxBytes = 100_000,
+  sender: KernelCost = { ...NO_KERNEL_COST },
+): Rig {
   const cutter = new SeriesCutter(
     typeof series === 'number' ? Array.from({ length: series }, () => BYTES_A_SAMPLE) : series,
   );
   const held = new Held();
-  return { piecewise: new Piecewise(cutter, { maxSamples, maxBytes }, new BufferPool(0), held), cutter, held };
+  const turns = new KernelTurns(new Kernel({ maxBodyBytes: 1024, maxDecodedBytes: 1024 }), () => 0);
+  const deps = { pool: new BufferPool(0), memory: held, turns };
+  const piecewise = new Piecewise(cutter, { maxSamples, maxBytes }, deps, sender);
+  return { piecewise, cutter, held };
 }
 
 /** Sends each piece with the next of the verdicts, the last one for all that follow; gives the outcome. */
 function sendAll({ piecewise }: Rig, ...verdicts: readonly Verdict[]): Outcome {
   for (let sent = 0; sent < 100; sent += 1) {
-    const next = piecewise.next();
+    const next = piecewise.tryNext(() => {});
+    if (next === undefined) throw new Error('a sender that has cost nothing waits');
     if ('kind' in next) return next;
     piecewise.sent(verdicts[Math.min(sent, verdicts.length - 1)] ?? TAKEN);
   }
@@ -163,12 +182,35 @@ test('a series that cannot be encoded ends it with 413 and holds nothing', () =>
 test('counts a piece as held only while it is sent, and what the cutter keeps until it is disposed of', () => {
   const { piecewise, held } = cut(4, 2);
   expect(held.bytes).toBe(0);
-  piecewise.next();
+  piecewise.tryNext(() => {});
   expect(held.bytes).toBe(HISTORY_BYTES + 2 * BYTES_A_SAMPLE);
   piecewise.sent(TAKEN);
   expect(held.bytes).toBe(HISTORY_BYTES);
-  piecewise.next();
+  piecewise.tryNext(() => {});
   piecewise.dispose();
   piecewise.dispose();
   expect(held.bytes).toBe(0);
+});
+
+test('a piece of a sender that has cost much is made in turns, a step in each turn of the event loop', async () => {
+  const { piecewise, held } = cut(4, 2, 100_000, { kernelMs: 1000, kernelAtMs: 0 });
+  let made = 0;
+  const onMade = (): void => void (made += 1);
+  expect(piecewise.tryNext(onMade)).toBeUndefined();
+  await turn();
+  expect([made, piecewise.tryNext(onMade)]).toEqual([0, undefined]);
+  await turn();
+  expect(made).toBe(1);
+  expect(held.bytes).toBe(HISTORY_BYTES + 2 * BYTES_A_SAMPLE);
+  expect(piecewise.tryNext(onMade)).toMatchObject({ samples: 2 });
+});
+
+test('a piece that is not wanted any more is not made', async () => {
+  const { piecewise, cutter, held } = cut(4, 2, 100_000, { kernelMs: 1000, kernelAtMs: 0 });
+  let made = 0;
+  expect(piecewise.tryNext(() => (made += 1))).toBeUndefined();
+  await turn();
+  piecewise.dispose();
+  await turn();
+  expect([made, cutter.taken, held.bytes]).toEqual([0, [], 0]);
 });

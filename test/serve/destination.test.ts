@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Kernel } from '../../src/codec/kernel.ts';
+import { KernelTurns } from '../../src/codec/kernel-turns.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { decodeWriteRequest } from '../../src/decode/remote-write-1.ts';
 import { DestinationPipeline } from '../../src/serve/destination.ts';
@@ -22,6 +23,7 @@ const DELIVERED = { kind: 'delivered', deduplicated: false };
 const DOWN = { kind: 'refused', reason: 'upstream_down' };
 
 const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 24 });
+const turns = new KernelTurns(kernel, monotonicMs);
 let pool = new CountingPool(1 << 20);
 
 interface Rig {
@@ -69,7 +71,7 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   const metrics = new Metrics({ version: 'test' });
   const logged: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line) => logged.push(line) });
-  const destination = new DestinationPipeline(config.remote_write[0], kernel, pool, metrics, { hold: () => {} }, log);
+  const destination = new DestinationPipeline(config.remote_write[0], turns, pool, metrics, { hold: () => {} }, log);
   await destination.credentials.refresh();
   const send: Rig['send'] = (sender, labels = {}, connection = makeConnection(sender), timestampMs = Date.now()) => {
     made += 1;

@@ -4,6 +4,7 @@ import type { Lane } from '../../src/send/lane.ts';
 import { BodyCutter } from '../../src/batch/split.ts';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
+import { KernelTurns } from '../../src/codec/kernel-turns.ts';
 import { CredentialsMetrics } from '../../src/metrics/counts.ts';
 import type { Throttle, Verdict } from '../../src/outcome/outcome.ts';
 import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
@@ -78,6 +79,7 @@ export class DeliveryScene {
       limits: () => limits,
       backoff,
       cut: (parcel) => new BodyCutter(kernel, parcel.body),
+      turns: new KernelTurns(kernel, nowMs),
       send: async (payloads: readonly Payload[]) => {
         const names = payloads.flatMap(({ body }) => namesIn(body));
         this.sent.push(names);

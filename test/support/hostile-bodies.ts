@@ -99,6 +99,8 @@ export const HOSTILE_KINDS: readonly HostileKind[] = [
   { name: 'copies from far and literals in turns', make: farCopies },
   { name: 'literals in long form', make: (limits) => elementsBody(limits, Buffer.from([60 << 2, 0, 0]), 1) },
   { name: 'incompressible', make: incompressible },
+  { name: 'a small series and a long literal in another', make: longLiteral },
+  { name: 'a series of copies from the one before it', make: copiesFromBefore },
 ];
 
 /** As many of `part` as fit, in copies of 64 bytes from as near as they can be. */
@@ -182,6 +184,42 @@ function incompressible({ bodyBytes, rawBytes }: HostileLimits): Buffer {
     elements.push(Buffer.from([(bytes.length - 1) << 2]), bytes);
   }
   return Buffer.concat(elements);
+}
+
+/** All but a little is in one series that nothing compresses. */
+function longLiteral({ bodyBytes, rawBytes }: HostileLimits): Buffer {
+  const value = noise(Math.min(bodyBytes, rawBytes) - 1024);
+  const raw = Buffer.concat([seriesOf(Buffer.from('a')), seriesOf(value)]);
+  return Buffer.concat([varint(raw.length), literal(raw)]);
+}
+
+/** Nothing of the second series can be kept where it is a piece by itself: every byte is encoded anew. */
+function copiesFromBefore({ bodyBytes, rawBytes }: HostileLimits): Buffer {
+  const first = seriesOf(noise(50_000));
+  const most = Math.min(rawBytes, Math.floor((bodyBytes - first.length - 100) / 5) * 64) - first.length - 100;
+  const copies = Math.floor(most / 64);
+  const second = seriesOf(Buffer.alloc(copies * 64));
+  const head = Buffer.concat([first, second.subarray(0, second.length - copies * 64)]);
+  const elements = Buffer.alloc(copies * 5, (63 << 2) | 3);
+  for (let i = 0; i < copies; i += 1) {
+    const from = (i * 64) % 49_000;
+    elements.writeUInt32LE(head.length + i * 64 - from, i * 5 + 1);
+  }
+  return Buffer.concat([varint(head.length + copies * 64), literal(head), elements]);
+}
+
+/** With one label and no sample. */
+function seriesOf(value: Buffer): Buffer {
+  return bytesField(1, bytesField(1, bytesField(2, value)));
+}
+
+function noise(bytes: number): Buffer {
+  const made = Buffer.alloc(bytes);
+  for (let i = 0, state = 5; i < bytes; i += 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    made[i] = state >>> 24;
+  }
+  return made;
 }
 
 function literal(bytes: Buffer): Buffer {

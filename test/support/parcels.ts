@@ -2,6 +2,7 @@
  * Parcels for tests. `makeParcel` gives one of any size without content; `makeRealParcel` one whose body is a
  * WriteRequest, encoded by the book (protobufjs on proto/, snappyjs), and `seriesIn` reads such a body again.
  */
+import { NO_KERNEL_COST } from '../../src/codec/kernel-turns.ts';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import snappyjs from 'snappyjs';
@@ -59,7 +60,7 @@ export interface ParcelShape {
 
 /** A connection that has sent nothing yet. */
 export function makeConnection(address = ''): ConnectionActivity {
-  return { ...NEW_CONNECTION, sender: { address, isolatedAtMs: -Infinity } };
+  return { ...NEW_CONNECTION, sender: { address, isolatedAtMs: -Infinity, ...NO_KERNEL_COST } };
 }
 
 export function makeParcel(shape: ParcelShape = {}, ledger: TestLedger = new OpenBook()): Parcel {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
+import { KernelTurns } from '../../src/codec/kernel-turns.ts';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
@@ -66,8 +67,10 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     warn: (fields: object, message: string): void => void warnings.push({ ...fields, message }),
   };
   const pool = new BufferPool(1 << 20);
+  const limits = { maxBodyBytes: MAX_BODY_BYTES, maxDecodedBytes: 1 << 24 };
   const route = new WriteHandler({
-    kernel: new Kernel({ maxBodyBytes: MAX_BODY_BYTES, maxDecodedBytes: 1 << 24 }),
+    kernel: new Kernel(limits),
+    turns: new KernelTurns(new Kernel(limits), () => performance.now()),
     budget,
     pool,
     maxBodyBytes: MAX_BODY_BYTES,

@@ -7,6 +7,7 @@ import { hashSync } from 'bcryptjs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BufferPool } from '../../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../../src/codec/kernel.ts';
+import { KernelTurns } from '../../../src/codec/kernel-turns.ts';
 import { Metrics } from '../../../src/metrics/metrics.ts';
 import { ByteBudget } from '../../../src/receive/access/byte-budget.ts';
 import { Authenticator, type AuthConfig, type AuthResult } from '../../../src/receive/access/auth.ts';
@@ -281,7 +282,8 @@ test('a sender that goes away while its password is checked leaves nothing reser
   const log = { error: (): void => {}, warn: (): void => {} };
   const kernel = new Kernel({ maxBodyBytes: 100_000, maxDecodedBytes: 1 << 20 });
   const metrics = new Metrics({ version: 'test' });
-  const deps = { kernel, budget, pool: new BufferPool(0), maxBodyBytes: 100_000, metrics, log, auth };
+  const turns = new KernelTurns(kernel, () => 0);
+  const deps = { kernel, turns, budget, pool: new BufferPool(0), maxBodyBytes: 100_000, metrics, log, auth };
   const route = new WriteHandler({ ...deps, nowMs: () => 0, maxConnectionAgeMs: 0, random: () => 0 });
   const destination = { name: 'default', accept: () => ({ trySettle: () => false }) };
   const server = createServer((request, response) => {

@@ -8,6 +8,7 @@ import { connect, TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BufferPool } from '../../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../../src/codec/kernel.ts';
+import { KernelTurns } from '../../../src/codec/kernel-turns.ts';
 import { Metrics } from '../../../src/metrics/metrics.ts';
 import { ByteBudget } from '../../../src/receive/access/byte-budget.ts';
 import { makeServer } from '../../../src/receive/server.ts';
@@ -92,8 +93,10 @@ function makeTls(clientCa?: string): ServerTls {
 
 /** The receiving end with TLS; everything is delivered at once. */
 async function start(tls: ServerTls): Promise<number> {
+  const kernel = new Kernel({ maxBodyBytes: 100_000, maxDecodedBytes: 1 << 20 });
   const route = new WriteHandler({
-    kernel: new Kernel({ maxBodyBytes: 100_000, maxDecodedBytes: 1 << 20 }),
+    kernel,
+    turns: new KernelTurns(kernel, () => performance.now()),
     budget: new ByteBudget(1_000_000),
     pool: new BufferPool(0),
     maxBodyBytes: 100_000,
