@@ -17,7 +17,7 @@ export const REJECTIONS: readonly string[] = [
 
 /** Those that alerts and dashboard look at; another appears when it comes. */
 export const RESPONSES: readonly string[] =
-  '200 400 401 403 404 413 429 500 502 503 foreign_400 quota_429 throttled_400 unauthorized_400 timeout connect dns tls reset garbage no_credentials'.split(
+  '200 400 401 403 404 413 429 500 502 503 foreign_400 quota_429 throttled_400 unauthorized_400 timeout connect_refused connect_timeout connect_unreachable dns tls tls_untrusted reset garbage no_credentials'.split(
     ' ',
   );
 

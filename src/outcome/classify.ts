@@ -95,6 +95,7 @@ function readAnswer({ status, message, errorType }: Answered): ReadAnswer {
   const { said } = text;
   if (isMarkup(message) && mustBeAmp(status))
     return { said: titleOf(message), awsError: undefined, special: 'foreign' };
+  if (status === 400 && WANTS_TLS.test(said)) return { said, awsError: undefined, special: 'foreign' };
   if (status < 400 || status >= 500) return { said, awsError: undefined, special: undefined };
   const awsError = awsErrorOf(text);
   if (awsError === 'throttling') return { said, awsError, special: status === 429 ? undefined : 'throttled' };
@@ -138,6 +139,10 @@ function mustBeAmp(status: number): boolean {
 function shown(said: string): string {
   return redact(said, SHOWN_TO_SENDER);
 }
+
+/** Servers that got plain HTTP on a port of TLS: Go's net/http (crypto/tls), Envoy and HAProxy in its wording, nginx. */
+const WANTS_TLS =
+  /^(?:Client sent an HTTP request to an HTTPS server|The plain HTTP request was sent to HTTPS port)\b/i;
 
 /** What to do about it, where somebody can do something. */
 function remedy(code: string): string {

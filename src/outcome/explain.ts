@@ -54,13 +54,51 @@ const KNOWN: Readonly<Record<string, Explanation>> = {
   '503': { what: 'answers 503 (unavailable)', remedy: 'The fault is with AMP; the proxy tries again by itself.' },
   '504': { what: 'answers 504 (gateway timeout)', remedy: 'The fault is with AMP or a proxy on the way.' },
   timeout: { what: 'does not answer in time', remedy: `${NETWORK} Or raise remote_timeout.` },
-  connect: { what: 'cannot be reached', remedy: NETWORK },
+  connect_refused: {
+    what: 'refuses connections',
+    remedy:
+      'Nothing listens on that port, or a firewall rejects it: check host and port in the url of remote_write, and proxy_url.',
+  },
+  connect_timeout: {
+    what: 'cannot be reached: connections get no answer',
+    remedy:
+      'Packets to that port are dropped on the way: let them out in the NetworkPolicy, the security group and the NAT, or through a VPC endpoint.',
+  },
+  connect_unreachable: {
+    what: 'cannot be reached: the network has no route to it',
+    remedy: 'Check the route out: subnet, NAT or VPC endpoint, and IPv4 or IPv6 of the pod.',
+  },
   dns: { what: 'is not found by DNS', remedy: 'Check the host in the url of remote_write, and DNS in the cluster.' },
   tls: {
     what: 'cannot be trusted (TLS)',
-    remedy: 'Check tls_config, and the port in the url of remote_write; a proxy on the way may need its ca_file.',
+    remedy: 'Check tls_config, and host and port in the url of remote_write: the message tells what TLS stumbled over.',
   },
-  reset: { what: 'breaks connections off', remedy: NETWORK },
+  tls_untrusted: {
+    what: 'shows a certificate of an unknown authority',
+    remedy:
+      'Something on the way shows a certificate of its own (a gateway that inspects TLS?): give the PEM of its authority as tls_config.ca_file.',
+  },
+  tls_wrong_name: {
+    what: 'shows a certificate for another name',
+    remedy: 'Check the host in the url of remote_write, or give the name in the certificate as tls_config.server_name.',
+  },
+  tls_expired: {
+    what: 'shows a certificate that is not valid at this time',
+    remedy: "Check this machine's clock, then have the certificate renewed.",
+  },
+  tls_on_plain_port: {
+    what: 'does not speak TLS on that port',
+    remedy:
+      'The url says https and the port speaks something else, such as plain HTTP: correct the port or the scheme in the url of remote_write.',
+  },
+  plain_on_tls_port: {
+    what: 'speaks nothing but TLS on that port',
+    remedy: 'The url says http and the port speaks TLS: write https in the url of remote_write.',
+  },
+  reset: {
+    what: 'breaks connections off',
+    remedy: `${NETWORK} If the url says http, check whether the port speaks TLS.`,
+  },
   garbage: {
     what: 'answers what is not HTTP',
     remedy: 'Check the host and port in the url of remote_write, and proxy_url.',
@@ -102,18 +140,48 @@ const ELSE_BY_CLASS: Readonly<Record<string, string>> = {
 export function explain(code: string): Explanation {
   const known = Object.hasOwn(KNOWN, code) ? KNOWN[code] : undefined;
   if (known !== undefined) return known;
-  const special = /^(foreign|throttled|unauthorized|quota)_(\d{3})$/.exec(code);
+  const special = /^(foreign|throttled|unauthorized|quota|proxy)_(\d{3})$/.exec(code);
   if (special !== null) return SPECIAL[special[1] ?? '']?.(special[2] ?? '') ?? { what: `answers ${code}`, remedy: '' };
   return { what: `answers ${code}`, remedy: ELSE_BY_CLASS[code.slice(0, 1)] ?? '' };
+}
+
+/** What an HTTP proxy says instead of opening a tunnel, or what is true of every status that it says. */
+function refusedByProxy(status: string): Explanation {
+  const what = `is behind an HTTP proxy that opens no tunnel to it (${status})`;
+  switch (status) {
+    case '407':
+      return { what, remedy: 'Put a name and a password that the proxy knows into proxy_url.' };
+    case '403':
+      return { what, remedy: "Allow the host and port of the url of remote_write in the proxy's rules (CONNECT)." };
+    case '502':
+    case '503':
+    case '504':
+      return {
+        what,
+        remedy:
+          'The proxy itself cannot reach the host and port of the url of remote_write: look at its DNS and its way out.',
+      };
+    default:
+      return { what, remedy: 'Check proxy_url: it has to lead to an HTTP proxy that allows CONNECT.' };
+  }
+}
+
+/**
+ * A message of Node without its advice on flags of Node, which nobody can give to a pod; tls_config.ca_file is the key
+ * for it.
+ */
+export function withoutNodeFlags(message: string): string {
+  return message.replaceAll(/;? if the root CA is installed locally, try running Node\.js with --\S+/g, '');
 }
 
 /** Answers whose status alone would mislead. */
 const SPECIAL: Readonly<Record<string, (status: string) => Explanation>> = {
   foreign: (status) => ({
-    what: `does not answer; something else sends a web page (${status})`,
+    what: `does not answer; something else sends text of its own or a web page (${status})`,
     remedy:
       'Something else than AMP answers, such as a load balancer, a firewall or a TLS inspector. Check scheme, host and port in the url of remote_write, and proxy_url.',
   }),
+  proxy: refusedByProxy,
   throttled: (status) => ({
     what: `throttles requests (${status})`,
     remedy: "The workspace's quota of requests a second is used up: raise batch_send_deadline, or ask AWS for more.",

@@ -19,8 +19,33 @@ export type UpstreamAnswer =
     }
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string };
 
-/** Why no answer came, as a metric label: `timeout`, `connect`, `dns`, `tls`, `reset`, `garbage`, `credentials`. */
-export type FailureReason = 'timeout' | 'connect' | 'dns' | 'tls' | 'reset' | 'garbage' | 'credentials';
+/**
+ * Why no answer came, as a metric label. explain.ts has the words and the remedy for each.
+ *
+ * - `connect_refused`: nobody listens on that port. `connect_timeout`: no connection came about, as behind a firewall
+ *   that drops packets. `connect_unreachable`: the network has no route to the address.
+ * - `tls_untrusted`: no known authority vouches for the certificate. `tls_on_plain_port`: the port does not speak TLS.
+ *   `tls_wrong_name` and
+ *   `tls_expired`: the certificate is for another host or another time. `plain_on_tls_port`: the port speaks nothing but
+ *   TLS. `tls`: every other failure of TLS.
+ * - `proxy_407` and its like: the HTTP proxy answered CONNECT with that status and opened no tunnel.
+ */
+export type FailureReason =
+  | 'timeout'
+  | 'connect_refused'
+  | 'connect_timeout'
+  | 'connect_unreachable'
+  | 'dns'
+  | 'tls'
+  | 'tls_untrusted'
+  | 'tls_wrong_name'
+  | 'tls_expired'
+  | 'tls_on_plain_port'
+  | 'plain_on_tls_port'
+  | `proxy_${number}`
+  | 'reset'
+  | 'garbage'
+  | 'credentials';
 
 /**
  * What the upstream asked to have less of: `samples` in a second (its ingestion rate), `requests` in a second, or it did

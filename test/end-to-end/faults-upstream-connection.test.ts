@@ -30,7 +30,7 @@ const ROWS: readonly Row[] = [
   { name: 'resets during its answer', fault: { action: { kind: 'reset', at: 'during-response' } }, reason: 'reset' },
   { name: 'ends its answer too early', fault: { action: { kind: 'truncate' } }, reason: 'reset' },
   { name: 'answers garbage', fault: { action: { kind: 'garbage' } }, reason: 'garbage' },
-  { name: 'refuses connections', fault: { action: { kind: 'down' } }, reason: 'connect' },
+  { name: 'refuses connections', fault: { action: { kind: 'down' } }, reason: 'connect_refused' },
 ];
 
 it.each(ROWS)('an upstream that $name costs senders a 503, and no sample', async ({ fault, reason }) => {

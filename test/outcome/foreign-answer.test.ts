@@ -42,6 +42,14 @@ describe('a 4xx that is positively not of AMP is no verdict on data:', () => {
     );
   });
 
+  test.each([
+    // Go src/net/http/server.go.
+    'Client sent an HTTP request to an HTTPS server.\n',
+    'The plain HTTP request was sent to HTTPS port',
+  ])('a sentence of a server that wants TLS: %j', (sentence) => {
+    expect(verdictOn(400, sentence)).toMatchObject({ kind: 'retry', code: 'foreign_400', mayLieInData: true });
+  });
+
   test('a page with 200 acknowledges nothing: a captive portal stores no samples', () => {
     expect(verdictOn(200, '<!doctype html><title>Log in</title>')).toMatchObject({
       kind: 'retry',

@@ -61,21 +61,29 @@ describe('classify', () => {
     expect(classify(answered(status), NOW_MS)).toMatchObject({ kind: 'retry', throttle: undefined });
   });
 
-  test.each(['timeout', 'connect', 'dns', 'tls', 'reset', 'garbage', 'credentials'] as const)(
-    'no answer (%s) is tried again',
-    (reason) => {
-      const verdict = classify({ kind: 'failed', reason, message: 'why' }, NOW_MS);
-      expect(verdict).toEqual({
-        kind: 'retry',
-        code: reason,
-        throttle: undefined,
-        down: true,
-        mayLieInData: ['timeout', 'reset', 'garbage'].includes(reason),
-        retryAfterMs: undefined,
-        message: 'the upstream did not answer: why',
-      });
-    },
-  );
+  test.each([
+    'timeout',
+    'connect_refused',
+    'connect_timeout',
+    'dns',
+    'tls',
+    'tls_untrusted',
+    'proxy_407',
+    'reset',
+    'garbage',
+    'credentials',
+  ] as const)('no answer (%s) is tried again', (reason) => {
+    const verdict = classify({ kind: 'failed', reason, message: 'why' }, NOW_MS);
+    expect(verdict).toEqual({
+      kind: 'retry',
+      code: reason,
+      throttle: undefined,
+      down: true,
+      mayLieInData: ['timeout', 'reset', 'garbage'].includes(reason),
+      retryAfterMs: undefined,
+      message: 'the upstream did not answer: why',
+    });
+  });
 
   test('every status that is tried again says whether the upstream is down', () => {
     // A wrong URL, method, header or proxy is answered with one of these.

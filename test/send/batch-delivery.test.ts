@@ -212,7 +212,7 @@ const judge =
 /** A connection that was refused. */
 const RETRY = {
   kind: 'retry',
-  code: 'connect',
+  code: 'connect_refused',
   throttle: undefined,
   down: true,
   mayLieInData: false,
@@ -472,7 +472,7 @@ test('an upstream that is down is tried until the deadline, then the parcels are
   const down = await makeRig(() => {}, { post: (headers, body) => client.post(headers, body) });
   const [outcome] = await deliver(down, [parcelOf(['a'], 100)]);
   expect(outcome).toMatchObject({ kind: 'refused', reason: 'delivery_timeout' });
-  expect(down.metrics.responses.get('connect')).toBeGreaterThan(0);
+  expect(down.metrics.responses.get('connect_refused')).toBeGreaterThan(0);
   expect(rig.upstream.requests).toHaveLength(0);
 });
 

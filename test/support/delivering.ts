@@ -41,7 +41,7 @@ export function failed(retryAfterMs?: number): RetryVerdict {
 
 export const TIMED_OUT: RetryVerdict = { ...RETRY, code: 'timeout' };
 /** No data can cause it. */
-export const UNREACHABLE: RetryVerdict = { ...RETRY, code: 'connect', mayLieInData: false };
+export const UNREACHABLE: RetryVerdict = { ...RETRY, code: 'connect_refused', mayLieInData: false };
 
 /** 429. */
 export function throttled(throttle: Throttle, retryAfterMs?: number): RetryVerdict {

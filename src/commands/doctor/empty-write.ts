@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 
 import type { RemoteWriteConfig } from '../../config/schema.ts';
+import { explain } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
 import { openUpstream } from '../../send/upstream/open-upstream.ts';
 import type { ExpiringIdentity } from '../../aws/provider.ts';
@@ -13,14 +14,6 @@ import { explainAnswer, explainClock } from './answer.ts';
 /** A snappy block of no bytes: a WriteRequest with no series in it. */
 const EMPTY_WRITE = Buffer.of(0);
 
-const REMEDIES: Readonly<Record<string, string>> = {
-  dns: 'See the check of dns above.',
-  tls: 'See the check of tls above.',
-  connect: 'Check that egress to port 443 is allowed: NetworkPolicy, security group, NAT, VPC endpoint.',
-  timeout: 'A firewall that drops packets? Check egress to port 443, or raise remote_timeout.',
-  reset: 'Something on the way cuts the connection: a proxy, a firewall, a load balancer.',
-};
-
 export async function checkWrite(config: RemoteWriteConfig, identity: ExpiringIdentity): Promise<CheckResult[]> {
   const { url: href, sigv4, tls_config: tls, proxy_url: proxyUrl, remote_timeout: timeoutMs } = config;
   const url = new URL(href);
@@ -31,7 +24,7 @@ export async function checkWrite(config: RemoteWriteConfig, identity: ExpiringId
     const signer = new RemoteWriteSigner(url, sigv4.region);
     const answer = await upstream.post(signer.sign(EMPTY_WRITE, identity, new Date()), EMPTY_WRITE);
     if (answer.kind === 'failed') {
-      const remedy = REMEDIES[answer.reason] ?? 'Check the way to the upstream.';
+      const { remedy } = explain(answer.reason);
       return [failed('write', `no answer: ${redact(answer.message)}`, remedy)];
     }
     const dateMs = answer.date === undefined ? Number.NaN : Date.parse(answer.date);

@@ -5,6 +5,9 @@ import { isIP } from 'node:net';
 import { connect, type PeerCertificate } from 'node:tls';
 
 import type { RemoteWriteConfig } from '../../config/schema.ts';
+import { explain } from '../../outcome/explain.ts';
+import { redact } from '../../outcome/redact.ts';
+import { failedBy } from '../../send/upstream/failure.ts';
 import type { CheckResult } from './check.ts';
 import { failed, ok, skipped, warning } from './check.ts';
 
@@ -57,7 +60,10 @@ export async function checkTls({ url, tls_config: tls, proxy_url: proxyUrl }: Re
     });
     return judgeCertificate(seen, tls.insecure_skip_verify);
   } catch (error) {
-    return failed('tls', `${host}: ${codeOf(error)}`, remedyOfTls(codeOf(error)));
+    const answer = failedBy(error);
+    // It is of the other kind only where the upstream has answered.
+    const [reason, message] = answer.kind === 'failed' ? [answer.reason, answer.message] : ['tls', ''];
+    return failed('tls', `${hostname}:${port || 443}: ${redact(message)}`, explain(reason).remedy);
   }
 }
 
@@ -105,7 +111,10 @@ async function handshake({ host, port, ca, servername, insecure }: Handshake): P
         socket.destroy();
       },
     );
-    socket.setTimeout(TLS_TIMEOUT_MS, () => socket.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })));
+    socket.setTimeout(TLS_TIMEOUT_MS, () => {
+      const words = `no ${socket.connecting ? 'connection' : 'TLS handshake'} within ${TLS_TIMEOUT_MS} ms`;
+      socket.destroy(Object.assign(new Error(words), socket.connecting ? { code: 'ETIMEDOUT' } : {}));
+    });
     socket.once('error', reject);
   });
 }
@@ -118,17 +127,6 @@ function judgeCertificate({ certificate, protocol }: Seen, insecure: boolean): C
     return warning('tls', `${words}, but it is not checked`, 'Remove tls_config.insecure_skip_verify; use ca_file.');
   }
   return days < SOON_DAYS ? warning('tls', words, 'Have it renewed.') : ok('tls', words);
-}
-
-function remedyOfTls(code: string): string {
-  if (/SELF_SIGNED|UNABLE_TO|LEAF_SIGNATURE/u.test(code)) {
-    return 'Something on the way shows a certificate of its own (a gateway that inspects TLS?): give its authority as tls_config.ca_file.';
-  }
-  if (code.includes('ALTNAME'))
-    return 'The certificate is for another name: check the url, or give tls_config.server_name.';
-  if (code.includes('EXPIRED')) return "Check this machine's clock, then the certificate.";
-  if (code === 'ECONNREFUSED') return 'Nothing listens there: check host and port of the url.';
-  return 'Check that egress to port 443 is allowed: NetworkPolicy, security group, NAT, VPC endpoint.';
 }
 
 function isPrivate(address: string): boolean {

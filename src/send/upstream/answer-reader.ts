@@ -9,6 +9,9 @@ import { fieldValue, TEXT, TOKEN } from '../../platform/header-field.ts';
 /** What comes is no answer of HTTP/1.1. */
 export class AnswerFault extends Error {}
 
+/** An alert of TLS came in place of an answer: the port speaks nothing but TLS. */
+export class TlsInsteadOfHttp extends AnswerFault {}
+
 /** How much of a body is kept for the log and the sender. */
 export const MESSAGE_BYTES = 1024;
 /** How much of a body is read at all before its connection is given up. */
@@ -233,6 +236,12 @@ export class AnswerReader {
   }
 }
 
+/** A record of TLS that holds an alert begins with its type and the major version. https://www.rfc-editor.org/rfc/rfc8446#section-5.1 */
+const TLS_ALERT = Buffer.of(21, 3);
+
 function notHttp(bytes: Buffer, at: number): AnswerFault {
+  if (bytes.subarray(at, at + TLS_ALERT.length).equals(TLS_ALERT)) {
+    return new TlsInsteadOfHttp('an alert of TLS instead of an answer of HTTP: the port speaks nothing but TLS');
+  }
   return new AnswerFault(`not an answer of HTTP/1.1: ${JSON.stringify(bytes.toString('latin1', at, at + 40))}`);
 }

@@ -14,6 +14,11 @@ const PROBE_AFTER_IDLE_MS = 60_000;
  */
 export const CONNECT_ATTEMPT_TIMEOUT_MS = 2_500;
 
+/** Host and port, with the port that the scheme implies: `aps-workspaces.us-west-2.amazonaws.com:443`. */
+export function addressOf(url: URL): string {
+  return `${url.hostname}:${url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : url.port}`;
+}
+
 export function dialler({ url, tls }: Pick<UpstreamOptions, 'url' | 'tls'>): Dial {
   const host = url.hostname.replaceAll(/^\[|\]$/g, '');
   const secure = url.protocol === 'https:';

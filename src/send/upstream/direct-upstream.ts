@@ -4,8 +4,8 @@
  */
 import { TEXT } from '../../platform/header-field.ts';
 import { retirementMs, SWEEP_INTERVAL_MS } from './connection-lifetime.ts';
-import { dialler, type Dial } from './dial.ts';
-import { failed, failedBy, timedOut } from './failure.ts';
+import { addressOf, dialler, type Dial } from './dial.ts';
+import { failed, failedBy, notConnected, timedOut } from './failure.ts';
 import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 import { UpstreamConnection, type Attempt, type ConnectionOwner } from './upstream-connection.ts';
 import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
@@ -21,6 +21,8 @@ interface Idle {
 export class DirectUpstream implements Upstream, ConnectionOwner {
   readonly #dial: Dial;
   readonly #requestLine: string;
+  /** Host and port, for messages. */
+  readonly #address: string;
   readonly #maxConnections: number;
   readonly #timeoutMs: number;
   readonly #random: () => number;
@@ -36,6 +38,7 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
   constructor(options: UpstreamOptions) {
     this.#dial = dialler(options);
     this.#requestLine = `POST ${options.url.pathname} HTTP/1.1\r\n`;
+    this.#address = addressOf(options.url);
     this.#maxConnections = options.connections;
     this.#timeoutMs = options.timeoutMs;
     this.#random = options.random ?? Math.random;
@@ -113,7 +116,9 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
   }
 
   #timeOut(pending: PendingPost): void {
-    const answer = timedOut(this.#timeoutMs);
+    const missing = pending.connection?.missingAfter(this.#timeoutMs / 2);
+    const answer =
+      missing === undefined ? timedOut(this.#timeoutMs) : notConnected(missing, this.#address, this.#timeoutMs);
     if (this.#waiting.delete(pending)) pending.settle(answer);
     else pending.connection?.cut(answer);
   }

@@ -32,6 +32,7 @@ export class UpstreamConnection {
   readonly #owner: ConnectionOwner;
   readonly #reader = new AnswerReader();
   readonly #retireAtMs: number;
+  readonly #dialledAtMs = performance.now();
   #attempt: Attempt | undefined;
   /** True for the rest of the event loop's turn that brought an answer: what is read in it came with that answer. */
   #resting = false;
@@ -72,6 +73,17 @@ export class UpstreamConnection {
     this.#resting = false;
     if (this.#attempt !== undefined) this.#write(this.#attempt);
   };
+
+  /**
+   * What a connection lacks that has been under way for `leastMs` or longer; undefined for one that can carry a request,
+   * and for one that has had less time, whose request waited for something else.
+   */
+  missingAfter(leastMs: number): 'connection' | 'handshake' | undefined {
+    if (performance.now() - this.#dialledAtMs < leastMs) return undefined;
+    if (this.#socket.connecting) return 'connection';
+    // Node's types leave out this property of a TLSSocket: https://github.com/nodejs/node/blob/main/lib/_tls_wrap.js
+    return 'secureConnecting' in this.#socket && this.#socket.secureConnecting === true ? 'handshake' : undefined;
+  }
 
   /** Closes the connection immediately. @param answer for the attempt in flight */
   cut(answer: UpstreamAnswer): void {

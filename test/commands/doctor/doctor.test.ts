@@ -117,7 +117,7 @@ describe('doctor', () => {
 
   it('knows a port where nobody listens, and one that does not speak TLS', async () => {
     const dead = await visit({ url: 'https://127.0.0.1:9/workspaces/ws-1/api/v1/remote_write' });
-    expect(dead.words).toContain('Nothing listens there');
+    expect(dead.words).toContain('Nothing listens on that port');
     const plain = await visit({ url: sandbox.remoteWriteUrl.replace('http:', 'https:') });
     expect(plain.words).toContain('FAIL tls');
     expect([dead.status, plain.status]).toEqual([1, 1]);
@@ -131,7 +131,7 @@ describe('doctor', () => {
       vi.stubEnv('AWS_ENDPOINT_URL_STS', sandbox.stsUrl);
       const unknown = await visit();
       expect(unknown.status).toBe(1);
-      expect(unknown.words).toContain('FAIL tls 127.0.0.1: DEPTH_ZERO_SELF_SIGNED_CERT');
+      expect(unknown.words).toContain('(DEPTH_ZERO_SELF_SIGNED_CERT)');
       expect(unknown.words).toContain('tls_config.ca_file');
       expect(unknown.words).toContain('- write without a way there');
       const file = join(directory, 'ca.pem');

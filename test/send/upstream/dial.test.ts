@@ -125,7 +125,7 @@ describe.skipIf(named === undefined || addressed === undefined)('over TLS (skipp
     const server = await startScript(echo, { tls: { ...named, minVersion: version, maxVersion: version } });
     const client = openDirect(atLocalhost(server), { tls: { ...tls, servername: 'other.example' } });
     for (const name of ['1', '2', '3']) {
-      expect(await client.post(HEADERS, Buffer.from(name))).toMatchObject({ kind: 'failed', reason: 'tls' });
+      expect(await client.post(HEADERS, Buffer.from(name))).toMatchObject({ kind: 'failed', reason: 'tls_wrong_name' });
     }
     expect(server.requests).toHaveLength(0);
   });
@@ -154,7 +154,9 @@ describe.skipIf(named === undefined || addressed === undefined)('over TLS (skipp
     expect(tlsOf(server)[0]?.servername).toBe(false);
     const other = await startScript(echo, { tls: { ...named }, host });
     const otherUrl = new URL(other.url.href.replace('http:', 'https:'));
-    expect(await openDirect(otherUrl, { tls }).post(HEADERS, Buffer.from('1'))).toMatchObject({ reason: 'tls' });
+    expect(await openDirect(otherUrl, { tls }).post(HEADERS, Buffer.from('1'))).toMatchObject({
+      reason: 'tls_wrong_name',
+    });
     const named2 = openDirect(otherUrl, { tls: { ...tls, servername: 'aps.example' } });
     expect(await named2.post(HEADERS, Buffer.from('1'))).toMatchObject({ status: 200 });
     expect(tlsOf(other).at(-1)?.servername).toBe('aps.example');

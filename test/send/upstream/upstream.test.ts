@@ -218,7 +218,7 @@ describe('failures are values', () => {
     const url = new URL(`http://127.0.0.1:${await closedPort()}/`);
     expect(await makeUpstream(url).post(HEADERS, Buffer.from('x'))).toMatchObject({
       kind: 'failed',
-      reason: 'connect',
+      reason: 'connect_refused',
     });
   });
 
@@ -334,7 +334,7 @@ describe.skipIf(certificate === undefined)('TLS (skipped where there is no opens
     await using server = await startTls();
     expect(await makeUpstream(server.url).post(HEADERS, Buffer.from('x'))).toMatchObject({
       kind: 'failed',
-      reason: 'tls',
+      reason: 'tls_untrusted',
     });
   });
 
@@ -354,7 +354,7 @@ describe.skipIf(certificate === undefined)('TLS (skipped where there is no opens
       status: 200,
     });
     expect(await makeUpstream(server.url, { tls: bad }).post(headers, Buffer.from('x'))).toMatchObject({
-      reason: 'tls',
+      reason: 'tls_wrong_name',
     });
   });
 
@@ -389,8 +389,8 @@ describe.skipIf(certificate === undefined)('TLS (skipped where there is no opens
     const url = new URL(`https://localhost:${server.port}/`);
     expect(await makeUpstream(url).post(HEADERS, Buffer.from('x'))).toEqual({
       kind: 'failed',
-      reason: 'tls',
-      message: 'tls: write EPROTO wrong version number',
+      reason: 'tls_on_plain_port',
+      message: 'tls_on_plain_port: write EPROTO wrong version number',
     });
   });
 });
