@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { HOSTILE_KINDS } from '../support/hostile-bodies.ts';
 import { compressSync, uncompressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { BodyCutter, MAX_HISTORY_BYTES, MAX_PIECES, type Piece } from '../../src/batch/split.ts';
 
 import { Kernel } from '../../src/codec/kernel.ts';
@@ -60,7 +60,7 @@ const MANY = noise(1 << 16);
 const OTHER = compressSync(Buffer.concat(Array.from({ length: 200 }, (_, i) => seriesWith(noise(50 + i)))));
 
 describe('cutting a request', () => {
-  it(
+  test(
     'takes the same pieces when the kernel serves others in between, and again after putBack',
     {
       timeout: PROPERTY_TIMEOUT_MS,
@@ -99,7 +99,7 @@ describe('cutting a request', () => {
     },
   );
 
-  it('makes large pieces in steps, which are what an independent decoder reads in the request', () => {
+  test('makes large pieces in steps, which are what an independent decoder reads in the request', () => {
     const large = new Kernel({ maxBodyBytes: 10 << 20, maxDecodedBytes: 64 << 20 });
     for (const { name, make } of HOSTILE_KINDS) {
       if (
@@ -127,7 +127,7 @@ describe('cutting a request', () => {
     }
   });
 
-  it('cuts what was put back into smaller pieces, and goes on behind it', () => {
+  test('cuts what was put back into smaller pieces, and goes on behind it', () => {
     const body = wireBody('prometheus-3.5-rw1-01');
     const cutter = new BodyCutter(kernel, body);
     const first = cutter.take({ maxSamples: 250, maxBytes: 1e6 }, allocateUnsafe);
@@ -142,7 +142,7 @@ describe('cutting a request', () => {
     expect(rawOf(pieces).equals(Buffer.from(uncompress(body)))).toBe(true);
   });
 
-  it('asks for the memory of a piece once, of exactly its size, and for none of the whole request', () => {
+  test('asks for the memory of a piece once, of exactly its size, and for none of the whole request', () => {
     const body = wireBody('prometheus-3.5-rw1-01');
     const sizes: number[] = [];
     const allocate = (bytes: number): Buffer => {
@@ -163,7 +163,7 @@ describe('cutting a request', () => {
     expect(sizes).toHaveLength(pieces.length);
   });
 
-  it('cuts a request whose copies reach back farther than what is kept, and holds nothing for it', () => {
+  test('cuts a request whose copies reach back farther than what is kept, and holds nothing for it', () => {
     const large = new Kernel({ maxBodyBytes: 8 << 20, maxDecodedBytes: 64 << 20 });
     const one = seriesWith(Buffer.concat(Array.from({ length: 80 }, () => noise(1 << 16))));
     const raw = Buffer.concat([one, SMALL, one, SMALL]);
@@ -187,7 +187,7 @@ describe('cutting a request', () => {
     expect(rawOf(pieces).equals(raw)).toBe(true);
   });
 
-  it('decodes of a request no more than the piece and the one before it, whatever comes behind', () => {
+  test('decodes of a request no more than the piece and the one before it, whatever comes behind', () => {
     // What comes behind the pieces is changed to what cannot be decoded: nobody looks.
     const small = Array.from({ length: 40_000 }, (_, i) => seriesWith(MANY.subarray(i % 977, (i % 977) + 100)));
     const body = Buffer.from(compressSync(Buffer.concat(small)));
@@ -199,7 +199,7 @@ describe('cutting a request', () => {
     }
   });
 
-  it(
+  test(
     'keeps every byte in its order, within the limits, in pieces that are requests',
     { timeout: PROPERTY_TIMEOUT_MS },
     () => {
@@ -232,7 +232,7 @@ describe('cutting a request', () => {
     },
   );
 
-  it('refuses what would take too many pieces before the first is made', () => {
+  test('refuses what would take too many pieces before the first is made', () => {
     const body = compressSync(Buffer.concat(Array.from({ length: 2 * MAX_PIECES + 1 }, () => SMALL)));
     expect(piecesOf(kernel, body.subarray(), { maxSamples: 3, maxBytes: 1e6 }).length).toBeLessThanOrEqual(MAX_PIECES);
     const cutter = new BodyCutter(kernel, body);
@@ -241,7 +241,7 @@ describe('cutting a request', () => {
     expect(error.message).toMatch(/1001 samples would take 501 requests upstream.*exceeds 500.*lower/);
   });
 
-  it('cuts captured requests into pieces of about the same size', () => {
+  test('cuts captured requests into pieces of about the same size', () => {
     const body = wireBody('prometheus-3.5-rw1-01');
     expect(piecesOf(kernel, body, { maxSamples: 499, maxBytes: 1e6 }).map((piece) => piece.samples)).toEqual([
       250, 250,
@@ -254,13 +254,13 @@ describe('cutting a request', () => {
     }
   });
 
-  it('keeps metadata entries and counts them', () => {
+  test('keeps metadata entries and counts them', () => {
     const pieces = piecesOf(kernel, wireBody('prometheus-3.5-rw1-04'), { maxSamples: 100, maxBytes: 5000 });
     expect(pieces.length).toBeGreaterThan(2);
     expect(pieces.reduce((sum, piece) => sum + piece.metadata, 0)).toBe(258);
   });
 
-  it('gives back the body itself when it is within the limits or has one TimeSeries', () => {
+  test('gives back the body itself when it is within the limits or has one TimeSeries', () => {
     const body = wireBody('prometheus-3.5-rw1-12');
     const [whole, ...rest] = piecesOf(kernel, body, { maxSamples: 117, maxBytes: body.length });
     expect(whole?.body).toBe(body);
@@ -276,7 +276,7 @@ describe('cutting a request', () => {
     ]);
   });
 
-  it('leaves a TimeSeries that is over a limit alone in its piece', () => {
+  test('leaves a TimeSeries that is over a limit alone in its piece', () => {
     const label = bytesField(1, Buffer.concat([bytesField(1, Buffer.from('a')), bytesField(2, Buffer.from('b'))]));
     const series = (samples: number): Buffer =>
       bytesField(1, Buffer.concat([label, ...Array.from({ length: samples }, () => Buffer.from('12021001', 'hex'))]));
@@ -286,7 +286,7 @@ describe('cutting a request', () => {
     expect(pieces.map((piece) => piece.series)).toEqual([1, 1, 2]);
   });
 
-  it('keeps what can be kept of the elements, however they were chosen', () => {
+  test('keeps what can be kept of the elements, however they were chosen', () => {
     // Literals only, which the encoder would never leave as they are.
     const raw = Buffer.concat(Array.from({ length: 3000 }, () => SMALL));
     const literals = Array.from({ length: 3000 }, () => Buffer.concat([Buffer.from([(SMALL.length - 1) << 2]), SMALL]));
@@ -298,7 +298,7 @@ describe('cutting a request', () => {
     expect(pieces.map(({ body }) => body.equals(third))).toEqual([true, true, true]);
   });
 
-  it('encodes anew what copies from before the piece, and from 64 KiB before it too', () => {
+  test('encodes anew what copies from before the piece, and from 64 KiB before it too', () => {
     const part = noise(70_000);
     const one = seriesWith(part);
     const raw = Buffer.concat([one, one, SMALL, one]);
@@ -325,7 +325,7 @@ describe('cutting a request', () => {
     expect(second?.body.length).toBeGreaterThan(70_000);
   });
 
-  it('encodes anew what copies from one byte before the piece', () => {
+  test('encodes anew what copies from one byte before the piece', () => {
     // A value that holds the last byte of one TimeSeries and the first three of the next.
     const head = seriesWith(Buffer.alloc(4)).subarray(0, 3);
     const value = Buffer.concat([Buffer.from([1]), head]);
@@ -343,7 +343,7 @@ describe('cutting a request', () => {
     expect(pieces.map((piece) => Buffer.from(uncompress(piece.body)).equals(one))).toEqual([true, true]);
   });
 
-  it('finds the cuts in a body of many MB', () => {
+  test('finds the cuts in a body of many MB', () => {
     const large = new Kernel({ maxBodyBytes: 40 << 20, maxDecodedBytes: 64 << 20 });
     const raw = Buffer.concat(
       Array.from({ length: 12_000 }, (_, i) => seriesWith(MANY.subarray((i * 5) % 64_000, ((i * 5) % 64_000) + 900))),
@@ -358,7 +358,7 @@ describe('cutting a request', () => {
     expect(rawOf(pieces).equals(raw)).toBe(true);
   });
 
-  it.each([
+  test.each([
     ['all of it copies', 100_000, 3, 0, /300.* bytes/],
     ['it copies, and has something of its own', 200_000, 2, 200_000, /600.* bytes/],
   ])('refuses a TimeSeries whose encoding exceeds max_body_bytes: %s', (_what, bytes, times, ownBytes, message) => {

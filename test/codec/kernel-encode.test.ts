@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { uncompressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ENCODED_BLOCK_BYTES } from '../../src/codec/kernel/layout.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
@@ -20,7 +20,7 @@ function comesBack(raw: Uint8Array): boolean {
 }
 
 describe('snappy encoding', () => {
-  it('encodes arbitrary bytes so that both libraries give them back', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+  test('encodes arbitrary bytes so that both libraries give them back', { timeout: PROPERTY_TIMEOUT_MS }, () => {
     const few = fc.array(fc.nat(3), { maxLength: 2000 }).map((bytes) => Uint8Array.from(bytes));
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 2000 }),
@@ -36,7 +36,7 @@ describe('snappy encoding', () => {
     );
   });
 
-  it.each([
+  test.each([
     0, 1, 3, 4, 15, 16, 17, 18, 59, 60, 61, 62, 255, 256, 257, 258, 4096, 65_535, 65_536, 65_537, 65_552, 70_000,
     131_072, 131_073,
   ])('encodes %i bytes that compress well, badly, not at all, and late', (length) => {
@@ -46,7 +46,7 @@ describe('snappy encoding', () => {
     expect(comesBack(Buffer.concat([noise(length), noise(length)]))).toBe(true);
   });
 
-  it('encodes runs of every length of 1 to 300 behind something else', () => {
+  test('encodes runs of every length of 1 to 300 behind something else', () => {
     const wrong = [];
     for (let length = 1; length <= 300; length += 1) {
       const raw = Buffer.concat([noise(40), Buffer.alloc(length, 9), noise(40), noise(40), Buffer.alloc(20)]);
@@ -55,14 +55,14 @@ describe('snappy encoding', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('makes captured requests hardly larger than their senders did', () => {
+  test('makes captured requests hardly larger than their senders did', () => {
     for (const name of WIRE_NAMES.filter((one) => one.includes('rw1'))) {
       const body = wireBody(name);
       expect(kernel.encode(uncompress(body)).length).toBeLessThan(body.length * 1.1);
     }
   });
 
-  it('stays within its room, or says that the room does not suffice', () => {
+  test('stays within its room, or says that the room does not suffice', () => {
     const bare = new BareKernel();
     const captured = Buffer.from(uncompress(wireBody('prometheus-3.5-rw1-01')));
     const rooms = [0, ENCODED_BLOCK_BYTES - 1, ENCODED_BLOCK_BYTES, 150_000, 200_010, 300_000];
@@ -80,7 +80,7 @@ describe('snappy encoding', () => {
     ]);
   });
 
-  it('refuses what decodes to more than max_decoded_bytes or encodes to more than max_body_bytes', () => {
+  test('refuses what decodes to more than max_decoded_bytes or encodes to more than max_body_bytes', () => {
     const small = new Kernel({ maxBodyBytes: 100_000, maxDecodedBytes: 1_000_000 });
     expect(requestErrorOf(() => small.encode(Buffer.alloc(1_000_001))).code).toBe('DECODED_TOO_LARGE');
     expect(requestErrorOf(() => small.encode(noise(1_000_000))).code).toBe('BODY_TOO_LARGE');
@@ -88,7 +88,7 @@ describe('snappy encoding', () => {
     expect(small.memoryBytes).toBeLessThanOrEqual(small.maxMemoryBytes);
   });
 
-  it('finds a repeat of 8 bytes at each distance around 2048, and copies it in the shortest form', () => {
+  test('finds a repeat of 8 bytes at each distance around 2048, and copies it in the shortest form', () => {
     const behind = noise(40);
     const wrong: object[] = [];
     for (let distance = 2040; distance <= 2056; distance += 1) {
@@ -106,7 +106,7 @@ describe('snappy encoding', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('encodes a repeat of 8 bytes at each distance around the end of the first 64 KiB', () => {
+  test('encodes a repeat of 8 bytes at each distance around the end of the first 64 KiB', () => {
     const wrong: number[] = [];
     for (let distance = 65_500; distance <= 65_545; distance += 1) {
       if (!comesBack(repeatAt(distance, noise(40)))) wrong.push(distance);

@@ -1,5 +1,5 @@
 import { compressSync } from 'snappy';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Kernel, type KernelLimits } from '../../src/codec/kernel.ts';
 import { RequestError } from '../../src/outcome/errors.ts';
 import { requestErrorOf } from '../support/request-error-of.ts';
@@ -23,7 +23,7 @@ function seriesOf(restHex: string): string {
 const SAMPLE = '120710808080808001';
 
 describe('the limits on what a request may hold', () => {
-  it.each([
+  test.each([
     ['plain series', { maxSeries: 10 }, seriesOf(''), 'TOO_MANY_SERIES', 'max_series_per_request'],
     ['uncommon series', { maxSeries: 10 }, '0a020a00', 'TOO_MANY_SERIES', 'max_series_per_request'],
     ['plain samples', { maxSamples: 10 }, seriesOf(SAMPLE), 'TOO_MANY_SAMPLES', 'max_samples_per_request'],
@@ -42,7 +42,7 @@ describe('the limits on what a request may hold', () => {
     expect(error.message).toMatch(new RegExp(`more than 10 .*limits\\.${key} \\(10\\); raise it, or lower`));
   });
 
-  it.each([
+  test.each([
     ['fields in groups', `4b${'4800'.repeat(20)}4c`],
     ['nested groups', '4b'.repeat(20) + '4c'.repeat(20)],
     ['unknown fields of a series', seriesOf('3800'.repeat(20))],
@@ -54,21 +54,21 @@ describe('the limits on what a request may hold', () => {
     expect(requestErrorOf(() => scanWith({ maxFields: 15 }, times(hex, 1))).code).toBe('TOO_MANY_FIELDS');
   });
 
-  it('count labels, samples and metadata of the common shapes as no fields, nor the elements of packed ones', () => {
+  test('count labels, samples and metadata of the common shapes as no fields, nor the elements of packed ones', () => {
     const deltas = seriesOf(`22324a30${'01'.repeat(48)}`);
     expect(scanWith({ maxFields: 3 }, times(seriesOf(SAMPLE), 1000)).samples).toBe(1000);
     expect(scanWith({ maxFields: 3 }, times('1a06120022002a00', 1000)).metadata).toBe(1000);
     expect(scanWith({ maxFields: 3 }, times(deltas, 1)).histograms).toBe(1);
   });
 
-  it('stop the scan where the limit is, not behind it', () => {
+  test('stop the scan where the limit is, not behind it', () => {
     // What comes behind it is wrong.
     const bad = Buffer.concat([Buffer.alloc(2000, '4800', 'hex'), Buffer.from('ff', 'hex')]);
     expect(requestErrorOf(() => scanWith({ maxFields: 500 }, compressSync(bad))).code).toBe('TOO_MANY_FIELDS');
     expect(requestErrorOf(() => scanWith({ maxFields: 5000 }, compressSync(bad))).code).toBe('BODY_NOT_WRITE_REQUEST');
   });
 
-  it('hold for each request anew', () => {
+  test('hold for each request anew', () => {
     const kernel = new Kernel({ ...BASE, maxFields: 10, maxSeries: 10, maxSamples: 10 });
     for (let round = 0; round < 3; round += 1) {
       expect(kernel.scan(times('4800', 10)).unknownFields).toBe(10);
@@ -97,7 +97,7 @@ function histogramsOf(body: Buffer): number | string {
 }
 
 describe('packed varints', () => {
-  it.each(Array.from({ length: 60 }, (_, at) => at))('of each length are taken and refused at offset %i', (at) => {
+  test.each(Array.from({ length: 60 }, (_, at) => at))('of each length are taken and refused at offset %i', (at) => {
     const lead = '01'.repeat(at);
     for (let bytes = 1; bytes <= 12; bytes += 1) {
       const varint = `${'ff'.repeat(bytes - 1)}01`;

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { loadSync } from 'protobufjs';
 import { compressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { RequestError } from '../../src/outcome/errors.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
@@ -79,7 +79,7 @@ function literal(raw: Buffer): Buffer {
 }
 
 describe('scanning a WriteRequest', () => {
-  it.each([
+  test.each([
     ['prometheus-3.5-rw1-01', { series: 500, samples: 500, histograms: 0, exemplars: 0, metadata: 0 }],
     ['prometheus-3.5-rw1-04', { series: 0, samples: 0, histograms: 0, exemplars: 0, metadata: 258 }],
     ['prometheus-3.5-rw1-08', { series: 0, samples: 0, histograms: 0, exemplars: 0, metadata: 258 }],
@@ -93,7 +93,7 @@ describe('scanning a WriteRequest', () => {
     expect(kernel.scan(body)).toMatchObject(countsByTheBook(raw));
   });
 
-  it('takes the merge key from the first series of a captured body', () => {
+  test('takes the merge key from the first series of a captured body', () => {
     expect(kernel.scan(wireBody('prometheus-3.5-rw1-01'))).toMatchObject({
       cluster: 'eksa-prod-1',
       replica: 'replica-0',
@@ -101,7 +101,7 @@ describe('scanning a WriteRequest', () => {
     expect(kernel.scan(wireBody('vmagent-1.145-rw1-02'))).toMatchObject({ cluster: '', replica: '' });
   });
 
-  it(
+  test(
     'counts whatever a WriteRequest may hold as it was made and as protobufjs sees it',
     { timeout: PROPERTY_TIMEOUT_MS },
     () => {
@@ -120,7 +120,7 @@ describe('scanning a WriteRequest', () => {
     },
   );
 
-  it('says the same of a request whether the hot loop or the careful reader takes its series', () => {
+  test('says the same of a request whether the hot loop or the careful reader takes its series', () => {
     // A padded length sends the whole series to the careful reader.
     const sample = bytesField(
       2,
@@ -142,7 +142,7 @@ describe('scanning a WriteRequest', () => {
     }
   });
 
-  it('counts any two kinds of series next to each other as each by itself', () => {
+  test('counts any two kinds of series next to each other as each by itself', () => {
     const value = `09${'01'.repeat(8)}`;
     const sample = (timestamp: string): string => `12 10 ${value} 10 ${timestamp}`;
     const withLabel = (long: Buffer): string =>
@@ -189,7 +189,7 @@ describe('scanning a WriteRequest', () => {
     }
   });
 
-  it('names the fault of the second series of two, and of the first where both have one', () => {
+  test('names the fault of the second series of two, and of the first where both have one', () => {
     const good = series(`${label} 12 02 10 05`);
     const bad = series(`${label} 12 02 08 01`);
     for (const [first, at] of [
@@ -201,7 +201,7 @@ describe('scanning a WriteRequest', () => {
     }
   });
 
-  it('accepts an empty request and has no timestamps for it', () => {
+  test('accepts an empty request and has no timestamps for it', () => {
     expect(kernel.scan(Buffer.from([0]))).toEqual({
       rawBytes: 0,
       elementsAt: 1,
@@ -219,7 +219,7 @@ describe('scanning a WriteRequest', () => {
     });
   });
 
-  it('takes and refuses the same flipped requests as a strict reader', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+  test('takes and refuses the same flipped requests as a strict reader', { timeout: PROPERTY_TIMEOUT_MS }, () => {
     const captured = fc.constantFrom(
       ...['prometheus-3.5-rw1-01', 'prometheus-3.5-rw1-12', 'vmagent-1.145-rw1-01'].map((name) =>
         Buffer.from(uncompress(wireBody(name))).subarray(0, 4000),
@@ -249,7 +249,7 @@ describe('scanning a WriteRequest', () => {
     );
   });
 
-  it('takes and refuses the same arbitrary bytes as a strict reader', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+  test('takes and refuses the same arbitrary bytes as a strict reader', { timeout: PROPERTY_TIMEOUT_MS }, () => {
     // Mostly bytes that mean something here: tags of known fields, short lengths, continuation bits.
     const byte = fc.oneof(fc.constantFrom(10, 18, 26, 34, 9, 16, 0x0b, 0x0c, 1, 2, 4, 0x80, 0xff), fc.nat(255));
     fc.assert(
@@ -261,7 +261,7 @@ describe('scanning a WriteRequest', () => {
     );
   });
 
-  it('refuses every truncation of a request inside a field', () => {
+  test('refuses every truncation of a request inside a field', () => {
     const raw = Buffer.from(uncompress(wireBody('prometheus-3.5-rw1-12'))).subarray(0, 1500);
     const wrong = [];
     for (let length = 1; length < raw.length; length += 1) {
@@ -271,7 +271,7 @@ describe('scanning a WriteRequest', () => {
     expect(wrong).toEqual([]);
   });
 
-  it.each([
+  test.each([
     ['a tag that is cut off', '80', 'a varint that is cut off at byte 0 '],
     ['a varint of 11 bytes', '10 8080808080808080808001', 'a varint of more than 10 bytes at byte 1 '],
     ['field number 0', '02 00', 'a field number of 0 at byte 0 '],
@@ -327,7 +327,7 @@ describe('scanning a WriteRequest', () => {
     expect(tryReadStrictly(raw)).toBe(undefined);
   });
 
-  it.each([
+  test.each([
     // Read as a length of one byte, 128 and 18 bytes of name and value would add up to the label's 150.
     ['whose length takes 2 bytes', `0a 9901 0a 9601 0a 8001 ${'61'.repeat(127)} 12 12 7f ${'61'.repeat(17)}`],
     // The label has 10 bytes, too few for a name of 200: the low 8 bits of the difference are 62, as is a value's length.
@@ -339,7 +339,7 @@ describe('scanning a WriteRequest', () => {
     expect(error.message).toContain('past the end of its message at byte ');
   });
 
-  it('takes a name of 128 bytes or more, and counts its series', () => {
+  test('takes a name of 128 bytes or more, and counts its series', () => {
     for (const nameBytes of [127, 128, 129, 200, 255, 256, 300]) {
       for (const valueBytes of [0, 1, 127, 128, 300]) {
         const raw = bytesField(1, labelOf(nameBytes, valueBytes));
@@ -348,7 +348,7 @@ describe('scanning a WriteRequest', () => {
     }
   });
 
-  it('takes metadata beside an unknown field of the request, and with one of its own', () => {
+  test('takes metadata beside an unknown field of the request, and with one of its own', () => {
     const metadata = bytesField(3, Buffer.concat([field(1, 0, varint(1)), bytesField(2, Buffer.from('up'))]));
     const unknown = bytesField(19, Buffer.from('whatever'));
     const inside = bytesField(3, Buffer.concat([bytesField(2, Buffer.from('up')), bytesField(7, Buffer.from('x'))]));
@@ -361,12 +361,12 @@ describe('scanning a WriteRequest', () => {
     }
   });
 
-  it('follows nested groups to 100 and no deeper', () => {
+  test('follows nested groups to 100 and no deeper', () => {
     expect(scanRaw(kernel, nested(100)).unknownFields).toBe(1);
     expect(requestErrorOf(() => scanRaw(kernel, nested(101))).message).toContain('nested more than 100 deep');
   });
 
-  it('refuses a TimeSeries without labels by a code of its own', () => {
+  test('refuses a TimeSeries without labels by a code of its own', () => {
     const labelled = Buffer.from('0a080a060a0161120162', 'hex');
     const bare = Buffer.from('0a04120210010a00', 'hex');
     const error = requestErrorOf(() => scanRaw(kernel, Buffer.concat([labelled, bare])));
@@ -375,7 +375,7 @@ describe('scanning a WriteRequest', () => {
     expect(requestErrorOf(() => scanRaw(kernel, Buffer.from('0a00', 'hex'))).code).toBe('SERIES_WITHOUT_LABELS');
   });
 
-  it('never decides by what an earlier request has left behind the end', () => {
+  test('never decides by what an earlier request has left behind the end', () => {
     const captured = Buffer.from(uncompress(wireBody('prometheus-3.5-rw1-01')));
     const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 20 });
     for (let length = 1; length < 600; length += 1) {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { uncompressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../support/arbitrary-runs.ts';
 import { arbitrarySnappyBlock, preamble } from '../support/arbitrary-snappy.ts';
@@ -47,7 +47,7 @@ function declared(body: Buffer): { value: number; end: number } | undefined {
 describe('snappy decoding', () => {
   const bare = new BareKernel();
 
-  it('decodes every captured body to the bytes that both libraries decode it to', () => {
+  test('decodes every captured body to the bytes that both libraries decode it to', () => {
     for (const name of WIRE_NAMES.filter((one) => !one.includes('zstd'))) {
       const body = wireBody(name);
       const raw = tryBare(bare, body);
@@ -56,7 +56,7 @@ describe('snappy decoding', () => {
     }
   });
 
-  it(
+  test(
     'decodes every kind of element as both libraries do, and writes nowhere else',
     { timeout: PROPERTY_TIMEOUT_MS },
     () => {
@@ -71,7 +71,7 @@ describe('snappy decoding', () => {
     },
   );
 
-  it('repeats every pattern of 1 to 70 bytes at every length of 1 to 64', () => {
+  test('repeats every pattern of 1 to 70 bytes at every length of 1 to 64', () => {
     const wrong: object[] = [];
     const pattern = Buffer.from(Array.from({ length: 70 }, (_, at) => at + 1));
     for (let offset = 1; offset <= 70; offset += 1) {
@@ -88,14 +88,14 @@ describe('snappy decoding', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('decodes a literal of 1 byte whose length takes 1 to 4 bytes as the native library does', () => {
+  test('decodes a literal of 1 byte whose length takes 1 to 4 bytes as the native library does', () => {
     for (const elements of ['f00061', 'f4000061', 'f800000061', 'fc0000000061']) {
       const body = Buffer.from(`01${elements}`, 'hex');
       expect([tryBare(bare, body), tryNative(body)]).toEqual([Buffer.from('a'), Buffer.from('a')]);
     }
   });
 
-  it.each([1, 2, 3, 4])(
+  test.each([1, 2, 3, 4])(
     'refuses a last literal that lacks one byte when its length takes %i bytes, and takes the whole one',
     (lengthBytes) => {
       const kernel = new Kernel(LIMITS);
@@ -114,7 +114,7 @@ describe('snappy decoding', () => {
     },
   );
 
-  it('refuses a copy from before the start, or over the declared length, also where much follows it', () => {
+  test('refuses a copy from before the start, or over the declared length, also where much follows it', () => {
     const follows = Array.from({ length: 60 }, () => [61 << 2, 99, 0, ...Buffer.alloc(100, 7)]).flat();
     // The declared length is what it would be if the copy were good.
     const bad = [
@@ -138,7 +138,7 @@ describe('snappy decoding', () => {
     }
   });
 
-  it('refuses every truncation of a body', () => {
+  test('refuses every truncation of a body', () => {
     const kernel = new Kernel(LIMITS);
     for (const name of ['prometheus-3.5-rw1-12', 'vmagent-1.145-rw1-02']) {
       const body = wireBody(name);
@@ -148,7 +148,7 @@ describe('snappy decoding', () => {
     }
   });
 
-  it(
+  test(
     'agrees with the native library on bodies with flipped bytes: taken or not, and the bytes',
     { timeout: PROPERTY_TIMEOUT_MS },
     () => {
@@ -179,7 +179,7 @@ describe('snappy decoding', () => {
     },
   );
 
-  it('agrees with the native library on bytes that are no snappy at all', () => {
+  test('agrees with the native library on bytes that are no snappy at all', () => {
     fc.assert(
       fc.property(fc.nat(400), fc.uint8Array({ maxLength: 80 }), (rawBytes, elements) => {
         const body = Buffer.concat([preamble(rawBytes), elements]);
@@ -191,7 +191,7 @@ describe('snappy decoding', () => {
     );
   });
 
-  it.each([
+  test.each([
     ['an empty body', '', 'decoded length at byte 0'],
     ['a length that is cut off', '8080', 'decoded length at byte 0'],
     ['a length over 2^32 - 1', 'ffffffff7f', 'decoded length at byte 0'],
@@ -213,7 +213,7 @@ describe('snappy decoding', () => {
 });
 
 describe('the limits', () => {
-  it('refuses a body of 7 bytes that claims 256 MiB with 400, and takes no memory for it', () => {
+  test('refuses a body of 7 bytes that claims 256 MiB with 400, and takes no memory for it', () => {
     const kernel = new Kernel({ maxBodyBytes: 10 << 20, maxDecodedBytes: 64 << 20 });
     const before = kernel.memoryBytes;
     const error = requestErrorOf(() => kernel.scan(Buffer.from('8080808001fe01', 'hex')));
@@ -222,21 +222,21 @@ describe('the limits', () => {
     expect(kernel.memoryBytes).toBe(before);
   });
 
-  it('refuses a declared size over max_decoded_bytes with 413, its value, the limit and the remedy', () => {
+  test('refuses a declared size over max_decoded_bytes with 413, its value, the limit and the remedy', () => {
     const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 65_536 });
     const error = requestErrorOf(() => kernel.scan(Buffer.concat([preamble(65_537), Buffer.alloc(4000)])));
     expect(error.code).toBe('DECODED_TOO_LARGE');
     expect(error.message).toMatch(/65537 bytes.*limits\.max_decoded_bytes \(64KiB\).*raise it/);
   });
 
-  it('refuses a compressed body over max_body_bytes with 413', () => {
+  test('refuses a compressed body over max_body_bytes with 413', () => {
     const kernel = new Kernel({ maxBodyBytes: 100, maxDecodedBytes: 65_536 });
     const error = requestErrorOf(() => kernel.scan(Buffer.alloc(101)));
     expect(error.code).toBe('BODY_TOO_LARGE');
     expect(error.message).toMatch(/101 bytes.*limits\.max_body_bytes \(100B\).*raise it/);
   });
 
-  it('never takes more memory than its maximum, which the limits determine', () => {
+  test('never takes more memory than its maximum, which the limits determine', () => {
     const limits = { maxBodyBytes: 300_000, maxDecodedBytes: 500_000 };
     const kernel = new Kernel(limits);
     expect(kernel.maxMemoryBytes).toBeLessThan(2 * 300_000 + 500_000 + 65_536 * 4);
@@ -252,7 +252,7 @@ describe('the limits', () => {
     expect(kernel.memoryBytes).toBeLessThanOrEqual(kernel.maxMemoryBytes);
   });
 
-  it('takes a view into a larger buffer as what it is', () => {
+  test('takes a view into a larger buffer as what it is', () => {
     fc.assert(
       fc.property(arbitraryWriteRequest(4), fc.nat(40), ({ raw, series }, shift) => {
         const kernel = new Kernel(LIMITS);

@@ -6,7 +6,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 
@@ -57,7 +57,7 @@ describe.skipIf(WHY_NOT !== '')(`bootstrap, end to end ${WHY_NOT}`, () => {
     vi.unstubAllEnvs();
   });
 
-  it('brings samples of a real Prometheus to the workspace, and goes away again', { timeout: 120_000 }, async () => {
+  test('brings samples of a real Prometheus to the workspace, and goes away again', { timeout: 120_000 }, async () => {
     expect(await command(['apply', ...ARGS])).toMatchObject({ status: 0 });
     const values = proxyValuesSchema.parse(await valuesOf('amp-write-proxy'));
     const roleArn = values.serviceAccount.annotations['eks.amazonaws.com/role-arn'];

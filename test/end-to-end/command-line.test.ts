@@ -1,19 +1,19 @@
 /** The commands of README.md, as a user types them. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { run, temporaryDirectory, until } from '../support/processes.ts';
 import { startCommand, writeConfig } from '../support/proxy.ts';
 
 const UPSTREAM = 'https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-EXAMPLE/api/v1/remote_write';
 
-it('finds a good configuration good, and tells what has no effect', async () => {
+test('finds a good configuration good, and tells what has no effect', async () => {
   const file = await writeConfig({ remote_write: [{ url: UPSTREAM, follow_redirects: true }] });
   const { status, stdout, stderr } = await startCommand(['--config', file, '--check-config']).ended();
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${file}: the configuration can be used\n` });
   expect(stderr).toMatch(/^warning: .*follow_redirects.*redirects are never followed/);
 });
 
-it('warns of files that cannot be read here, and does not start without them', async () => {
+test('warns of files that cannot be read here, and does not start without them', async () => {
   const cert_file = `${await temporaryDirectory()}/tls.crt`;
   const file = await writeConfig({
     server: { tls: { cert_file, key_file: import.meta.filename } },
@@ -27,7 +27,7 @@ it('warns of files that cannot be read here, and does not start without them', a
   expect(started.stdout + started.stderr).toContain(named);
 });
 
-it('names every key that cannot be used, its value and the remedy', async () => {
+test('names every key that cannot be used, its value and the remedy', async () => {
   const file = await writeConfig({
     server: { shutdown_timeout: 'soon' },
     remote_write: [{ url: UPSTREAM, headers: { 'X-A': 'b' }, queue_config: { max_shards: 0, max_shard: 3 } }],
@@ -43,7 +43,7 @@ it('names every key that cannot be used, its value and the remedy', async () => 
   }
 });
 
-it('does not start with a configuration that it cannot use, or that is not there', async () => {
+test('does not start with a configuration that it cannot use, or that is not there', async () => {
   const bad = await writeConfig({ remote_write: [] });
   expect(await startCommand(['--config', bad]).ended()).toMatchObject({
     status: 1,
@@ -56,7 +56,7 @@ it('does not start with a configuration that it cannot use, or that is not there
   });
 });
 
-it('prints its usage for --help with status 0, and for wrong usage with status 2', async () => {
+test('prints its usage for --help with status 0, and for wrong usage with status 2', async () => {
   const help = await startCommand(['--help']).ended();
   expect(help).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/^Usage: .*--config FILE/) });
   expect(await startCommand(['--version']).ended()).toMatchObject({
@@ -70,7 +70,7 @@ it('prints its usage for --help with status 0, and for wrong usage with status 2
   }
 });
 
-it('says what is wrong when its port is taken', async () => {
+test('says what is wrong when its port is taken', async () => {
   const config = {
     server: { listen: '127.0.0.1:0', admin_listen: '127.0.0.1:0' },
     // Keys of its own, so that nobody is asked for credentials.
@@ -85,7 +85,7 @@ it('says what is wrong when its port is taken', async () => {
   expect({ status, stdout }).toEqual({ status: 1, stdout: expect.stringMatching(/cannot listen/) });
 });
 
-it('shows the demo for some seconds and loses nothing', async () => {
+test('shows the demo for some seconds and loses nothing', async () => {
   const { status, stdout } = await run(process.execPath, ['src/dev/demo/main.ts', '--seconds', '3']);
   expect({ status, stdout }).toMatchObject({ status: 0 });
   const lines = stdout.trimEnd().split('\n');

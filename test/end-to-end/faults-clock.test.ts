@@ -2,14 +2,14 @@
  * A clock that is ten minutes wrong. What a signature knows of is the difference between the two clocks, so the
  * sandbox's is the one that is set.
  */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { expectPromisesKept, isAccepted, startScene } from '../support/scene.ts';
 import { startSandboxProcess } from '../support/proxy.ts';
 import { irsaEnvironment, makeTokenFile } from '../support/web-identity.ts';
 
 const TEN_MINUTES_MS = 600_000;
 
-it.each([TEN_MINUTES_MS, -TEN_MINUTES_MS])(
+test.each([TEN_MINUTES_MS, -TEN_MINUTES_MS])(
   'is corrected by the upstream, unseen by senders (%i ms)',
   async (offsetMs) => {
     const scene = await startScene();
@@ -24,7 +24,7 @@ it.each([TEN_MINUTES_MS, -TEN_MINUTES_MS])(
   },
 );
 
-it('follows a clock that is set right again', async () => {
+test('follows a clock that is set right again', async () => {
   const scene = await startScene();
   for (const offsetMs of [TEN_MINUTES_MS, 0, -TEN_MINUTES_MS, TEN_MINUTES_MS, 0]) {
     await scene.client.setClockOffset(offsetMs);
@@ -37,7 +37,7 @@ it('follows a clock that is set right again', async () => {
   expect((await scene.proxy.metrics()).sum('amp_write_proxy_clock_skew_seconds')).toBe(0);
 });
 
-it.each([TEN_MINUTES_MS, -TEN_MINUTES_MS])('does not keep it from assuming its roles (%i ms)', async (offsetMs) => {
+test.each([TEN_MINUTES_MS, -TEN_MINUTES_MS])('does not keep it from assuming its roles (%i ms)', async (offsetMs) => {
   const sandbox = await startSandboxProcess();
   await sandbox.client.setClockOffset(offsetMs);
   const token = await makeTokenFile(sandbox);
@@ -53,7 +53,7 @@ it.each([TEN_MINUTES_MS, -TEN_MINUTES_MS])('does not keep it from assuming its r
   expect(new Set(scene.senders.flatMap(({ statuses }) => statuses))).toEqual(new Set([204]));
 });
 
-it('is corrected without waiting for an STS that hangs', async () => {
+test('is corrected without waiting for an STS that hangs', async () => {
   const sandbox = await startSandboxProcess();
   const token = await makeTokenFile(sandbox);
   await token.issue();
@@ -75,7 +75,7 @@ it('is corrected without waiting for an STS that hangs', async () => {
   await expectPromisesKept(scene);
 });
 
-it('takes a Retry-After that is a date by the clock of who wrote it', async () => {
+test('takes a Retry-After that is a date by the clock of who wrote it', async () => {
   const scene = await startScene();
   // Ahead of ours: the date is ten minutes off by our own clock, and a second by the upstream's.
   await scene.client.setClockOffset(TEN_MINUTES_MS);

@@ -1,5 +1,5 @@
 /** P1: nothing acknowledged lives in the process. `kill -9` and SIGTERM come at any moment. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { sleep } from '../support/processes.ts';
 import { expectPromisesKept, isAccepted, startScene, THREE_SENDERS } from '../support/scene.ts';
 
@@ -7,7 +7,7 @@ const KILLS = 8;
 /** Printed, so that a run can be repeated. */
 const SEED = Number(process.env['FAULT_SEED'] ?? Date.now() % 100_000);
 
-it(`loses nothing acknowledged by kill -9 at ${KILLS} moments under load (FAULT_SEED=${SEED})`, async () => {
+test(`loses nothing acknowledged by kill -9 at ${KILLS} moments under load (FAULT_SEED=${SEED})`, async () => {
   const scene = await startScene();
   // Long enough that a kill meets requests in every room; some have arrived when their answer is lost.
   await scene.client.addFaults(
@@ -30,7 +30,7 @@ it(`loses nothing acknowledged by kill -9 at ${KILLS} moments under load (FAULT_
   expect(scene.senders.flatMap(({ statuses }) => statuses)).toContain(0);
 });
 
-it('loses nothing acknowledged by SIGTERM under load and a fault of the upstream, and tells nobody 4xx', async () => {
+test('loses nothing acknowledged by SIGTERM under load and a fault of the upstream, and tells nobody 4xx', async () => {
   const scene = await startScene();
   await scene.client.addFaults(
     { action: { kind: 'delay', ms: 30 } },

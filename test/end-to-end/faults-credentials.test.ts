@@ -1,5 +1,5 @@
 /** Credentials by the AWS SDK's real chain, against the sandbox's STS, which checks the web identity token. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import type { FaultSpec } from '../../src/dev/sandbox/faults.ts';
 import { sleep, until } from '../support/processes.ts';
 import { startSandboxProcess, type SandboxProcess } from '../support/proxy.ts';
@@ -50,7 +50,7 @@ async function refreshes(scene: Scene, result: 'success' | 'failure'): Promise<n
   return (await scene.proxy.metrics()).sum('amp_write_proxy_credentials_refreshes_total', { result });
 }
 
-it('assumes its role by web identity and sends with the session token', async () => {
+test('assumes its role by web identity and sends with the session token', async () => {
   const { scene, sandbox, token } = await startRoleScene();
   scene.load();
   await scene.answers(3, isAccepted);
@@ -62,7 +62,7 @@ it('assumes its role by web identity and sends with the session token', async ()
   await expectKeptWith(scene, token);
 });
 
-it('assumes its role by EKS Pod Identity', async () => {
+test('assumes its role by EKS Pod Identity', async () => {
   const { scene, sandbox, token } = await startRoleScene({
     environment: podIdentityEnvironment,
     prepare: async (_, file) => file.issue(POD_IDENTITY_CLAIMS),
@@ -73,7 +73,7 @@ it('assumes its role by EKS Pod Identity', async () => {
   await expectKeptWith(scene, token);
 });
 
-it('assumes a further role on top, with its external id', async () => {
+test('assumes a further role on top, with its external id', async () => {
   const { scene, sandbox, token } = await startRoleScene({
     sandboxArgs: ['--external-id', 'our-external-id'],
     sigv4: { role_arn: 'arn:aws:iam::210987654321:role/writer', external_id: 'our-external-id' },
@@ -85,7 +85,7 @@ it('assumes a further role on top, with its external id', async () => {
   await expectKeptWith(scene, token);
 });
 
-it('is live, not ready and says why when the further role is refused', async () => {
+test('is live, not ready and says why when the further role is refused', async () => {
   const { scene, token } = await startRoleScene({
     sandboxArgs: ['--external-id', 'our-external-id'],
     sigv4: { role_arn: 'arn:aws:iam::210987654321:role/writer', external_id: 'another' },
@@ -122,7 +122,7 @@ const NO_TOKEN: readonly { readonly name: string; readonly prepare: RoleOptions[
   },
 ];
 
-it('starts with a token file that is no good: live, not ready, saying why; ready when it is right', async () => {
+test('starts with a token file that is no good: live, not ready, saying why; ready when it is right', async () => {
   // All at once: each waits most of its time.
   await Promise.all(
     NO_TOKEN.map(async ({ name, prepare, why }) => {
@@ -143,7 +143,7 @@ it('starts with a token file that is no good: live, not ready, saying why; ready
   );
 });
 
-it('uses the token that is in the file now, not the one it started with', async () => {
+test('uses the token that is in the file now, not the one it started with', async () => {
   const { scene, sandbox, token } = await startRoleScene();
   scene.load();
   await scene.answers(2, isAccepted);
@@ -156,7 +156,7 @@ it('uses the token that is in the file now, not the one it started with', async 
   await expectKeptWith(scene, token);
 });
 
-it('no sender notices keys that end in flight', async () => {
+test('no sender notices keys that end in flight', async () => {
   await Promise.all(
     (['expireTemporary', 'forgetTemporary'] as const).map(async (change) => {
       const { scene, sandbox, token } = await startRoleScene();
@@ -193,7 +193,7 @@ const STS_TROUBLE: readonly { readonly name: string; readonly fault: FaultSpec }
   { name: 'giving empty keys', fault: { target: 'sts', action: { kind: 'credentials', empty: true } } },
 ];
 
-it('sends on while STS is in trouble, for as long as its keys are good', async () => {
+test('sends on while STS is in trouble, for as long as its keys are good', async () => {
   await Promise.all(
     STS_TROUBLE.map(async ({ name, fault }) => {
       const { scene, sandbox, token } = await startRoleScene({
@@ -216,7 +216,7 @@ it('sends on while STS is in trouble, for as long as its keys are good', async (
   );
 });
 
-it('lives with an STS that is slow and gives keys of a few seconds', async () => {
+test('lives with an STS that is slow and gives keys of a few seconds', async () => {
   const { scene, sandbox, token } = await startRoleScene({
     prepare: async (box, file) => {
       await file.issue();
@@ -234,7 +234,7 @@ it('lives with an STS that is slow and gives keys of a few seconds', async () =>
   await expectKeptWith(scene, token);
 });
 
-it('holds back when its keys have expired and there are no others, and goes on with new ones', async () => {
+test('holds back when its keys have expired and there are no others, and goes on with new ones', async () => {
   const { scene, sandbox, token } = await startRoleScene({
     prepare: async (box, file) => {
       await file.issue();
@@ -251,7 +251,7 @@ it('holds back when its keys have expired and there are no others, and goes on w
   await expectKeptWith(scene, token);
 });
 
-it('ends on SIGTERM also while it waits for an STS that hangs', async () => {
+test('ends on SIGTERM also while it waits for an STS that hangs', async () => {
   const { scene, token } = await startRoleScene({
     awaitReady: false,
     prepare: async (box, file) => {
@@ -267,7 +267,7 @@ it('ends on SIGTERM also while it waits for an STS that hangs', async () => {
   expectNoSecrets(scene.proxy.child, scene.sandbox, token.issued);
 });
 
-it('writes no secret to its log when AMP quotes the canonical request, session token and all', async () => {
+test('writes no secret to its log when AMP quotes the canonical request, session token and all', async () => {
   const { scene, sandbox, token } = await startRoleScene();
   const sessionToken = 'IQoJb3JpZ2luX2VjE'.repeat(30);
   const body = JSON.stringify({

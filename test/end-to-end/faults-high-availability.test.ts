@@ -1,5 +1,5 @@
 /** Two replicas of a highly available pair and three plain senders at once, through faults and a failover. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import type { SenderOptions } from '../support/sending.ts';
 import { expectPromisesKept, isAccepted, startScene, THREE_SENDERS } from '../support/scene.ts';
 
@@ -9,7 +9,7 @@ const REPLICAS: readonly SenderOptions[] = ['a', 'b'].map((replica) => ({
   localAddress: replica === 'a' ? '127.0.0.21' : '127.0.0.22',
 }));
 
-it('keeps one replica and all plain senders, through failures of every kind', async () => {
+test('keeps one replica and all plain senders, through failures of every kind', async () => {
   const scene = await startScene({ senders: [...REPLICAS, ...THREE_SENDERS] });
   await scene.under(
     [
@@ -29,7 +29,7 @@ it('keeps one replica and all plain senders, through failures of every kind', as
   expect((await scene.proxy.metrics()).sum('amp_write_proxy_samples_deduplicated_total')).toBeGreaterThan(0);
 });
 
-it('takes the samples of the other replica when the elected one has gone silent', async () => {
+test('takes the samples of the other replica when the elected one has gone silent', async () => {
   const scene = await startScene({ senders: REPLICAS });
   const [first, second] = scene.senders;
   if (first === undefined || second === undefined) throw new Error('two replicas');

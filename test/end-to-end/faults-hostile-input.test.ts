@@ -1,5 +1,5 @@
 /** P5: hostile input is refused in bounded time and memory, while others are served. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { sleep } from '../support/processes.ts';
 import { head, RawConnection, type RawAnswer } from '../support/raw-socket.ts';
 import { compress, encodeBody } from '../support/sandbox-request.ts';
@@ -16,7 +16,7 @@ const LIMITS = { max_body_bytes: '200KB', max_decoded_bytes: '1MB', max_inflight
 /** What a body may be told: refused for good, or, if a flip leaves it valid, taken. */
 const FOR_A_BODY = [204, 400, 413];
 
-it('answers bombs, truncations and byte flips with 4xx, and none of them reaches a batch of others', async () => {
+test('answers bombs, truncations and byte flips with 4xx, and none of them reaches a batch of others', async () => {
   const scene = await startScene({ proxy: { limits: LIMITS } });
   scene.load();
   await scene.answers(3);
@@ -122,7 +122,7 @@ const RAW: readonly {
   },
 ];
 
-it('cuts off every sender that does not speak HTTP as it should, in bounded time', async () => {
+test('cuts off every sender that does not speak HTTP as it should, in bounded time', async () => {
   const scene = await startScene({ proxy: { limits: LIMITS } });
   scene.load();
   await Promise.all(
@@ -138,7 +138,7 @@ it('cuts off every sender that does not speak HTTP as it should, in bounded time
   expect(new Set(scene.senders.flatMap(({ statuses }) => statuses))).toEqual(new Set([204]));
 });
 
-it('nothing of what a sender adds to its request reaches the upstream', async () => {
+test('nothing of what a sender adds to its request reaches the upstream', async () => {
   const scene = await startScene();
   const answer = await postBody(`${scene.proxy.writeUrl}?match=everything#here`, GOOD, {
     headers: {
@@ -170,7 +170,7 @@ it('nothing of what a sender adds to its request reaches the upstream', async ()
   expect(request?.headers['host']).toBe(new URL(scene.sandbox.remoteWriteUrl).host);
 });
 
-it('serves senders while two thousand connections stand idle or half open', async () => {
+test('serves senders while two thousand connections stand idle or half open', async () => {
   const scene = await startScene();
   const idle = Array.from({ length: 2_000 }, (_, index) => {
     const connection = new RawConnection(scene.proxy.url, `127.0.1.${1 + (index % 200)}`);

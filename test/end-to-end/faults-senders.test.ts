@@ -1,5 +1,5 @@
 /** Senders that are slow, that go away, or that flood; and that the others notice nothing of them. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { sleep, until } from '../support/processes.ts';
 import { readLedger } from '../support/proxy.ts';
 import { head, RawConnection } from '../support/raw-socket.ts';
@@ -16,7 +16,7 @@ import { LedgerSender } from '../support/sending.ts';
 
 const BODY = encodeBody([{ labels: { __name__: 'dripped_total' }, samples: [[1, 1]] }]);
 
-it('waits for a slow sender, and lets nobody else wait for it', async () => {
+test('waits for a slow sender, and lets nobody else wait for it', async () => {
   const scene = await startScene();
   const slow = Array.from({ length: 20 }, () => new RawConnection(scene.proxy.url, '127.0.0.99'));
   for (const connection of slow) {
@@ -31,7 +31,7 @@ it('waits for a slow sender, and lets nobody else wait for it', async () => {
   await expectPromisesKept(scene, [], { alsoAcknowledged: 20, withStrangers: true });
 });
 
-it('drops what a sender that has gone had in the queue, counts it, and sends none of it', async () => {
+test('drops what a sender that has gone had in the queue, counts it, and sends none of it', async () => {
   const scene = await startScene({ queue: { min_shards: 1, max_shards: 1 }, senders: THREE_SENDERS.slice(0, 1) });
   const [sender] = scene.senders;
   if (sender === undefined) throw new Error('a sender');
@@ -61,7 +61,7 @@ it('drops what a sender that has gone had in the queue, counts it, and sends non
   await expectPromisesKept(scene);
 });
 
-it('a sender that goes away while its samples are on their way does no harm', async () => {
+test('a sender that goes away while its samples are on their way does no harm', async () => {
   const scene = await startScene();
   await scene.client.addFaults({ action: { kind: 'delay', ms: 40 } });
   scene.load();
@@ -78,7 +78,7 @@ it('a sender that goes away while its samples are on their way does no harm', as
   expect(new Set(scene.senders.flatMap(({ statuses }) => statuses))).toEqual(new Set([204]));
 });
 
-it('a sender that floods over many connections does not starve the others', { timeout: 90_000 }, async () => {
+test('a sender that floods over many connections does not starve the others', { timeout: 90_000 }, async () => {
   const scene = await startScene({ queue: { max_shards: 4, max_samples_per_send: 500, capacity: 1_000 } });
   await scene.client.addFaults({ action: { kind: 'delay', ms: 20 } });
   scene.load();

@@ -1,5 +1,5 @@
 /** TLS towards the upstream, with certificates that are wrong and then right. */
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { SandboxClient } from '../../src/dev/sandbox/client.ts';
 import { startSandbox, type Sandbox } from '../../src/dev/sandbox/sandbox.ts';
 import { makeAuthority, OPENSSL, type Authority, type Certificate } from '../support/certificates.ts';
@@ -35,7 +35,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-it.skipIf(OPENSSL === undefined).each(ROWS)(
+test.skipIf(OPENSSL === undefined).each(ROWS)(
   'sends nothing to an upstream whose certificate $name; senders keep their samples until it is right',
   async ({ issue, says }) => {
     const authority = await makeAuthority();
@@ -59,7 +59,7 @@ it.skipIf(OPENSSL === undefined).each(ROWS)(
   },
 );
 
-it.skipIf(OPENSSL === undefined)('loses nothing over TLS while connections are cut', async () => {
+test.skipIf(OPENSSL === undefined)('loses nothing over TLS while connections are cut', async () => {
   const authority = await makeAuthority();
   const sandbox = await openSandbox(0, await authority.issue(LOOPBACK));
   const scene = await startScene({

@@ -2,7 +2,7 @@
 import { pathToFileURL } from 'node:url';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import type { FaultSpec } from '../../src/dev/sandbox/faults.ts';
 import { ROOT, sleep, temporaryDirectory, until } from '../support/processes.ts';
 import { startSandboxProcess } from '../support/proxy.ts';
@@ -33,14 +33,14 @@ const ROWS: readonly Row[] = [
   { name: 'refuses connections', fault: { action: { kind: 'down' } }, reason: 'connect_refused' },
 ];
 
-it.each(ROWS)('an upstream that $name costs senders a 503, and no sample', async ({ fault, reason }) => {
+test.each(ROWS)('an upstream that $name costs senders a 503, and no sample', async ({ fault, reason }) => {
   const scene = await startScene({ deliveryTimeoutMs: 1_000 });
   await scene.under([fault], 1, isRefused);
   await expectPromisesKept(scene);
   expect(await scene.upstreamResponses(reason)).toBeGreaterThan(0);
 });
 
-it('answers in time also those who wait behind others for an upstream that hangs', async () => {
+test('answers in time also those who wait behind others for an upstream that hangs', async () => {
   // Of different clusters, so that they cannot share a batch, and one at a time.
   const senders = Array.from({ length: 6 }, (_, index) => ({
     name: `sender-${index}`,
@@ -52,7 +52,7 @@ it('answers in time also those who wait behind others for an upstream that hangs
   expect(await scene.upstreamResponses('timeout')).toBeGreaterThan(0);
 });
 
-it('is not noticed by senders when every fourth attempt fails, one way or another', async () => {
+test('is not noticed by senders when every fourth attempt fails, one way or another', async () => {
   const scene = await startScene();
   const mixed = ROWS.filter(({ fault }) => fault.action.kind !== 'down' && fault.action.kind !== 'hang');
   scene.load();
@@ -66,7 +66,7 @@ it('is not noticed by senders when every fourth attempt fails, one way or anothe
   expect(refused.length).toBeLessThanOrEqual(2);
 });
 
-it('closing idle connections just as they are used loses nothing and is retried unseen', async () => {
+test('closing idle connections just as they are used loses nothing and is retried unseen', async () => {
   const scene = await startScene();
   await scene.client.addFaults({ action: { kind: 'close-idle', afterMs: 20 } });
   for (let round = 0; round < 12; round += 1) {
@@ -81,7 +81,7 @@ it('closing idle connections just as they are used loses nothing and is retried 
   expect(new Set(scene.senders.flatMap(({ statuses }) => statuses))).toEqual(new Set([204]));
 });
 
-it('in an outage senders have quick refusals and memory stays flat; full flow follows its end', async () => {
+test('in an outage senders have quick refusals and memory stays flat; full flow follows its end', async () => {
   const senders = Array.from({ length: 12 }, (_, index) => ({ name: `sender-${index}` }));
   const scene = await startScene({ senders });
   scene.load();
@@ -112,7 +112,7 @@ it('in an outage senders have quick refusals and memory stays flat; full flow fo
  * The name is looked up by a hook inside the proxy (test/support/lookup-hook.ts), as the system's resolver cannot be
  * pointed elsewhere by a test; everything else is real.
  */
-it('a name that does not resolve gives 503 and the reason, and is looked up again', async () => {
+test('a name that does not resolve gives 503 and the reason, and is looked up again', async () => {
   const hosts = path.join(await temporaryDirectory(), 'hosts.json');
   await writeFile(hosts, '{}');
   const sandbox = await startSandboxProcess();

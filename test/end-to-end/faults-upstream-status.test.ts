@@ -1,5 +1,5 @@
 /** Every row of the outcome table that is a status of the upstream: what senders are told, and that nothing is lost. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import type { FaultSpec } from '../../src/dev/sandbox/faults.ts';
 import { expectPromisesKept, isAccepted, isRefused, startScene } from '../support/scene.ts';
 import { sleep } from '../support/processes.ts';
@@ -32,7 +32,7 @@ const FOR_A_WHILE: readonly { readonly name: string; readonly fault: FaultSpec; 
 ];
 
 /** `expectPromisesKept` sees to it that nobody is told anything but 204 and 503. */
-it.each(FOR_A_WHILE)(
+test.each(FOR_A_WHILE)(
   'hides $name from senders: 503 and Retry-After until it is over, then all of it arrives',
   async ({ fault, status }) => {
     const scene = await startScene({ deliveryTimeoutMs: 800 });
@@ -42,7 +42,7 @@ it.each(FOR_A_WHILE)(
   },
 );
 
-it.each([500, 503, 429, 403, 413])('a single %i in between is not noticed by any sender', async (status) => {
+test.each([500, 503, 429, 403, 413])('a single %i in between is not noticed by any sender', async (status) => {
   const scene = await startScene();
   scene.load();
   await scene.answers(3, isAccepted);
@@ -53,7 +53,7 @@ it.each([500, 503, 429, 403, 413])('a single %i in between is not noticed by any
   expect(await scene.upstreamResponses(String(status))).toBe(1);
 });
 
-it('tells a 400 to the one of three senders that earned it, and never sends the others with it again', async () => {
+test('tells a 400 to the one of three senders that earned it, and never sends the others with it again', async () => {
   const scene = await startScene();
   const bad = { ...answer(400), label: { name: 'sender', value: 'two' } };
   await scene.client.addFaults({ action: { kind: 'delay', ms: 20 } }, bad);
@@ -77,7 +77,7 @@ it('tells a 400 to the one of three senders that earned it, and never sends the 
   expect(mixed.length).toBeLessThanOrEqual(2);
 });
 
-it('tells a 400 for all to all of them, each for its own request', async () => {
+test('tells a 400 for all to all of them, each for its own request', async () => {
   const scene = await startScene();
   await scene.under([answer(400, { body: 'nobody may' })], 3, (status) => status === 400);
   await expectPromisesKept(scene, [400]);
@@ -88,7 +88,7 @@ it('tells a 400 for all to all of them, each for its own request', async () => {
   }
 });
 
-it('cuts what the upstream finds too large, and tells 413 only for a single series that cannot be cut', async () => {
+test('cuts what the upstream finds too large, and tells 413 only for a single series that cannot be cut', async () => {
   const scene = await startScene();
   await scene.client.changeRules({ maxRequestBytes: 600 });
   const [sender] = scene.senders;
@@ -102,7 +102,7 @@ it('cuts what the upstream finds too large, and tells 413 only for a single seri
   await expectPromisesKept(scene, [413]);
 });
 
-it('leaves an upstream in peace for as long as its Retry-After says, also when that is beyond all patience', async () => {
+test('leaves an upstream in peace for as long as its Retry-After says, also when that is beyond all patience', async () => {
   const scene = await startScene({ queue: { min_shards: 4 } });
   scene.load();
   await scene.answers(2, isAccepted);

@@ -1,5 +1,5 @@
 /** P2: requests are joined, kept apart or cut (docs/architecture.md, "What may share a batch"); each arrives as it was sent. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import type { RequestLogEntry } from '../../src/dev/sandbox/ledger.ts';
 import { expectConcatenations, expectNothingLost } from '../support/judge.ts';
 import { expectLedgerBalanced, startPair } from '../support/proxy.ts';
@@ -9,7 +9,7 @@ import { AWKWARD_VALUES, hexOf, keyOf, LedgerSender, type SentSeries } from '../
 /** Slow enough that senders meet in the queue. */
 const SLOW = { action: { kind: 'delay', ms: 40 } } as const;
 
-it('joins the requests of several senders into fewer, in order, with every bit of every value', async () => {
+test('joins the requests of several senders into fewer, in order, with every bit of every value', async () => {
   const { sandbox, proxy } = await startPair({ queue_config: { max_shards: 2, batch_send_deadline: '50ms' } });
   await sandbox.client.addFaults(SLOW);
   const senders = Array.from(
@@ -42,7 +42,7 @@ it('joins the requests of several senders into fewer, in order, with every bit o
   await expectLedgerBalanced(proxy, { acknowledged });
 });
 
-it('keeps the samples of a series in order while requests are joined', async () => {
+test('keeps the samples of a series in order while requests are joined', async () => {
   const { sandbox, proxy } = await startPair({ queue_config: { max_shards: 4 } });
   await sandbox.client.changeRules({ outOfOrderWindowMs: 0 });
   await sandbox.client.addFaults({ action: { kind: 'delay', ms: 5 } });
@@ -61,7 +61,7 @@ it('keeps the samples of a series in order while requests are joined', async () 
   await expectLedgerBalanced(proxy, { acknowledged: 6 * 30 * 10 });
 });
 
-it('never mixes the replicas of a highly available pair with each other or with plain senders', async () => {
+test('never mixes the replicas of a highly available pair with each other or with plain senders', async () => {
   const { sandbox, proxy } = await startPair({ queue_config: { max_shards: 2 } });
   await sandbox.client.addFaults(SLOW);
   const replicas = ['a', 'b'].map(
@@ -94,7 +94,7 @@ it('never mixes the replicas of a highly available pair with each other or with 
   expect((await proxy.metrics()).sum('amp_write_proxy_samples_deduplicated_total')).toBe(200);
 });
 
-it('cuts an oversized request into pieces that arrive whole and in order, metadata too', async () => {
+test('cuts an oversized request into pieces that arrive whole and in order, metadata too', async () => {
   const { sandbox, proxy } = await startPair();
   const sender = new LedgerSender(proxy.writeUrl, { name: 'large' });
   const series: SentSeries[] = sender.makeSeries(1600, 7).concat(sender.makeSeries(800, 1));
@@ -124,7 +124,7 @@ it('cuts an oversized request into pieces that arrive whole and in order, metada
   expect((await proxy.metrics()).sum('amp_write_proxy_requests_split_total')).toBe(1);
 });
 
-it('cuts by bytes too, under the 1 MB of AMP', async () => {
+test('cuts by bytes too, under the 1 MB of AMP', async () => {
   const { sandbox, proxy } = await startPair({ queue_config: { max_bytes_per_send: '40KB' } });
   const sender = new LedgerSender(proxy.writeUrl, { name: 'long-labels' });
   const series = sender.makeSeries(2000).map((one, index) => ({

@@ -1,5 +1,5 @@
 /** Dashboards, alerts and probes find what they need on the admin port (docs/operations.md, "Metrics"). */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { run } from '../support/processes.ts';
 import { PROMTOOL } from '../support/prometheus.ts';
 import { expectLedgerBalanced, startPair } from '../support/proxy.ts';
@@ -27,14 +27,14 @@ const MIXIN_NAMES = [
   'prometheus_remote_storage_sent_batch_duration_seconds_count',
 ];
 
-it.skipIf(PROMTOOL === undefined)('satisfies promtool check metrics, after every kind of outcome', async () => {
+test.skipIf(PROMTOOL === undefined)('satisfies promtool check metrics, after every kind of outcome', async () => {
   const { proxy } = await startBusyPair();
   const { text } = await proxy.metrics();
   const { status, stdout, stderr } = await run(PROMTOOL ?? '', ['check', 'metrics'], { input: text });
   expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
 });
 
-it('has the names of the mixin with remote_name and url, and counts what the sandbox counts', async () => {
+test('has the names of the mixin with remote_name and url, and counts what the sandbox counts', async () => {
   const { sandbox, proxy, sender } = await startBusyPair();
   const metrics = await proxy.metrics();
   const labels = { remote_name: 'default', url: sandbox.remoteWriteUrl };
@@ -59,7 +59,7 @@ it('has the names of the mixin with remote_name and url, and counts what the san
   );
 });
 
-it('is live and ready, and shows neither keys nor signatures in its log', async () => {
+test('is live and ready, and shows neither keys nor signatures in its log', async () => {
   const { sandbox, proxy } = await startBusyPair();
   expect((await fetch(`${proxy.adminUrl}/-/healthy`)).status).toBe(200);
   expect(await proxy.readiness()).toEqual({ status: 200, text: 'ready\n' });

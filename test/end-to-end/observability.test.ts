@@ -4,7 +4,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ALERTS } from '../../src/monitoring/rules/alerts.ts';
 import { RULES_FILE } from '../../src/monitoring/rules/generate.ts';
 import { RECORDING_RULES } from '../../src/monitoring/rules/recording.ts';
@@ -21,7 +21,7 @@ const FIRING = ['AmpWriteProxyRejecting', 'AmpWriteProxyBadRequests'];
 const PENDING = ['AmpWriteProxyRefusing', 'AmpWriteProxyForbidden', 'AmpWriteProxyBehind'];
 
 describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes a proxy under load and faults', () => {
-  it('has data for every expression of dashboard, rules and mixin', { timeout: 120_000 }, async () => {
+  test('has data for every expression of dashboard, rules and mixin', { timeout: 120_000 }, async () => {
     const { proxy, sandboxes } = await startTwoDestinations();
     const scraper = await startScraper(proxy);
     await until('the first scrape', async () => (await scraper.query('amp_write_proxy_build_info')).length > 0);

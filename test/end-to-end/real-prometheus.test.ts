@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { SeriesDocument } from '../../src/dev/sandbox/control.ts';
 import { until } from '../support/processes.ts';
 import { PROMETHEUS, startPrometheus, type QueriedSeries, type QueryResult } from '../support/prometheus.ts';
@@ -17,7 +17,7 @@ const SCRAPES = 6;
 const LEAST_SERIES = 300;
 
 describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes itself and writes through the proxy', () => {
-  it(
+  test(
     'finds every series and sample of its own query in the sandbox, with equal bits',
     { timeout: 60_000 },
     async () => {
@@ -61,32 +61,36 @@ describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes itself
     },
   );
 
-  it('writes on into a second real Prometheus, and both answer the same query alike', { timeout: 60_000 }, async () => {
-    const receiver = await startPrometheus({ name: 'receiver', args: ['--web.enable-remote-write-receiver'] });
-    const sigv4 = { region: 'us-west-2', access_key: 'AKIANOACCOUNT', secret_key: 'of-no-account' };
-    const proxy = await startProxy({ remoteWrite: [{ url: `${receiver.url}/api/v1/write`, sigv4 }] });
-    const prometheus = await startPrometheus({
-      name: 'prometheus',
-      scrapeIntervalMs: SCRAPE_INTERVAL_MS,
-      externalLabels: EXTERNAL_LABELS,
-      remoteWriteUrl: proxy.writeUrl,
-    });
-    await prometheus.scraped(SCRAPES);
-    await prometheus.stopScraping();
-    const atMs = Date.now();
-    const own = await prometheus.queryAll(atMs);
-    const theirs = await until('the receiver has as many samples', async () => {
-      const result = await receiver.queryAll(atMs);
-      return countOf(result) >= countOf(own) ? result : undefined;
-    });
-    expect(own.size).toBeGreaterThanOrEqual(LEAST_SERIES);
-    expect(countOf(own)).toBeGreaterThan(LEAST_SERIES * (SCRAPES - 1));
-    expect(Object.fromEntries(theirs)).toEqual(Object.fromEntries(own));
-    const histograms = [...own.values()].filter((series) => series.histograms.size > 0);
-    expect(histograms.length).toBeGreaterThanOrEqual(await prometheus.leastNativeHistograms());
-    const { refused, rejected } = await expectLedgerBalanced(proxy);
-    expect({ refused, rejected }).toEqual({ refused: 0, rejected: 0 });
-  });
+  test(
+    'writes on into a second real Prometheus, and both answer the same query alike',
+    { timeout: 60_000 },
+    async () => {
+      const receiver = await startPrometheus({ name: 'receiver', args: ['--web.enable-remote-write-receiver'] });
+      const sigv4 = { region: 'us-west-2', access_key: 'AKIANOACCOUNT', secret_key: 'of-no-account' };
+      const proxy = await startProxy({ remoteWrite: [{ url: `${receiver.url}/api/v1/write`, sigv4 }] });
+      const prometheus = await startPrometheus({
+        name: 'prometheus',
+        scrapeIntervalMs: SCRAPE_INTERVAL_MS,
+        externalLabels: EXTERNAL_LABELS,
+        remoteWriteUrl: proxy.writeUrl,
+      });
+      await prometheus.scraped(SCRAPES);
+      await prometheus.stopScraping();
+      const atMs = Date.now();
+      const own = await prometheus.queryAll(atMs);
+      const theirs = await until('the receiver has as many samples', async () => {
+        const result = await receiver.queryAll(atMs);
+        return countOf(result) >= countOf(own) ? result : undefined;
+      });
+      expect(own.size).toBeGreaterThanOrEqual(LEAST_SERIES);
+      expect(countOf(own)).toBeGreaterThan(LEAST_SERIES * (SCRAPES - 1));
+      expect(Object.fromEntries(theirs)).toEqual(Object.fromEntries(own));
+      const histograms = [...own.values()].filter((series) => series.histograms.size > 0);
+      expect(histograms.length).toBeGreaterThanOrEqual(await prometheus.leastNativeHistograms());
+      const { refused, rejected } = await expectLedgerBalanced(proxy);
+      expect({ refused, rejected }).toEqual({ refused: 0, rejected: 0 });
+    },
+  );
 });
 
 /** What a target may write. Not -0: Prometheus leaves a value that equals 0 out of the message it sends. */

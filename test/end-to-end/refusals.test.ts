@@ -1,6 +1,6 @@
 /** P3 and P5: what a sender is told when its request cannot be taken, and that nobody else notices. */
 import { randomBytes } from 'node:crypto';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { expectNothingLost } from '../support/judge.ts';
 import { sleep, until } from '../support/processes.ts';
 import { expectLedgerBalanced, startPair, type ProxyProcess, type SandboxProcess } from '../support/proxy.ts';
@@ -77,7 +77,7 @@ const REFUSALS: readonly Refusal[] = [
 
 const LIMITS = { max_body_bytes: '50KB', max_decoded_bytes: '500KB' };
 
-it('answers what cannot be taken with its reason, while other senders notice nothing', async () => {
+test('answers what cannot be taken with its reason, while other senders notice nothing', async () => {
   const { sandbox, proxy } = await startPair({}, { limits: LIMITS });
   const others = ['one', 'two'].map((name) => new LedgerSender(proxy.writeUrl, { name }));
   let over = false;
@@ -97,7 +97,7 @@ it('answers what cannot be taken with its reason, while other senders notice not
   expect((await sandbox.client.series('refused')).length).toBe(0);
 });
 
-it('takes the routes of the first entry, of a named entry and of a workspace', async () => {
+test('takes the routes of the first entry, of a named entry and of a workspace', async () => {
   const { sandbox, proxy } = await startPair({ name: 'main' });
   const routes = ['/api/v1/write', '/api/v1/write/main', '/workspaces/ws-sandbox/api/v1/remote_write'];
   const senders = routes.map((route, index) => new LedgerSender(`${proxy.url}${route}`, { name: `route-${index}` }));
@@ -106,7 +106,7 @@ it('takes the routes of the first entry, of a named entry and of a workspace', a
   await expectLedgerBalanced(proxy, acknowledgedBy(senders));
 });
 
-it('refuses with 503 and Retry-After what exceeds max_inflight_bytes, and takes it when there is room again', async () => {
+test('refuses with 503 and Retry-After what exceeds max_inflight_bytes, and takes it when there is room again', async () => {
   const { sandbox, proxy } = await startPair({}, { limits: { ...LIMITS, max_inflight_bytes: '60KB' } });
   const [first, second] = [
     new LedgerSender(proxy.writeUrl, { name: 'first' }),
@@ -128,7 +128,7 @@ it('refuses with 503 and Retry-After what exceeds max_inflight_bytes, and takes 
   await until('all bytes are given back', async () => (await heldBytes(proxy)) === 0);
 });
 
-it('refuses with 503 and Retry-After what the queue has no room for', async () => {
+test('refuses with 503 and Retry-After what the queue has no room for', async () => {
   const { sandbox, proxy } = await startPair({
     queue_config: { capacity: 200, max_samples_per_send: 200, max_shards: 1, min_shards: 1 },
   });

@@ -1,5 +1,5 @@
 /** SIGTERM loses nothing that was acknowledged, and answers everybody (docs/operations.md, "Draining"). */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { expectNothingLost } from '../support/judge.ts';
 import { sleep, until } from '../support/processes.ts';
 import { expectBalanced, readLedger, startPair, type LedgerReading, type ProxyProcess } from '../support/proxy.ts';
@@ -8,7 +8,7 @@ import { LedgerSender, type Answer } from '../support/sending.ts';
 const SENDERS = 6;
 const SERIES = 30;
 
-it('is not ready at once on SIGTERM, answers all that is in flight, and exits 0', async () => {
+test('is not ready at once on SIGTERM, answers all that is in flight, and exits 0', async () => {
   const { sandbox, proxy } = await startPair({}, { server: { shutdown_timeout: '20s' } });
   await sandbox.client.addFaults({ action: { kind: 'delay', ms: 1_500 } });
   const senders = makeSenders(proxy);
@@ -32,7 +32,7 @@ it('is not ready at once on SIGTERM, answers all that is in flight, and exits 0'
   expect(stored).toBe(SENDERS * SERIES);
 });
 
-it('loses nothing acknowledged when SIGTERM comes under load, and resets no request that it has begun to answer', async () => {
+test('loses nothing acknowledged when SIGTERM comes under load, and resets no request that it has begun to answer', async () => {
   const { sandbox, proxy } = await startPair();
   await sandbox.client.addFaults({ action: { kind: 'delay', ms: 30 } });
   const senders = makeSenders(proxy);
@@ -57,7 +57,7 @@ it('loses nothing acknowledged when SIGTERM comes under load, and resets no requ
   await expectNothingLost(sandbox.client, senders);
 });
 
-it('exits 0 inside shutdown_timeout when the upstream hangs, and tells its senders 503', async () => {
+test('exits 0 inside shutdown_timeout when the upstream hangs, and tells its senders 503', async () => {
   const { sandbox, proxy } = await startPair({}, { server: { shutdown_timeout: '3s' } });
   await sandbox.client.addFaults({ action: { kind: 'hang' } });
   const senders = makeSenders(proxy);
@@ -77,7 +77,7 @@ it('exits 0 inside shutdown_timeout when the upstream hangs, and tells its sende
   expect(acknowledged).toBe(0);
 });
 
-it('drains on when the same signal is passed on to it, and ends at once when it is asked again', async () => {
+test('drains on when the same signal is passed on to it, and ends at once when it is asked again', async () => {
   const { sandbox, proxy } = await startPair();
   await sandbox.client.addFaults({ action: { kind: 'hang' } });
   const [sender] = makeSenders(proxy);

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { createServer, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import path from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { ROOT, run, temporaryDirectory } from '../support/processes.ts';
 import { findProgram } from '../support/program.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -32,7 +32,7 @@ const CASES = [
   { name: 'a session token', path: '/workspaces/ws-1/api/v1/remote_write', region: 'us-gov-west-1', token: true },
 ] as const;
 
-it.skipIf(!BOTOCORE).each(CASES)('botocore signs the same request in the same way: $name', async (row) => {
+test.skipIf(!BOTOCORE).each(CASES)('botocore signs the same request in the same way: $name', async (row) => {
   const captured: Captured[] = [];
   const server = createServer((request, response) => {
     void capture(request)

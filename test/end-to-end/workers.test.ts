@@ -1,5 +1,5 @@
 /** `server.workers`: several processes behind one port and one admin port, as one proxy to senders and to an SRE. */
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Snapshot } from '../../src/admin/snapshot.ts';
 import { expectNothingLost } from '../support/judge.ts';
 import { sleep, until } from '../support/processes.ts';
@@ -24,7 +24,7 @@ import { connectionsOn, isRunning, workerPids } from '../support/workers.ts';
 const TWO = { server: { workers: 2, shutdown_timeout: '20s' } } as const;
 const SERIES = 20;
 
-it('deals connections of one port to all workers in turn, and shows their sum on one admin port', async () => {
+test('deals connections of one port to all workers in turn, and shows their sum on one admin port', async () => {
   const { sandbox, proxy } = await startPair({}, TWO);
   const senders = makeSenders(proxy, 8);
   for (const sender of senders) await sender.send(sender.makeSeries(SERIES));
@@ -47,7 +47,7 @@ it('deals connections of one port to all workers in turn, and shows their sum on
   expect(metrics.sum('amp_write_proxy_delivery_duration_seconds_bucket', { le: '+Inf' })).toBe(9);
 });
 
-it('adds totals up to what is configured, and tells a setting, a time or a build once', async () => {
+test('adds totals up to what is configured, and tells a setting, a time or a build once', async () => {
   const queue = { max_shards: 20, min_shards: 4, max_samples_per_send: 1000 };
   const { proxy } = await startPair({ queue_config: queue }, { ...TWO, limits: { max_inflight_bytes: '64MiB' } });
   const metrics = await proxy.metrics();
@@ -67,7 +67,7 @@ it('adds totals up to what is configured, and tells a setting, a time or a build
   expect(Date.now() / 1000 - value('process_start_time_seconds')).toBeLessThan(60);
 });
 
-it('replaces a worker that is killed, keeps every promise and never counts back', async () => {
+test('replaces a worker that is killed, keeps every promise and never counts back', async () => {
   const scene = await startScene({ proxy: { server: { workers: 2 } } });
   await scene.client.addFaults({ action: { kind: 'delay', ms: 20 } });
   scene.load();
@@ -92,7 +92,7 @@ it('replaces a worker that is killed, keeps every promise and never counts back'
   expect(await scene.proxy.readiness()).toMatchObject({ status: 200 });
 });
 
-it('counts what a killed worker held as refused, so that the ledger stays balanced', async () => {
+test('counts what a killed worker held as refused, so that the ledger stays balanced', async () => {
   const { sandbox, proxy } = await startPair({}, TWO);
   await sandbox.client.addFaults({ action: { kind: 'hang' } });
   const senders = makeSenders(proxy, 4);
@@ -108,7 +108,7 @@ it('counts what a killed worker held as refused, so that the ledger stays balanc
   expect(metrics.sum('amp_write_proxy_samples_refused_total', { reason: 'worker_died' })).toBe(4 * SERIES);
 });
 
-it('deals nothing to one that takes the place of another until it can sign, and stays ready meanwhile', async () => {
+test('deals nothing to one that takes the place of another until it can sign, and stays ready meanwhile', async () => {
   const sandbox = await startSandboxProcess();
   const token = await makeTokenFile(sandbox);
   await token.issue();
@@ -134,7 +134,7 @@ it('deals nothing to one that takes the place of another until it can sign, and 
   await expectNothingLost(sandbox.client, senders);
 });
 
-it('drains all workers on SIGTERM under load: no reset, nothing acknowledged lost, exit status 0', async () => {
+test('drains all workers on SIGTERM under load: no reset, nothing acknowledged lost, exit status 0', async () => {
   const { sandbox, proxy } = await startPair({}, TWO);
   await sandbox.client.addFaults({ action: { kind: 'delay', ms: 30 } });
   const senders = makeSenders(proxy, 6);
@@ -158,7 +158,7 @@ it('drains all workers on SIGTERM under load: no reset, nothing acknowledged los
   await expectNothingLost(sandbox.client, senders);
 });
 
-it('leaves signals to the primary: Ctrl-C goes to the whole group, and the workers still drain', async () => {
+test('leaves signals to the primary: Ctrl-C goes to the whole group, and the workers still drain', async () => {
   const { sandbox, proxy } = await startPair({}, TWO);
   const pids = await workerPids(proxy.child);
   for (const pid of pids) {
@@ -175,7 +175,7 @@ it('leaves signals to the primary: Ctrl-C goes to the whole group, and the worke
   expect(await Promise.all(pids.map(isRunning))).toEqual([false, false]);
 });
 
-it('leaves no worker behind when the primary is killed; what was in flight is still answered', async () => {
+test('leaves no worker behind when the primary is killed; what was in flight is still answered', async () => {
   const { sandbox, proxy } = await startPair({}, { server: { workers: 2, shutdown_timeout: '4s' } });
   const pids = await workerPids(proxy.child);
   await sandbox.client.addFaults({ action: { kind: 'delay', ms: 1_000 } });
@@ -188,7 +188,7 @@ it('leaves no worker behind when the primary is killed; what was in flight is st
   await expectNothingLost(sandbox.client, senders);
 });
 
-it('shows the sums on the status page: totals, senders, problems, and how many workers run', async () => {
+test('shows the sums on the status page: totals, senders, problems, and how many workers run', async () => {
   const { sandbox, proxy } = await startPair({}, TWO);
   const senders = makeSenders(proxy, 4);
   for (const sender of senders) await sender.send(sender.makeSeries(SERIES));
@@ -217,7 +217,7 @@ it('shows the sums on the status page: totals, senders, problems, and how many w
   );
 });
 
-it('answers a scrape while a worker is stuck, with what that worker told last', async () => {
+test('answers a scrape while a worker is stuck, with what that worker told last', async () => {
   const { proxy } = await startPair({}, TWO);
   const senders = makeSenders(proxy, 2);
   for (const sender of senders) await sender.send(sender.makeSeries(SERIES));
@@ -232,7 +232,7 @@ it('answers a scrape while a worker is stuck, with what that worker told last', 
   expect(before).toMatchObject({ received: 2 * SERIES, delivered: 2 * SERIES });
 });
 
-it('ends with the reason when a worker cannot listen, or cannot be built', async () => {
+test('ends with the reason when a worker cannot listen, or cannot be built', async () => {
   const sandbox = await startSandboxProcess();
   const { proxy } = await startPair();
   const remoteWrite = [entryFor(sandbox)];
@@ -255,7 +255,7 @@ it('ends with the reason when a worker cannot listen, or cannot be built', async
   });
 });
 
-it('logs what the configuration warns of once, and names the worker on its lines', async () => {
+test('logs what the configuration warns of once, and names the worker on its lines', async () => {
   const { proxy } = await startPair({ follow_redirects: true }, TWO);
   await proxy.child.stop();
   expect(proxy.child.stdout.match(/redirects are never followed/g)).toHaveLength(1);

@@ -1,5 +1,5 @@
 /** A batch that is larger than the upstream's burst gets in after it is made smaller. */
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import {
   entryFor,
   expectLedgerBalanced,
@@ -35,7 +35,7 @@ async function startScene(): Promise<{
   return { proxy, senders, throttleAfter };
 }
 
-it(
+test(
   'takes apart three requests that the burst admits one by one and never together',
   { timeout: TIMEOUT_MS },
   async () => {
@@ -52,7 +52,7 @@ it(
   },
 );
 
-it('cuts a lone request that is larger than the burst', { timeout: TIMEOUT_MS }, async () => {
+test('cuts a lone request that is larger than the burst', { timeout: TIMEOUT_MS }, async () => {
   const { proxy, senders, throttleAfter } = await startScene();
   await throttleAfter();
   const [sender] = senders;

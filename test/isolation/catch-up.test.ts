@@ -4,7 +4,7 @@
  * out-of-order window, as Cortex does. The outage lasts 15 s, and 90 s with ISOLATION_LONG=1.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { startForwarder } from '../support/forwarder.ts';
 import { until } from '../support/processes.ts';
 import { PROMETHEUS, startPrometheus } from '../support/prometheus.ts';
@@ -17,7 +17,7 @@ const SCRAPE_INTERVAL_MS = 500;
 const SERIES = 20;
 
 describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that catches up beside bad senders', () => {
-  it('has no sample refused', { timeout: OUTAGE_MS + 120_000 }, async () => {
+  test('has no sample refused', { timeout: OUTAGE_MS + 120_000 }, async () => {
     const sandbox = await startSandboxProcess();
     const proxy = await startProxy({ remoteWrite: [entryFor(sandbox)] });
     await sandbox.client.changeRules({ enforceExemplarOrder: true });

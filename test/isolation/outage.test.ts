@@ -3,7 +3,7 @@
  * a culprit among them. It lasts 18 s, and 60 s with ISOLATION_LONG=1.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { until } from '../support/processes.ts';
 import { readLedger } from '../support/proxy.ts';
 import { POISON_ANSWERS } from './answers.ts';
@@ -32,7 +32,7 @@ const pace = async (): Promise<void> => sleep(200);
 const culprit = POISON_ANSWERS.find(({ name }) => name === '500');
 
 describe.concurrent.each(['refused', '503', 'hang'] as const)('an outage by %s', (outage: Outage) => {
-  it.for([
+  test.for([
     { name: 'twenty senders', poison: undefined },
     { name: 'twenty senders and a culprit', poison: culprit },
   ])(

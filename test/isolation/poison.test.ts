@@ -1,5 +1,5 @@
 /** Nobody waits for another's fault: a row of the table of poison for each answer. `npm run poison` plays more of them. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { POISON_ANSWERS } from './answers.ts';
 import { RowPool } from './pool.ts';
 import { ALL_ROWS, baselinesOf, DENSITIES, GOOD_SENDERS, PAIRWISE_ROWS, SHAPES, type Row } from './rows.ts';
@@ -11,16 +11,16 @@ describe('the table of poison', () => {
   const rows = ALL_ROWS.filter(({ name }) => name.endsWith(' joined 6 dense'));
   const pool = new RowPool(rows);
 
-  it.each(baselinesOf(rows))('delivers everything in "$name"', { timeout: TIMEOUT_MS }, async (row) => {
+  test.each(baselinesOf(rows))('delivers everything in "$name"', { timeout: TIMEOUT_MS }, async (row) => {
     expect((await pool.figuresOf(row)).failures).toEqual([]);
   });
 
-  it.each(rows)('keeps good senders out of it in "$name"', { timeout: TIMEOUT_MS }, async (row) => {
+  test.each(rows)('keeps good senders out of it in "$name"', { timeout: TIMEOUT_MS }, async (row) => {
     expect((await pool.figuresOf(row)).failures).toEqual([]);
   });
 });
 
-it('has every combination in the whole table, and every pair of values in the rows of CI', () => {
+test('has every combination in the whole table, and every pair of values in the rows of CI', () => {
   const columns: readonly ((row: Row) => string)[] = [
     ({ poison }) => poison?.answer.name ?? '',
     ({ poison }) => poison?.shape ?? '',

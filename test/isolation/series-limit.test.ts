@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { until } from '../support/processes.ts';
 import { startForwarder } from '../support/forwarder.ts';
 import { PROMETHEUS, startPrometheus } from '../support/prometheus.ts';
@@ -23,7 +23,7 @@ const LATEST_MS = 3_000;
 const FIRST_INCIDENT_MS = 3_000;
 
 describe.skipIf(PROMETHEUS === undefined)('two real Prometheus servers and a limit of active series', () => {
-  it.each([
+  test.each([
     { where: 'from two addresses', addresses: ['127.0.6.1', '127.0.6.2'] as const },
     { where: 'from one address', addresses: ['127.0.6.3', '127.0.6.3'] as const },
   ])(

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { DemoPrometheus } from '../../../src/dev/demo/prometheus.ts';
 import { until } from '../../support/processes.ts';
 import { entryFor, startPair, startProxy, startSandboxProcess, readLedger } from '../../support/proxy.ts';
@@ -15,7 +15,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
   'the status page in a real browser (CHROMIUM_BIN)',
   { timeout: 90_000 },
   () => {
-    it('says first that samples are delivered, draws plots, and asks nobody but the admin port', async () => {
+    test('says first that samples are delivered, draws plots, and asks nobody but the admin port', async () => {
       const { proxy } = await startPair();
       const { page, complaints, asked } = await openPage(proxy.adminUrl);
       await sentence(page, /^Ready, and no sender has written yet/);
@@ -34,7 +34,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect(complaints).toEqual([]);
     });
 
-    it('has its history again after a reload', async () => {
+    test('has its history again after a reload', async () => {
       const { proxy } = await startPair();
       const sender = new DemoPrometheus({ url: new URL(proxy.writeUrl), cluster: 'demo', nodes: 8 });
       sender.start();
@@ -47,7 +47,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect(await points(page)).toBeGreaterThanOrEqual(8);
     });
 
-    it('says in words what AMP answers and what to do, and that nothing is lost, until it is over', async () => {
+    test('says in words what AMP answers and what to do, and that nothing is lost, until it is over', async () => {
       const { sandbox, proxy } = await startPair();
       startLoad(proxy.writeUrl);
       const { page } = await openPage(proxy.adminUrl);
@@ -66,7 +66,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect(await page.locator('#announcement').textContent()).toContain('nothing lost');
     });
 
-    it('shows what a hostile upstream says as text, and no secret that it echoes', async () => {
+    test('shows what a hostile upstream says as text, and no secret that it echoes', async () => {
       const { sandbox, proxy } = await startPair();
       const { page, complaints } = await openPage(proxy.adminUrl);
       const secret = `Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101, Signature=${'5e'.repeat(32)}`;
@@ -87,7 +87,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect(complaints).toEqual([]);
     });
 
-    it('counts in its ledger what /metrics counts', async () => {
+    test('counts in its ledger what /metrics counts', async () => {
       const { sandbox, proxy } = await startPair();
       await sandbox.client.addFaults({ action: { kind: 'status', status: 400, body: 'no' }, times: 2 });
       startLoad(proxy.writeUrl, { senders: 1, everyMs: 3_000 });
@@ -102,7 +102,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect(shown['Refused, to be sent again']).toBe(0);
     });
 
-    it('says so when the proxy falls silent, and dims what is old', async () => {
+    test('says so when the proxy falls silent, and dims what is old', async () => {
       const { proxy } = await startPair();
       const { page } = await openPage(proxy.adminUrl);
       await sentence(page, /^Ready/);
@@ -112,7 +112,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect(await page.locator('#connection').innerText()).toBe('no connection');
     });
 
-    it('says why it is not ready', async () => {
+    test('says why it is not ready', async () => {
       const sandbox = await startSandboxProcess();
       const { region } = sandbox;
       const entry = entryFor(sandbox, { sigv4: { region, profile: 'nobody' } });
@@ -124,7 +124,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       );
     });
 
-    it('lets a person choose among several destinations', async () => {
+    test('lets a person choose among several destinations', async () => {
       const sandbox = await startSandboxProcess();
       const proxy = await startProxy({
         remoteWrite: [entryFor(sandbox, { name: 'one' }), entryFor(sandbox, { name: 'two' })],
@@ -138,7 +138,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect((await page.locator('#ledger thead').innerText()).trim().split(/\s+/)).toEqual(['Samples', 'one', 'two']);
     });
 
-    it('can be used with the keyboard alone', async () => {
+    test('can be used with the keyboard alone', async () => {
       const { proxy } = await startPair();
       startLoad(proxy.writeUrl);
       const { page } = await openPage(proxy.adminUrl);
@@ -152,7 +152,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect(focused.slice(-3)).toEqual(['Metrics', 'Ready?', 'Healthy?']);
     });
 
-    it('can be paused, with a focus that is seen, and goes on', async () => {
+    test('can be paused, with a focus that is seen, and goes on', async () => {
       const { proxy } = await startPair();
       startLoad(proxy.writeUrl);
       const { page } = await openPage(proxy.adminUrl);
@@ -169,7 +169,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       await until('it goes on', async () => (await page.locator('#ledger tbody').innerText()) !== before);
     });
 
-    it('breaks no rule of accessibility, light or dark, on a screen or a phone, and never scrolls sideways', async () => {
+    test('breaks no rule of accessibility, light or dark, on a screen or a phone, and never scrolls sideways', async () => {
       const { sandbox, proxy } = await startPair();
       startLoad(proxy.writeUrl);
       await sandbox.client.addFaults({ action: { kind: 'status', status: 400, body: 'x'.repeat(900) }, times: 3 });

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { compressSync, uncompressSync } from 'snappy';
 import { uncompress } from 'snappyjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Kernel } from '../../../src/codec/kernel.ts';
 import { joinBodies, type JoinPart } from '../../../src/codec/snappy/join.ts';
 import { PROPERTY_TIMEOUT_MS, runs } from '../../support/arbitrary-runs.ts';
@@ -39,7 +39,7 @@ function withStaleMarkers(raw: Buffer): Buffer {
 }
 
 describe('joining bodies', () => {
-  it('decodes, by both libraries, to the requests one after the other', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+  test('decodes, by both libraries, to the requests one after the other', { timeout: PROPERTY_TIMEOUT_MS }, () => {
     fc.assert(
       fc.property(fc.array(arbitraryWriteRequest(5), { maxLength: 6 }), (requests) => {
         const joined = joinBodies(requests.map(({ raw }) => part(compressSync(raw))));
@@ -53,7 +53,7 @@ describe('joining bodies', () => {
     );
   });
 
-  it('joins blocks of every kind of element', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+  test('joins blocks of every kind of element', { timeout: PROPERTY_TIMEOUT_MS }, () => {
     fc.assert(
       fc.property(fc.array(arbitrarySnappyBlock(20), { maxLength: 5 }), (blocks) => {
         const joined = joinBodies(blocks.map(({ body }) => opaquePart(body)));
@@ -64,7 +64,7 @@ describe('joining bodies', () => {
     );
   });
 
-  it('keeps the NaNs of captured bodies bit by bit, and stale markers in their place', () => {
+  test('keeps the NaNs of captured bodies bit by bit, and stale markers in their place', () => {
     const captured = ['prometheus-3.5-rw1-01', 'vmagent-1.145-rw1-02', 'prometheus-3.5-rw1-12'].map(wireBody);
     const raw = Buffer.concat(captured.map((body) => Buffer.from(uncompress(body))));
     const joined = Buffer.from(uncompressSync(joinBodies(captured.map(part))));
@@ -79,14 +79,14 @@ describe('joining bodies', () => {
     expect(occurrences(joinedStale, STALE_MARKER)).toBe(14 + 26 + 3);
   });
 
-  it('gives back the body itself when there is one', () => {
+  test('gives back the body itself when there is one', () => {
     const body = wireBody('prometheus-3.5-rw1-12');
     expect(joinBodies([part(body)])).toBe(body);
     const bytes = new Uint8Array(body);
     expect(joinBodies([part(bytes)]).buffer).toBe(bytes.buffer);
   });
 
-  it('writes to what the caller allocates, and asks for exactly the bytes', () => {
+  test('writes to what the caller allocates, and asks for exactly the bytes', () => {
     const parts = [part(wireBody('prometheus-3.5-rw1-12')), part(wireBody('vmagent-1.145-rw1-02'))];
     const asked: Buffer[] = [];
     const joined = joinBodies(parts, (bytes) => {
@@ -98,11 +98,11 @@ describe('joining bodies', () => {
     expect(joined.equals(joinBodies(parts))).toBe(true);
   });
 
-  it('makes an empty request of none', () => {
+  test('makes an empty request of none', () => {
     expect(joinBodies([])).toEqual(Buffer.from([0]));
   });
 
-  it('refuses to declare more than a block can', () => {
+  test('refuses to declare more than a block can', () => {
     const half = { body: Buffer.alloc(2), rawBytes: 2 ** 31, elementsAt: 1 };
     expect(() => joinBodies([half, half])).toThrow(RangeError);
   });

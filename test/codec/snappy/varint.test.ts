@@ -1,9 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readVarint, varintBytes, varintEnd, writeVarint } from '../../../src/codec/snappy/varint.ts';
 
 describe('varints of a snappy block', () => {
   // The bytes are those of the format description, or follow from its "7 bits each, lowest first".
-  it.each([
+  test.each([
     [0, '00'],
     [1, '01'],
     [64, '40'],
@@ -24,16 +24,16 @@ describe('varints of a snappy block', () => {
     expect(varintEnd(followed)).toBe(hex.length / 2);
   });
 
-  it('reads one that is longer than it must be', () => {
+  test('reads one that is longer than it must be', () => {
     expect(readVarint(Buffer.from('8100', 'hex'))).toBe(1);
     expect(varintEnd(Buffer.from('8100', 'hex'))).toBe(2);
   });
 
-  it.each(['', '80', 'ffffffff', 'ffffffff10', 'ffffffff7f', '808080808001'])('does not read %s', (hex) => {
+  test.each(['', '80', 'ffffffff', 'ffffffff10', 'ffffffff7f', '808080808001'])('does not read %s', (hex) => {
     expect(readVarint(Buffer.from(hex, 'hex'))).toBe(undefined);
   });
 
-  it('throws for a number that it cannot write or has no room for', () => {
+  test('throws for a number that it cannot write or has no room for', () => {
     for (const value of [-1, 0.5, 2 ** 32, Number.NaN]) expect(() => varintBytes(value)).toThrow(RangeError);
     expect(() => writeVarint(Buffer.alloc(2), 1, 128)).toThrow(RangeError);
   });

@@ -1,5 +1,5 @@
 /** What people and scripts are told: JSON, values, screens, waits, and errors of AWS. Against moto. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
 import { tooWide } from '../../support/bootstrap-run.ts';
@@ -9,7 +9,7 @@ import { WHY_NO_MOTO } from '../../support/moto.ts';
 describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => {
   const { line, run } = useControlPlane();
 
-  it('prints JSON, and nothing else, on standard output', async () => {
+  test('prints JSON, and nothing else, on standard output', async () => {
     const applied = await run(['apply', ...WITH_ISSUER, '--output', 'json']);
     expect(JSON.parse(applied.out)).toMatchObject({
       command: 'apply',
@@ -26,7 +26,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => 
     expect(JSON.parse(failed.out)).toMatchObject({ error: { code: 'NO_CLUSTER' } });
   });
 
-  it('prints values for both charts, and environment lines', async () => {
+  test('prints values for both charts, and environment lines', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const [workspace] = await workspaces();
     const id = workspace?.at('workspaceId').text;
@@ -52,7 +52,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => 
     expect(env.out).toContain(`AMP_REMOTE_WRITE_URL=${url}\n`);
   });
 
-  it('shows who may take the role, and fits in 80 columns', async () => {
+  test('shows who may take the role, and fits in 80 columns', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const screens = [
       await run(['status', ...WITH_ISSUER]),
@@ -65,7 +65,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => 
     for (const { out, err } of screens) expect([...tooWide(out), ...tooWide(err)]).toEqual([]);
   });
 
-  it('waits until the workspace is ACTIVE, with a line for each look', async () => {
+  test('waits until the workspace is ACTIVE, with a line for each look', async () => {
     const creating = { workspace: { workspaceId: 'ws-1', status: { statusCode: 'CREATING' } } };
     line.override = (call, count) =>
       call.startsWith('GET /workspaces/ws-') && count <= 2
@@ -78,7 +78,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => 
     expect(tooWide(err)).toEqual([]);
   });
 
-  it('goes on waiting for a workspace that is being created, and refuses one whose creation failed', async () => {
+  test('goes on waiting for a workspace that is being created, and refuses one whose creation failed', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const headers = { 'content-type': 'application/json' };
     line.override = (call) =>
@@ -91,7 +91,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => 
     expect((await run(['plan', ...WITH_ISSUER])).out).toContain('+ status ACTIVE (it is being created)');
   });
 
-  it('tries again when AWS throttles', async () => {
+  test('tries again when AWS throttles', async () => {
     const body =
       '<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>';
     line.override = (call, count) => (call === 'CreateRole' && count <= 2 ? { status: 400, body } : undefined);
@@ -101,7 +101,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => 
     await expectInstallation();
   });
 
-  it('waits until IAM sees the role that was made a moment ago', async () => {
+  test('waits until IAM sees the role that was made a moment ago', async () => {
     const body =
       '<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>not yet</Message></Error></ErrorResponse>';
     line.override = (call, count) => (call === 'AttachRolePolicy' && count <= 2 ? { status: 404, body } : undefined);
@@ -111,7 +111,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => 
     await expectInstallation();
   });
 
-  it('tries a creation again under the same token, so that AWS makes one workspace of two tries', async () => {
+  test('tries a creation again under the same token, so that AWS makes one workspace of two tries', async () => {
     const tokens: unknown[] = [];
     line.override = (call, count, body) => {
       if (call !== 'POST /workspaces') return undefined;
@@ -124,7 +124,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap's answers ${WHY_NO_MOTO}`, () => 
     expect(tokens[0]).toHaveProperty('clientToken');
   });
 
-  it('names the IAM action that is missing', async () => {
+  test('names the IAM action that is missing', async () => {
     const full =
       'User: arn:aws:iam::123456789012:user/me is not authorized to perform: iam:CreateRole on resource: role x';
     line.override = (call) => (call === 'CreateRole' ? { status: 403, body: denied(full) } : undefined);

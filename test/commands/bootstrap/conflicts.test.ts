@@ -1,5 +1,5 @@
 /** What others have made, and what is there twice: left alone, added to, or refused. Against moto. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import {
   exists,
@@ -19,7 +19,7 @@ import { aws, WHY_NO_MOTO } from '../../support/moto.ts';
 describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap among others ${WHY_NO_MOTO}`, () => {
   const { line, run } = useControlPlane();
 
-  it('destroys nothing that does not bear our tag, and says what it left', async () => {
+  test('destroys nothing that does not bear our tag, and says what it left', async () => {
     const foreignTrust = '{"Version":"2012-10-17","Statement":[]}';
     await aws(['amp', 'create-workspace', '--alias', 'amp-write-proxy']);
     await aws(['iam', 'create-role', '--role-name', ROLE, '--assume-role-policy-document', foreignTrust]);
@@ -32,7 +32,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap among others ${WHY_NO_MOTO}`, () 
     expect(line.calls.filter((call) => !READS.test(call))).toEqual([]);
   });
 
-  it('adds what it needs to a role and a policy of others, and leaves the rest of them alone', async () => {
+  test('adds what it needs to a role and a policy of others, and leaves the rest of them alone', async () => {
     const theirs = { Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' };
     const trust = JSON.stringify({ Version: '2012-10-17', Statement: [theirs] });
     const grant = { Effect: 'Allow', Action: 's3:GetObject', Resource: 'arn:aws:s3:::x/*' };
@@ -52,7 +52,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap among others ${WHY_NO_MOTO}`, () 
     expect(await exists(['iam', 'get-role', '--role-name', ROLE])).toBe(true);
   });
 
-  it('leaves the permissions boundary of a role of others as it is', async () => {
+  test('leaves the permissions boundary of a role of others as it is', async () => {
     const theirs = 'arn:aws:iam::aws:policy/ReadOnlyAccess';
     const trust = '{"Version":"2012-10-17","Statement":[]}';
     const made = ['iam', 'create-role', '--role-name', ROLE, '--assume-role-policy-document', trust];
@@ -65,7 +65,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap among others ${WHY_NO_MOTO}`, () 
     expect((await run(['plan', ...args])).status).toBe(0);
   });
 
-  it('refuses two workspaces of one alias, and lists both', async () => {
+  test('refuses two workspaces of one alias, and lists both', async () => {
     const ids = [];
     for (let count = 0; count < 2; count += 1) {
       ids.push((await aws(['amp', 'create-workspace', '--alias', 'amp-write-proxy'])).at('workspaceId').text);
@@ -80,7 +80,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap among others ${WHY_NO_MOTO}`, () 
     expect(line.calls.filter((call) => !READS.test(call))).toEqual([]);
   });
 
-  it('says how to help a provider that is missing, or lacks the audience, and creates nothing', async () => {
+  test('says how to help a provider that is missing, or lacks the audience, and creates nothing', async () => {
     const missing = await run(['apply', '--oidc-issuer', ISSUER]);
     expect(missing.status).toBe(1);
     expect(missing.out).toContain('--create-oidc-provider');
@@ -100,7 +100,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap among others ${WHY_NO_MOTO}`, () 
     expect(line.calls).toContain('AddClientIDToOpenIDConnectProvider');
   });
 
-  it('leaves the provider of the cluster while other roles trust it', async () => {
+  test('leaves the provider of the cluster while other roles trust it', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const statement = {
       Effect: 'Allow',
@@ -114,7 +114,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap among others ${WHY_NO_MOTO}`, () 
     expect((await aws(['iam', 'list-open-id-connect-providers'])).at('OpenIDConnectProviderList').list).toHaveLength(1);
   });
 
-  it('does not take the role of an installation for another workspace', async () => {
+  test('does not take the role of an installation for another workspace', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const other = await run(['apply', ...WITH_ISSUER, '--workspace-alias', 'second']);
     expect(other.status).toBe(1);

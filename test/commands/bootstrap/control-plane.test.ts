@@ -1,5 +1,5 @@
 /** The life of an installation against moto, read back with the AWS CLI. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { tooWide } from '../../support/bootstrap-run.ts';
 import {
@@ -20,7 +20,7 @@ import { aws, resetMoto, WHY_NO_MOTO } from '../../support/moto.ts';
 describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () => {
   const { line, run } = useControlPlane();
 
-  it('plans without changing anything, and says by its exit status that there is something to do', async () => {
+  test('plans without changing anything, and says by its exit status that there is something to do', async () => {
     const { status, out } = await run(['plan', ...WITH_ISSUER]);
     expect(status).toBe(3);
     expect(out).toContain('+ workspace        amp-write-proxy');
@@ -30,7 +30,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     expect(await exists(['iam', 'get-role', '--role-name', ROLE])).toBe(false);
   });
 
-  it('applies everything that the AMP user guide makes by hand', async () => {
+  test('applies everything that the AMP user guide makes by hand', async () => {
     const { status, out } = await run(['apply', ...WITH_ISSUER]);
     expect(status).toBe(0);
     expect(out).toContain('(created)');
@@ -39,7 +39,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     expect((await run(['status', ...WITH_ISSUER])).status).toBe(0);
   });
 
-  it('changes nothing when it is applied again', async () => {
+  test('changes nothing when it is applied again', async () => {
     await run(['apply', ...WITH_ISSUER]);
     line.calls = [];
     const { status, out } = await run(['apply', ...WITH_ISSUER]);
@@ -49,7 +49,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     await expectInstallation();
   });
 
-  it('shows drift as a diff and repairs it', async () => {
+  test('shows drift as a diff and repairs it', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const anybody = {
       Version: '2012-10-17',
@@ -74,7 +74,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     await expectInstallation();
   });
 
-  it('deletes the oldest version of a policy that has five, in whatever order IAM lists them', async () => {
+  test('deletes the oldest version of a policy that has five, in whatever order IAM lists them', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const wide = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'aps:*', Resource: '*' }] };
     const document = ['--policy-document', JSON.stringify(wide), '--set-as-default'];
@@ -97,7 +97,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     expect((await policyDocument()).at('Statement', 0, 'Action').value).toEqual(['aps:RemoteWrite']);
   });
 
-  it('resumes after an interrupt between any two calls, whether the last one arrived or not', async () => {
+  test('resumes after an interrupt between any two calls, whether the last one arrived or not', async () => {
     await run(['apply', ...WITH_ISSUER]);
     const calls = line.calls.length;
     expect(calls).toBeGreaterThan(10);
@@ -120,7 +120,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     await expectInstallation();
   }, 240_000);
 
-  it('resumes a destroy after an interrupt between any two calls', async () => {
+  test('resumes a destroy after an interrupt between any two calls', async () => {
     await run(['apply', ...WITH_ISSUER]);
     line.calls = [];
     await run(['destroy', ...WITH_ISSUER, '--delete-data']);
@@ -139,7 +139,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     }
   }, 240_000);
 
-  it('destroys in the reverse order, and keeps the workspace with its data', async () => {
+  test('destroys in the reverse order, and keeps the workspace with its data', async () => {
     await run(['apply', ...WITH_ISSUER]);
     line.calls = [];
     const { status, out } = await run(['destroy', ...WITH_ISSUER]);
@@ -152,7 +152,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     expect(await workspaces()).toEqual([]);
   });
 
-  it('takes the issuer from the EKS cluster', async () => {
+  test('takes the issuer from the EKS cluster', async () => {
     const cluster = ['eks', 'create-cluster', '--name', 'prod', '--role-arn', 'arn:aws:iam::123456789012:role/eks'];
     const made = await aws([...cluster, '--resources-vpc-config', 'subnetIds=subnet-1,subnet-2']);
     const issuer = made.at('cluster', 'identity', 'oidc', 'issuer').text.replace('https://', '');
@@ -165,7 +165,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     expect(missing.err).toContain('there is no EKS cluster elsewhere in us-west-2');
   });
 
-  it('writes ARNs of the partition that the account is in', async () => {
+  test('writes ARNs of the partition that the account is in', async () => {
     const [region, partition] = ['us-gov-west-1', 'aws-us-gov'];
     const { status } = await run(['apply', ...WITH_ISSUER, '--region', region]);
     expect(status).toBe(0);
@@ -178,7 +178,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     expect(document.at('Statement', 0, 'Resource').text).toContain(`arn:${partition}:aps:${region}:`);
   });
 
-  it('takes path, permissions boundary, tags and the read actions', async () => {
+  test('takes path, permissions boundary, tags and the read actions', async () => {
     const boundary = 'arn:aws:iam::aws:policy/PowerUserAccess';
     const extra = ['--path', '/obs/', '--permissions-boundary', boundary, '--tag', 'team=sre', '--query'];
     expect((await run(['apply', ...WITH_ISSUER, ...extra])).status).toBe(0);

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
 
 import { placeOf } from '../../../src/commands/bootstrap/arn.ts';
@@ -18,7 +18,7 @@ import { isTrusted } from '../../../src/dev/sandbox/trust-policy.ts';
 const ARN = 'arn:aws:aps:us-west-2:123456789012:workspace/ws-1';
 
 describe('policy documents', () => {
-  it('are the same whatever the order of keys and actions, and one value or a list of one', () => {
+  test('are the same whatever the order of keys and actions, and one value or a list of one', () => {
     const other = {
       Statement: {
         Resource: [ARN],
@@ -36,7 +36,7 @@ describe('policy documents', () => {
     expect(readPolicyDocument('not a document')).toBeUndefined();
   });
 
-  it('of others get our statement once, and keep theirs', () => {
+  test('of others get our statement once, and keep theirs', () => {
     const theirs = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 's3:*', Resource: '*' }] };
     const once = withStatements(theirs, ingestPolicy(ARN, false));
     expect(once.Statement).toHaveLength(2);
@@ -46,7 +46,7 @@ describe('policy documents', () => {
     expect(moved.Statement[1]).toMatchObject({ Resource: `${ARN}2` });
   });
 
-  it('are shown by what differs, with a line around it', () => {
+  test('are shown by what differs, with a line around it', () => {
     expect(lineDiff('a\nb\nc\nd\ne', 'a\nb\nX\nd\ne')).toEqual(['  b', '- c', '+ X', '  d']);
     expect(lineDiff('same', 'same')).toEqual([]);
   });
@@ -54,7 +54,7 @@ describe('policy documents', () => {
 
 describe('trust', () => {
   // https://docs.aws.amazon.com/grafana/latest/userguide/cross-service-confused-deputy-prevention.html
-  it("of Grafana's role is for the workspaces of one account in one region", () => {
+  test("of Grafana's role is for the workspaces of one account in one region", () => {
     expect(grafanaTrust({ partition: 'aws', region: 'us-west-2', accountId: '123456789012' })).toEqual({
       Version: '2012-10-17',
       Statement: [
@@ -75,7 +75,7 @@ describe('trust', () => {
   const account = { namespace: 'prometheus', serviceAccount: 'writer' };
   const issuer = 'oidc.eks.cn-north-1.amazonaws.com.cn/id/A';
 
-  it('lets in one service account of one cluster, and nobody else, in every partition', () => {
+  test('lets in one service account of one cluster, and nobody else, in every partition', () => {
     for (const partition of ['aws', 'aws-cn', 'aws-us-gov']) {
       const place = placeOf(`arn:${partition}:sts::123456789012:assumed-role/a/b`, 'x-y-1');
       if (place === undefined) throw new Error('no place');
@@ -96,7 +96,7 @@ describe('trust', () => {
     }
   });
 
-  it('is told in words', () => {
+  test('is told in words', () => {
     const place = { partition: 'aws', accountId: '123456789012', region: 'us-west-2' };
     expect(describeTrust(podIdentityTrust(place, 'prod', account))).toEqual([
       'trust: Allow sts:AssumeRole, sts:TagSession to pods.eks.amazonaws.com',
@@ -127,20 +127,20 @@ describe('values', () => {
     serviceAccount: 'writer',
   } as const;
 
-  it('of the chart hold a configuration that the proxy takes without a warning', () => {
+  test('of the chart hold a configuration that the proxy takes without a warning', () => {
     const { config, warnings } = parseConfig(stringify(proxyValues(outputs)['config']), {});
     expect(warnings).toEqual([]);
     expect(config.remote_write[0]).toMatchObject({ name: 'default', url: outputs.remoteWriteUrl });
   });
 
-  it('as environment lines are what a shell reads', async () => {
+  test('as environment lines are what a shell reads', async () => {
     const lines = formatEnv({ ...outputs, grafanaUrl: "https://it's $(touch /nowhere).example.com" });
     const script = `set -eu\n${lines}printf '%s|%s' "$AMP_ROLE_ARN" "$GRAFANA_URL"`;
     const { stdout } = await promisify(execFile)('sh', ['-c', script]);
     expect(stdout).toBe(`${outputs.roleArn}|https://it's $(touch /nowhere).example.com`);
   });
 
-  it('of both charts are two documents, the proxy first, of which helm -f reads the first', () => {
+  test('of both charts are two documents, the proxy first, of which helm -f reads the first', () => {
     const [first, second] = parseAllDocuments(formatHelm(outputs, undefined)).map(
       (document) => document.toJS() as unknown,
     );
@@ -150,7 +150,7 @@ describe('values', () => {
 });
 
 describe('wrap', () => {
-  it('keeps every character, in lines of less than 80', () => {
+  test('keeps every character, in lines of less than 80', () => {
     const text = `see https://aps-workspaces.us-west-2.amazonaws.com/workspaces/${'x'.repeat(200)}/api and then more words`;
     const wrapped = wrap(text, '  ', '      ');
     expect(wrapped.split('\n').every((line) => line.length < 80)).toBe(true);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { CreateWorkspaceCommand, DescribeWorkspaceCommand, GrafanaClient } from '@aws-sdk/client-grafana';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { ManagedGrafana } from '../../../src/dev/sandbox/managed-grafana.ts';
 import { startManagedGrafana } from '../../../src/dev/sandbox/managed-grafana.ts';
@@ -50,7 +50,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
   const run = (args: readonly string[]): Promise<BootstrapRun> =>
     bootstrap(args, { AWS_ENDPOINT_URL: MOTO_URL, AWS_ENDPOINT_URL_GRAFANA: line.url });
 
-  it('makes the workspace, its role, the admin, the data source and the dashboards', async () => {
+  test('makes the workspace, its role, the admin, the data source and the dashboards', async () => {
     const file = join(directory, 'mine.json');
     const mine = {
       __inputs: [{ name: 'DS_PROMETHEUS', type: 'datasource' }],
@@ -104,7 +104,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     expect(inside?.serviceAccounts.size).toBe(0);
   });
 
-  it('never shows a token, and leaves none behind', async () => {
+  test('never shows a token, and leaves none behind', async () => {
     const screens = [];
     for (const verb of ['plan', 'apply', 'status', 'destroy']) {
       screens.push(await run([verb, ...ARGS]), await run([verb, ...ARGS, '--output', 'json']));
@@ -114,7 +114,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     for (const token of grafana.issuedTokens) expect(everything).not.toContain(token);
   });
 
-  it('changes nothing the second time, and plans without making a token', async () => {
+  test('changes nothing the second time, and plans without making a token', async () => {
     await run(['apply', ...ARGS]);
     const tokens = grafana.issuedTokens.length;
     expect((await run(['plan', ...ARGS])).status).toBe(0);
@@ -126,7 +126,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     expect(changes.every((call) => call.includes('/serviceaccounts'))).toBe(true);
   });
 
-  it('repairs a data source that was changed by hand, when applied', async () => {
+  test('repairs a data source that was changed by hand, when applied', async () => {
     await run(['apply', ...ARGS]);
     const [inside] = [...grafana.workspaces.values()];
     const [[uid, source] = ['', {}]] = [...(inside?.dataSources ?? [])];
@@ -137,7 +137,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     expect(inside?.dashboards.size).toBe(1);
   });
 
-  it('resumes after an interrupt between any two calls', async () => {
+  test('resumes after an interrupt between any two calls', async () => {
     await run(['apply', ...ARGS]);
     const calls = line.calls.length;
     for (let cut = 0; cut < calls; cut += 1) {
@@ -156,7 +156,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     }
   }, 180_000);
 
-  it('destroys Grafana without being told that there is one, role last', async () => {
+  test('destroys Grafana without being told that there is one, role last', async () => {
     await run(['apply', ...ARGS]);
     const { status, out } = await run(['destroy', '--yes']);
     expect(status).toBe(0);
@@ -166,7 +166,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     await expect(aws(['iam', 'get-role', '--role-name', 'amp-iamproxy-grafana-role'])).rejects.toThrow('NoSuchEntity');
   });
 
-  it('uses a Grafana of others, and takes only its own things out of it', async () => {
+  test('uses a Grafana of others, and takes only its own things out of it', async () => {
     const client = new GrafanaClient({ endpoint: grafana.url, region: 'us-west-2' });
     const made = await client.send(
       new CreateWorkspaceCommand({
@@ -188,7 +188,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     client.destroy();
   });
 
-  it('says what an SSO user is, when it was given a name', async () => {
+  test('says what an SSO user is, when it was given a name', async () => {
     const { status, err } = await run(['apply', ...ARGS.slice(0, -1), 'jane']);
     expect(status).toBe(1);
     expect(err).toContain('the SSO user jane could not be made ADMIN');

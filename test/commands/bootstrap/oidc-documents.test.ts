@@ -4,7 +4,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { bootstrap, type BootstrapRun, tooWide } from '../../support/bootstrap-run.ts';
 
@@ -28,7 +28,7 @@ describe('oidc-documents', () => {
     return JSON.parse(text) as { keys: Record<string, string>[] };
   };
 
-  it('are made from the public key of the API server, under the key id that Kubernetes uses', async () => {
+  test('are made from the public key of the API server, under the key id that Kubernetes uses', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const file = join(directory, 'sa.pub');
     await writeFile(file, publicKey.export({ type: 'spki', format: 'pem' }));
@@ -55,7 +55,7 @@ describe('oidc-documents', () => {
     expect(verify('RSA-SHA256', Buffer.from('a token'), published, signature)).toBe(true);
   });
 
-  it('are made of two keys during a rotation, and of elliptic curves', async () => {
+  test('are made of two keys during a rotation, and of elliptic curves', async () => {
     const pems = [
       generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey,
       generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey,
@@ -65,7 +65,7 @@ describe('oidc-documents', () => {
     expect((await document('keys.json')).keys.map(({ alg }) => alg)).toEqual(['RS256', 'ES256']);
   });
 
-  it('are made from what kubectl says', async () => {
+  test('are made from what kubectl says', async () => {
     const jwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
     const jwks = { keys: [{ ...jwk, use: 'sig', alg: 'RS256', kid: 'of-kubernetes' }] };
     await writeFile(join(directory, 'jwks.json'), JSON.stringify(jwks));
@@ -82,7 +82,7 @@ describe('oidc-documents', () => {
     expect(failed.err).toContain('--public-key sa.pub');
   });
 
-  it('are never made of a private key', async () => {
+  test('are never made of a private key', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const pem = join(directory, 'sa.key');
     await writeFile(pem, privateKey.export({ type: 'pkcs8', format: 'pem' }));

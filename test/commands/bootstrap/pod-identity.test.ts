@@ -1,5 +1,5 @@
 /** Pod Identity: IAM, AMP and the cluster by moto, associations by the sandbox's stand-in, read with the AWS CLI. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
 
 import type { PodIdentity } from '../../../src/dev/sandbox/pod-identity.ts';
@@ -39,7 +39,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --identity pod-identity ${WHY_NO_
     return (await aws(args, { endpoint: eks.url })).at('associations').list;
   };
 
-  it('makes a trust for the pods of this service account, and the association', async () => {
+  test('makes a trust for the pods of this service account, and the association', async () => {
     expect(await run(['apply', ...ARGS])).toMatchObject({ status: 0 });
     const role = (await aws(['iam', 'get-role', '--role-name', 'amp-iamproxy-ingest-role'])).at('Role');
     expect(role.at('AssumeRolePolicyDocument', 'Statement').value).toEqual([
@@ -73,7 +73,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --identity pod-identity ${WHY_NO_
     expect(parse(out)).toMatchObject({ aws: { identity: 'pod-identity' }, serviceAccount: { annotations: {} } });
   });
 
-  it('repairs an association of ours that points elsewhere', async () => {
+  test('repairs an association of ours that points elsewhere', async () => {
     await run(['apply', ...ARGS]);
     const [association] = [...eks.associations.values()];
     if (association !== undefined) association.roleArn = 'arn:aws:iam::123456789012:role/other';
@@ -84,7 +84,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --identity pod-identity ${WHY_NO_
     expect(association?.roleArn).toBe(ROLE_ARN);
   });
 
-  it('refuses a service account that others have given a role', async () => {
+  test('refuses a service account that others have given a role', async () => {
     const theirs = ['--namespace', 'prometheus', '--service-account', 'amp-iamproxy-ingest-service-account'];
     const other = ['--role-arn', 'arn:aws:iam::123456789012:role/other'];
     await aws(['eks', 'create-pod-identity-association', '--cluster-name', 'prod', ...theirs, ...other], {
@@ -96,7 +96,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --identity pod-identity ${WHY_NO_
     expect((await aws(['amp', 'list-workspaces'])).at('workspaces').list).toEqual([]);
   });
 
-  it('goes from IRSA to Pod Identity, and destroys it from the trust alone', async () => {
+  test('goes from IRSA to Pod Identity, and destroys it from the trust alone', async () => {
     const irsa = ['--oidc-issuer', 'https://oidc.example.com/id/C', '--create-oidc-provider', '--yes'];
     await run(['apply', ...irsa]);
     expect((await run(['apply', ...ARGS])).status).toBe(0);

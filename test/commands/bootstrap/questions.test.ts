@@ -1,7 +1,7 @@
 /** Questions and confirmations, on a real pseudo-terminal (util-linux's `script`), against moto. */
 import { spawn, spawnSync } from 'node:child_process';
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
 import { aws, LOCK_TIMEOUT_MS, lockMoto, MOTO_URL, resetMoto, WHY_NO_MOTO } from '../../support/moto.ts';
 import { ROOT, until } from '../../support/processes.ts';
@@ -21,7 +21,7 @@ describe.skipIf(WHY_NOT !== '')(`bootstrap on a terminal ${WHY_NOT}`, () => {
   beforeEach(resetMoto);
   afterAll(async () => unlock?.());
 
-  it('asks for what is missing, offers the names of the AMP user guide, and then asks for a yes', async () => {
+  test('asks for what is missing, offers the names of the AMP user guide, and then asks for a yes', async () => {
     const terminal = new Terminal('apply');
     await terminal.answer('Region of the workspace', ENTER);
     await terminal.answer('Alias of the workspace', `prod${ENTER}`);
@@ -37,7 +37,7 @@ describe.skipIf(WHY_NOT !== '')(`bootstrap on a terminal ${WHY_NOT}`, () => {
     expect(role.at('Tags').tags).toEqual({ 'amp-write-proxy:bootstrap': 'prod' });
   });
 
-  it('changes nothing when the answer is no, or Ctrl-C', async () => {
+  test('changes nothing when the answer is no, or Ctrl-C', async () => {
     for (const keys of [ENTER, CTRL_C]) {
       const terminal = new Terminal('apply', '--oidc-issuer', 'https://oidc.example.com/id/C');
       await terminal.answer('Make it so?', keys);
@@ -47,7 +47,7 @@ describe.skipIf(WHY_NOT !== '')(`bootstrap on a terminal ${WHY_NOT}`, () => {
     expect((await aws(['amp', 'list-workspaces'])).at('workspaces').list).toEqual([]);
   });
 
-  it('asks before it destroys, and says what bears our tag', async () => {
+  test('asks before it destroys, and says what bears our tag', async () => {
     const made = new Terminal('apply', '--oidc-issuer', 'https://oidc.example.com/id/C', '--yes');
     expect(await made.ended()).toBe(0);
     const refused = new Terminal('destroy');

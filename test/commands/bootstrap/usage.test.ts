@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { HELP, readOptions } from '../../../src/commands/bootstrap/options.ts';
 import { settingsOf } from '../../../src/commands/bootstrap/settings.ts';
@@ -12,7 +12,7 @@ import { bootstrap, tooWide } from '../../support/bootstrap-run.ts';
 const DEAD = { AWS_ENDPOINT_URL: 'http://127.0.0.1:9' };
 
 describe('usage', () => {
-  it.each([
+  test.each([
     [[], 'what to do?'],
     [['make'], 'no verb make'],
     [['plan', 'apply'], 'one verb at a time'],
@@ -39,14 +39,14 @@ describe('usage', () => {
     expect(tooWide(err)).toEqual([]);
   });
 
-  it('prints its help in 80 columns', async () => {
+  test('prints its help in 80 columns', async () => {
     const { status, out } = await bootstrap(['--help'], DEAD);
     expect(status).toBe(0);
     expect(out).toBe(HELP);
     expect(tooWide(out)).toEqual([]);
   });
 
-  it('says how to get credentials when there are none', async () => {
+  test('says how to get credentials when there are none', async () => {
     for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) vi.stubEnv(name, '');
     vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
     vi.stubEnv('AWS_CONFIG_FILE', '/nonexistent');
@@ -58,7 +58,7 @@ describe('usage', () => {
     expect(err).toContain('aws sso login');
   });
 
-  it('names the call when nobody answers', async () => {
+  test('names the call when nobody answers', async () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'testing');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'testing');
     const { status, err } = await bootstrap(['plan', '--oidc-issuer', 'https://b'], DEAD);
@@ -82,7 +82,7 @@ describe('bootstrap.yml', () => {
     return settingsOf(options?.given ?? {}, undefined, true);
   };
 
-  it('gives what flags do not, and the rest has the names of the AMP user guide', async () => {
+  test('gives what flags do not, and the rest has the names of the AMP user guide', async () => {
     const settings = await withFile('region: eu-west-1\ncluster: prod\ntags: {team: sre}\ngrafana: true\n', '--query');
     expect(settings).toMatchObject({
       region: 'eu-west-1',
@@ -99,13 +99,13 @@ describe('bootstrap.yml', () => {
     });
   });
 
-  it('gives way to a cluster on the command line, and joins tags with those of flags', async () => {
+  test('gives way to a cluster on the command line, and joins tags with those of flags', async () => {
     const text = 'region: eu-west-1\noidc_issuer: https://a.example.com\ntags: {team: sre, env: dev}\n';
     const settings = await withFile(text, '--cluster', 'prod', '--tag', 'env=prod');
     expect(settings).toMatchObject({ cluster: 'prod', oidcIssuer: undefined, tags: { team: 'sre', env: 'prod' } });
   });
 
-  it('is refused by key where it has an unknown one, and by value where that is wrong', async () => {
+  test('is refused by key where it has an unknown one, and by value where that is wrong', async () => {
     await expect(withFile('regoin: eu-west-1\n')).rejects.toThrow('regoin is no key of bootstrap.yml');
     await expect(withFile('region: us\ncluster: a\n')).rejects.toThrow('--region "us" must be a region');
     await expect(withFile('cluster: [\n')).rejects.toThrow('is no YAML');

@@ -1,5 +1,5 @@
 /** Answers of AMP in AWS's words, and what the doctor makes of them. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { explainAnswer, explainClock } from '../../../src/commands/doctor/answer.ts';
 
@@ -10,7 +10,7 @@ const CONTEXT = {
 };
 
 describe('an answer', () => {
-  it.each([
+  test.each([
     [
       403,
       'User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: aps:RemoteWrite on resource: x because no identity-based policy allows the aps:RemoteWrite action',
@@ -45,7 +45,7 @@ describe('an answer', () => {
     expect(result.remedy).toContain(remedy);
   });
 
-  it.each([
+  test.each([
     [
       400,
       '<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head>',
@@ -65,19 +65,19 @@ describe('an answer', () => {
     expect(result.remedy).toContain(remedy);
   });
 
-  it('that throttles, or tells of a quota of series, is a warning with a remedy of its own', () => {
+  test('that throttles, or tells of a quota of series, is a warning with a remedy of its own', () => {
     const throttled = explainAnswer(400, '{"message":"Rate exceeded"}', CONTEXT);
     expect(throttled).toMatchObject({ status: 'warning', message: expect.stringContaining('throttled') });
     const quota = explainAnswer(429, 'per-user series limit of 10 exceeded', CONTEXT);
     expect(quota).toMatchObject({ status: 'warning', remedy: expect.stringContaining('ACTIVE SERIES') });
   });
 
-  it('of 2xx or 400 is well: the signature is right and allowed', () => {
+  test('of 2xx or 400 is well: the signature is right and allowed', () => {
     for (const status of [200, 202, 204, 400]) expect(explainAnswer(status, '', CONTEXT).status).toBe('ok');
     expect(explainAnswer(429, '', CONTEXT).status).toBe('warning');
   });
 
-  it('is quoted without the canonical request and without tokens', () => {
+  test('is quoted without the canonical request and without tokens', () => {
     const token = 'IQoJb3JpZ2luX2VjEJr'.repeat(10);
     const message = `does not match. The Canonical String for this request should have been 'POST x-amz-security-token:${token}'`;
     expect(explainAnswer(403, message, CONTEXT).message).not.toContain('IQoJ');
@@ -88,7 +88,7 @@ describe('an answer', () => {
 });
 
 describe('the clock', () => {
-  it('is well within a minute, doubtful within five, wrong beyond', () => {
+  test('is well within a minute, doubtful within five, wrong beyond', () => {
     const skews = [0, -30_000, 61_000, -299_000, 301_000, undefined];
     expect(skews.map((skewMs) => explainClock({ ...CONTEXT, skewMs }).status)).toEqual([
       'ok',

@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { doctorMain } from '../../../src/commands/doctor/doctor.ts';
 import { type Sandbox, startSandbox } from '../../../src/dev/sandbox/sandbox.ts';
@@ -60,7 +60,7 @@ describe('doctor', () => {
     return { status, out, words: out.replaceAll(/\s+/gu, ' ') };
   };
 
-  it('finds nothing when all is well, and writes no sample', async () => {
+  test('finds nothing when all is well, and writes no sample', async () => {
     const { status, words } = await visit();
     expect(words).toContain('AMP took a signed, empty write (200)');
     expect(words).toContain('arn:aws:iam::123456789012:user/sandbox');
@@ -69,7 +69,7 @@ describe('doctor', () => {
     expect(sandbox.store.sampleCount).toBe(0);
   });
 
-  it('knows a wrong secret key, and shows nothing secret', async () => {
+  test('knows a wrong secret key, and shows nothing secret', async () => {
     const { status, words, out } = await visit({}, { secret_key: 'not-the-secret-of-anybody' });
     expect(status).toBe(1);
     expect(words).toContain('refused: the signature does not match (403');
@@ -79,20 +79,20 @@ describe('doctor', () => {
     }
   });
 
-  it('knows keys that AWS does not', async () => {
+  test('knows keys that AWS does not', async () => {
     const { status, words } = await visit({}, { access_key: 'AKIAUNKNOWNUNKNOWN00' });
     expect(status).toBe(1);
     expect(words).toContain('AWS does not know these credentials');
   });
 
-  it('knows the wrong region', async () => {
+  test('knows the wrong region', async () => {
     const { status, words } = await visit({}, { region: 'eu-central-1' });
     expect(status).toBe(1);
     expect(words).toContain('it is signed for the wrong region (eu-central-1)');
     expect(words).toContain('Set sigv4.region to the region of the workspace');
   });
 
-  it('knows a workspace that is not there', async () => {
+  test('knows a workspace that is not there', async () => {
     const url = sandbox.remoteWriteUrl.replace('ws-sandbox', 'ws-nowhere');
     const { status, words } = await visit({ url });
     expect(status).toBe(1);
@@ -100,7 +100,7 @@ describe('doctor', () => {
     expect(words).toContain('without a slash at its end');
   });
 
-  it('knows a wrong clock', async () => {
+  test('knows a wrong clock', async () => {
     sandbox.clock.offsetMs = 10 * 60_000;
     const { status, words } = await visit();
     expect(status).toBe(1);
@@ -108,14 +108,14 @@ describe('doctor', () => {
     expect(words).toContain('chrony');
   });
 
-  it('knows a name that is not found, and does not go on from there', async () => {
+  test('knows a name that is not found, and does not go on from there', async () => {
     const { status, words } = await visit({ url: 'https://aps.invalid/workspaces/ws-1/api/v1/remote_write' });
     expect(status).toBe(1);
     expect(words).toMatch(/FAIL dns aps\.invalid is not found: (?:ENOTFOUND|EAI_AGAIN)/u);
     expect(words).toContain('- write without a way there');
   });
 
-  it('knows a port where nobody listens, and one that does not speak TLS', async () => {
+  test('knows a port where nobody listens, and one that does not speak TLS', async () => {
     const dead = await visit({ url: 'https://127.0.0.1:9/workspaces/ws-1/api/v1/remote_write' });
     expect(dead.words).toContain('Nothing listens on that port');
     const plain = await visit({ url: sandbox.remoteWriteUrl.replace('http:', 'https:') });
@@ -123,7 +123,7 @@ describe('doctor', () => {
     expect([dead.status, plain.status]).toEqual([1, 1]);
   });
 
-  it.skipIf(CERTIFICATE === undefined)(
+  test.skipIf(CERTIFICATE === undefined)(
     'knows a certificate that nobody vouches for, and takes one that it is given',
     async () => {
       await sandbox.close();
@@ -144,7 +144,7 @@ describe('doctor', () => {
     },
   );
 
-  it('says what a pod lacks when there are no credentials', async () => {
+  test('says what a pod lacks when there are no credentials', async () => {
     const { status, words } = await visit({ sigv4: { region: 'us-west-2' } });
     expect(status).toBe(1);
     expect(words).toContain('neither AWS_WEB_IDENTITY_TOKEN_FILE');
@@ -152,7 +152,7 @@ describe('doctor', () => {
     expect(words).toContain('- write without credentials');
   });
 
-  it('shows what a web identity token says, and never the token', async () => {
+  test('shows what a web identity token says, and never the token', async () => {
     const token = sandbox.issueWebIdentityToken({ sub: 'system:serviceaccount:default:default' });
     await writeFile(join(directory, 'token'), token);
     vi.stubEnv('AWS_ROLE_ARN', 'arn:aws:iam::123456789012:role/x');
@@ -168,13 +168,13 @@ describe('doctor', () => {
     expect((await visit({ sigv4: { region: 'us-west-2' } })).status).toBe(0);
   });
 
-  it('names every mistake of the configuration', async () => {
+  test('names every mistake of the configuration', async () => {
     const { status, words } = await visit({ remote_timeuot: '1s' });
     expect(status).toBe(1);
     expect(words).toContain('remote_timeuot');
   });
 
-  it('answers scripts in JSON', async () => {
+  test('answers scripts in JSON', async () => {
     const { status, out } = await visit({}, {}, ['--output', 'json']);
     expect(status).toBe(0);
     expect(JSON.parse(out)).toMatchObject({
@@ -183,7 +183,7 @@ describe('doctor', () => {
     });
   });
 
-  it.each([[['--frobnicate']], [[]], [['--config', 'x', '--output', 'xml']]])('refuses %j as usage', async (args) => {
+  test.each([[['--frobnicate']], [[]], [['--config', 'x', '--output', 'xml']]])('refuses %j as usage', async (args) => {
     const io = { env: {}, writeOut: () => undefined, writeError: () => undefined };
     expect(await doctorMain(args, io)).toBe(2);
   });

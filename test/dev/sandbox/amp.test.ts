@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import snappyjs from 'snappyjs';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AMP_RULES } from '../../../src/dev/sandbox/rules.ts';
 import type { Sandbox } from '../../../src/dev/sandbox/sandbox.ts';
 import { startSandbox } from '../../../src/dev/sandbox/sandbox.ts';
@@ -46,14 +46,14 @@ function up(samples: SeriesInput['samples'] = [[T, 1]], labels: Record<string, s
 }
 
 describe('a write that AMP accepts', () => {
-  it('gets 200, an empty body and the headers of AWS', async () => {
+  test('gets 200, an empty body and the headers of AWS', async () => {
     const { status, text, headers } = await postSigned(sandbox, encodeBody([up()]));
     expect([status, text]).toEqual([200, '']);
     expect(headers.get('x-amzn-requestid')).toMatch(/^[0-9a-f-]{36}$/u);
     expect(Date.parse(headers.get('date') ?? '')).toBeCloseTo(Date.now(), -4);
   });
 
-  it('keeps the 8 bytes of every value, signalling NaNs and stale markers too, and 64-bit timestamps', async () => {
+  test('keeps the 8 bytes of every value, signalling NaNs and stale markers too, and 64-bit timestamps', async () => {
     const samples = [
       [-(2n ** 63n), 0x8000000000000000n],
       [T, STALE_MARKER],
@@ -67,21 +67,21 @@ describe('a write that AMP accepts', () => {
     );
   });
 
-  it('keeps native histograms as they were encoded', async () => {
+  test('keeps native histograms as they were encoded', async () => {
     const histogram = encodeHistogram(T, 2.5);
     await write({ labels: { __name__: 'latency' }, histograms: [histogram] });
     const [series] = sandbox.store.series();
     expect(series?.histograms).toEqual([{ timestampMs: BigInt(T), hex: histogram.toString('hex') }]);
   });
 
-  it('keeps metadata by family, and ignores exemplars', async () => {
+  test('keeps metadata by family, and ignores exemplars', async () => {
     const body = encodeBody([{ ...up(), exemplars: [[T, 1]] }], [{ family: 'up', type: 2, help: 'Is it up' }]);
     expect((await postSigned(sandbox, body)).status).toBe(200);
     expect(sandbox.store.metadata.get('up')).toEqual({ metricFamilyName: 'up', type: 2, help: 'Is it up', unit: '' });
     expect(sandbox.ledger.stats().received).toMatchObject({ samples: 1, exemplars: 1, metadata: 1 });
   });
 
-  it('may have its labels in any order, as vmagent sends them: they are sorted', async () => {
+  test('may have its labels in any order, as vmagent sends them: they are sorted', async () => {
     await write({
       labels: [
         ['job', 'x'],
@@ -92,13 +92,13 @@ describe('a write that AMP accepts', () => {
     expect(sandbox.store.hasSeries('{__name__="up", job="x"}')).toBe(true);
   });
 
-  it('may be empty', async () => {
+  test('may be empty', async () => {
     expect((await write()).status).toBe(200);
   });
 });
 
 describe('bodies captured from real senders', () => {
-  it.each([
+  test.each([
     ['prometheus-3.5-rw1-01', { series: 500, samples: 500, histograms: 0, metadata: 0, nan: 14 }],
     ['prometheus-3.5-rw1-04', { series: 0, samples: 0, histograms: 0, metadata: 258, nan: 0 }],
     ['prometheus-3.5-rw1-08', { series: 0, samples: 0, histograms: 0, metadata: 258, nan: 0 }],
@@ -116,7 +116,7 @@ describe('bodies captured from real senders', () => {
     expect([store.sampleCount, store.histogramCount]).toEqual([expected.samples, expected.histograms]);
   });
 
-  it('drops __replica__ from the series of an elected replica', async () => {
+  test('drops __replica__ from the series of an elected replica', async () => {
     const { body, headers } = fixture('prometheus-3.5-rw1-01');
     await postSigned(sandbox, body, headers);
     const names = new Set([...sandbox.store.series()].flatMap(({ labels }) => labels.map(({ name }) => name)));
@@ -124,14 +124,14 @@ describe('bodies captured from real senders', () => {
     expect(names.has('__replica__')).toBe(false);
   });
 
-  it.each(['prometheus-3.5-rw2-01', 'vmagent-1.145-zstd-01'])('%s gets 415', async (name) => {
+  test.each(['prometheus-3.5-rw2-01', 'vmagent-1.145-zstd-01'])('%s gets 415', async (name) => {
     const { body, headers } = fixture(name);
     expect((await postSigned(sandbox, body, headers)).status).toBe(415);
   });
 });
 
 describe('the request as a whole', () => {
-  it('gets 404 as JSON on another path, workspace or method', async () => {
+  test('gets 404 as JSON on another path, workspace or method', async () => {
     const other = sandbox.remoteWriteUrl.replace('ws-sandbox', 'ws-other');
     const { status, text } = await postSigned({ ...keys(), remoteWriteUrl: other }, encodeBody([up()]));
     expect([status, text]).toEqual([404, '{"Message":"Workspace not found"}']);
@@ -141,7 +141,7 @@ describe('the request as a whole', () => {
     expect(sandbox.store.sampleCount).toBe(0);
   });
 
-  it('gets 413 over 1 MB as sent, and 200 just under it', async () => {
+  test('gets 413 over 1 MB as sent, and 200 just under it', async () => {
     const noise = Array.from({ length: 4000 }, (_, index) =>
       up([[T, index]], { id: `${index}-${(index * 7919) % 99_991}` }),
     );
@@ -153,7 +153,7 @@ describe('the request as a whole', () => {
     expect(AMP_RULES.maxRequestBytes).toBe(1_000_000);
   });
 
-  it('gets 400 for a body that is not snappy, is cut, or is not a WriteRequest', async () => {
+  test('gets 400 for a body that is not snappy, is cut, or is not a WriteRequest', async () => {
     const whole = encodeBody([up()]);
     const bodies = [
       Buffer.from('not snappy'),
@@ -166,12 +166,12 @@ describe('the request as a whole', () => {
     expect(sandbox.store.sampleCount).toBe(0);
   });
 
-  it('is refused whole, 400, for one series without labels', async () => {
+  test('is refused whole, 400, for one series without labels', async () => {
     expect((await write(up(), { labels: {}, samples: [[T, 1]] })).status).toBe(400);
     expect(sandbox.store.sampleCount).toBe(0);
   });
 
-  it('is refused whole, 429, over the ingestion rate, and accepted when the bucket has filled again', async () => {
+  test('is refused whole, 429, over the ingestion rate, and accepted when the bucket has filled again', async () => {
     Object.assign(sandbox.rules, { ingestionRateSamples: 1, ingestionBurstSamples: 3 });
     const three = up([
       [T, 1],
@@ -193,7 +193,7 @@ describe('the request as a whole', () => {
 });
 
 describe('queries', () => {
-  it('answers an instant query of a bare selector, series, labels and label values', async () => {
+  test('answers an instant query of a bare selector, series, labels and label values', async () => {
     await write(up([[T, 0.5]], { job: 'x' }), up([[T, STALE_MARKER]], { job: 'y' }));
     expect(await query(`query?query=${encodeURIComponent('up{job="x"}')}&time=${T / 1000 + 1}`)).toEqual({
       resultType: 'vector',
@@ -207,7 +207,7 @@ describe('queries', () => {
 });
 
 describe('the store', () => {
-  it('holds samples across chunks with their bits', () => {
+  test('holds samples across chunks with their bits', () => {
     const series = sandbox.store.ensureSeries([{ name: '__name__', value: 'many' }]);
     for (let index = 0; index < 150_000; index += 1) {
       sandbox.store.addSample(series, { low: index, high: 0 }, { low: index, high: index });

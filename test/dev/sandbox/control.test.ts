@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { SandboxClient } from '../../../src/dev/sandbox/client.ts';
 import type { Sandbox } from '../../../src/dev/sandbox/sandbox.ts';
 import { startSandbox } from '../../../src/dev/sandbox/sandbox.ts';
@@ -32,7 +32,7 @@ async function write(job: string, value: number | bigint = 1): Promise<number> {
 }
 
 describe('the control API tells', () => {
-  it('every series with timestamps as decimals and values as the hex of their 8 bytes', async () => {
+  test('every series with timestamps as decimals and values as the hex of their 8 bytes', async () => {
     const histogram = encodeHistogram(T);
     await write('a', 0x7ff0000000000002n);
     await postSigned(sandbox, encodeBody([{ labels: { __name__: 'h' }, histograms: [histogram] }]));
@@ -52,7 +52,7 @@ describe('the control API tells', () => {
     ]);
   });
 
-  it('only the series that a bare selector matches', async () => {
+  test('only the series that a bare selector matches', async () => {
     await write('a');
     await write('b');
     const keysOf = async (match: string): Promise<string[]> =>
@@ -64,7 +64,7 @@ describe('the control API tells', () => {
     await expect(client.series('rate(up[5m])')).rejects.toThrow(/400/u);
   });
 
-  it('counts, and the log of requests without secrets', async () => {
+  test('counts, and the log of requests without secrets', async () => {
     const key = sandbox.keys.issueTemporary('arn:aws:sts::123456789012:assumed-role/r/s', 60);
     const body = encodeBody([{ labels: { __name__: 'up' }, samples: [[T, 1]] }]);
     await postSigned({ ...key, remoteWriteUrl: sandbox.remoteWriteUrl }, body);
@@ -87,7 +87,7 @@ describe('the control API tells', () => {
 });
 
 describe('the control API changes', () => {
-  it('faults, while the data port hangs or is down', async () => {
+  test('faults, while the data port hangs or is down', async () => {
     const ids = await client.addFaults({ action: { kind: 'down' } }, { target: 'sts', action: { kind: 'hang' } });
     expect((await client.faults()).map(({ id }) => id)).toEqual(ids);
     await expect(write('a')).rejects.toThrow(/./u);
@@ -100,7 +100,7 @@ describe('the control API changes', () => {
     expect(await write('a')).toBe(200);
   });
 
-  it('no fault that it does not know', async () => {
+  test('no fault that it does not know', async () => {
     const reply = await fetch(`${sandbox.controlUrl}/sandbox/faults`, {
       method: 'POST',
       body: '{"action":{"kind":"hiccup"}}',
@@ -109,7 +109,7 @@ describe('the control API changes', () => {
     expect((await fetch(`${sandbox.controlUrl}/sandbox/other`)).status).toBe(404);
   });
 
-  it('clock, keys, rules and tokens', async () => {
+  test('clock, keys, rules and tokens', async () => {
     await client.setClockOffset(600_000);
     expect(await write('a')).toBe(403);
     await client.setClockOffset(0);
@@ -131,7 +131,7 @@ describe('the control API changes', () => {
 });
 
 describe('the command', () => {
-  it('serves until SIGTERM and then exits 0', async () => {
+  test('serves until SIGTERM and then exits 0', async () => {
     const child = spawn(process.execPath, [MAIN, '--quiet', '--region', 'eu-west-1']);
     const [line] = await once(child.stdout, 'data');
     const { controlUrl, region }: { controlUrl: string; region: string } = JSON.parse(String(line));
@@ -141,7 +141,7 @@ describe('the command', () => {
     expect(await once(child, 'exit')).toEqual([0, null]);
   });
 
-  it('explains itself, and refuses what it does not know with 2', async () => {
+  test('explains itself, and refuses what it does not know with 2', async () => {
     const [help, unknown, port] = await Promise.all([run('--help'), run('--colour'), run('--port', 'x')]);
     expect(help).toEqual([0, expect.stringContaining('--token-file')]);
     expect(unknown).toEqual([2, expect.stringContaining('--colour')]);

@@ -8,7 +8,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultSpec } from '../../../src/dev/sandbox/faults.ts';
 import { Faults } from '../../../src/dev/sandbox/faults.ts';
 import type { Sandbox } from '../../../src/dev/sandbox/sandbox.ts';
@@ -78,7 +78,7 @@ async function write(
 }
 
 describe('a status fault', () => {
-  it('answers with its status, body and headers, and stores nothing', async () => {
+  test('answers with its status, body and headers, and stores nothing', async () => {
     sandbox.faults.add({
       action: { kind: 'status', status: 503, body: 'later', headers: { 'x-a': 'b' }, retryAfter: 7 },
     });
@@ -88,13 +88,13 @@ describe('a status fault', () => {
     expect(sandbox.ledger.stats()).toMatchObject({ requestsByStatus: { 503: 1 }, faultsByKind: { status: 1 } });
   });
 
-  it('may give Retry-After as a date by the clock of the sandbox', async () => {
+  test('may give Retry-After as a date by the clock of the sandbox', async () => {
     sandbox.faults.add({ action: { kind: 'status', status: 429, retryAfter: 'date:30' } });
     const { headers } = await write();
     expect(Date.parse(String(headers['retry-after'])) - Date.parse(String(headers['date']))).toBe(30_000);
   });
 
-  it('that applies first is the at-least-once case: stored, and answered 500', async () => {
+  test('that applies first is the at-least-once case: stored, and answered 500', async () => {
     sandbox.faults.add({ apply: true, action: { kind: 'status', status: 500 } });
     expect((await write()).status).toBe(500);
     expect(sandbox.store.sampleCount).toBe(1);
@@ -102,7 +102,7 @@ describe('a status fault', () => {
 });
 
 describe('a fault acts', () => {
-  it('after the first M, on N requests, and never again', async () => {
+  test('after the first M, on N requests, and never again', async () => {
     sandbox.faults.add({ skip: 1, times: 2, action: { kind: 'status', status: 500 } });
     const statuses: (number | undefined)[] = [];
     for (let index = 0; index < 5; index += 1) statuses.push((await write()).status);
@@ -110,18 +110,18 @@ describe('a fault acts', () => {
     expect(sandbox.faults.list()[0]?.hits).toBe(2);
   });
 
-  it('on requests that carry a label, and on no others', async () => {
+  test('on requests that carry a label, and on no others', async () => {
     sandbox.faults.add({ label: { name: 'job', value: 'bad' }, action: { kind: 'status', status: 400 } });
     expect((await write({ job: 'good' })).status).toBe(200);
     expect((await write({ job: 'bad' })).status).toBe(400);
   });
 
-  it('on a path', async () => {
+  test('on a path', async () => {
     sandbox.faults.add({ path: 'remote_read', action: { kind: 'status', status: 400 } });
     expect((await write()).status).toBe(200);
   });
 
-  it('at random, the same from the same seed', () => {
+  test('at random, the same from the same seed', () => {
     expect(draw(1)).toEqual(draw(1));
     expect(draw(1)).not.toEqual(draw(2));
     const hits = draw(3).filter(Boolean).length;
@@ -129,7 +129,7 @@ describe('a fault acts', () => {
     expect(hits).toBeLessThan(360);
   });
 
-  it.each<[FaultSpec]>([
+  test.each<[FaultSpec]>([
     [{ label: { name: 'a', value: 'b' }, action: { kind: 'reset', at: 'before-body' } }],
     [{ apply: true, action: { kind: 'reset', at: 'during-body' } }],
     [{ action: { kind: 'credentials', empty: true } }],
@@ -140,7 +140,7 @@ describe('a fault acts', () => {
 });
 
 describe('on the connection', () => {
-  it.each(['before-body', 'during-body', 'after-body'] as const)(
+  test.each(['before-body', 'during-body', 'after-body'] as const)(
     'a reset %s is a reset, and stores nothing',
     async (at) => {
       sandbox.faults.add({ times: 1, action: { kind: 'reset', at } });
@@ -151,35 +151,35 @@ describe('on the connection', () => {
     },
   );
 
-  it('a reset after the body may have applied the request', async () => {
+  test('a reset after the body may have applied the request', async () => {
     sandbox.faults.add({ apply: true, action: { kind: 'reset', at: 'after-body' } });
     expect((await write()).error).toBe('ECONNRESET');
     expect(sandbox.store.sampleCount).toBe(1);
   });
 
-  it('a reset during the response comes after a 200 and a part of the body', async () => {
+  test('a reset during the response comes after a 200 and a part of the body', async () => {
     sandbox.faults.add({ action: { kind: 'reset', at: 'during-response' } });
     expect(await write()).toMatchObject({ status: 200, error: 'ECONNRESET', text: 'cut here' });
     expect(sandbox.store.sampleCount).toBe(1);
   });
 
-  it('a truncated answer is a 200 that ends early', async () => {
+  test('a truncated answer is a 200 that ends early', async () => {
     sandbox.faults.add({ action: { kind: 'truncate' } });
     expect(await write()).toMatchObject({ status: 200, error: 'ECONNRESET', text: 'cut here' });
   });
 
-  it('garbage is no HTTP', async () => {
+  test('garbage is no HTTP', async () => {
     sandbox.faults.add({ action: { kind: 'garbage' } });
     expect((await write()).error).toMatch(/^HPE_/u);
   });
 
-  it.each(['before-body', 'after-body'] as const)('a hang %s never answers', async (at) => {
+  test.each(['before-body', 'after-body'] as const)('a hang %s never answers', async (at) => {
     sandbox.faults.add({ times: 1, action: { kind: 'hang', at } });
     expect((await write({ timeoutMs: 100 })).error).toBe('timed out');
     expect((await write()).status).toBe(200);
   });
 
-  it('a delay answers late, and combines with what follows', async () => {
+  test('a delay answers late, and combines with what follows', async () => {
     sandbox.faults.add({ action: { kind: 'delay', ms: 60 } });
     sandbox.faults.add({ times: 1, action: { kind: 'status', status: 503 } });
     const first = await write();
@@ -188,14 +188,14 @@ describe('on the connection', () => {
     expect((await write()).status).toBe(200);
   });
 
-  it('a drip gives the real answer, byte by byte', async () => {
+  test('a drip gives the real answer, byte by byte', async () => {
     sandbox.faults.add({ action: { kind: 'drip', intervalMs: 1 } });
     const { status, tookMs } = await write();
     expect(status).toBe(200);
     expect(tookMs).toBeGreaterThan(100);
   });
 
-  it('an idle connection is closed after its time, and not before', async () => {
+  test('an idle connection is closed after its time, and not before', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     sandbox.faults.add({ action: { kind: 'close-idle', afterMs: 80 } });
     await write({ agent });
@@ -206,7 +206,7 @@ describe('on the connection', () => {
     agent.destroy();
   });
 
-  it('a reused connection can be reset just as the next request arrives', async () => {
+  test('a reused connection can be reset just as the next request arrives', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     sandbox.faults.add({ onReusedConnection: true, times: 1, action: { kind: 'reset', at: 'before-body' } });
     expect((await write({ agent })).status).toBe(200);
@@ -215,7 +215,7 @@ describe('on the connection', () => {
     agent.destroy();
   });
 
-  it('down refuses connections on the port, and the end of it opens the same port', async () => {
+  test('down refuses connections on the port, and the end of it opens the same port', async () => {
     const { port } = new URL(sandbox.url);
     const idle = connect(Number(port), '127.0.0.1');
     await once(idle, 'connect');
@@ -229,34 +229,37 @@ describe('on the connection', () => {
 });
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
-it.skipIf(!hasOpenssl)('serves HTTPS with a given certificate, faults included (skipped without openssl)', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sandbox-tls-'));
-  const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const subject = ['-subj', '/CN=sandbox', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', keyFile, '-out', certFile], {
-    stdio: 'ignore',
-  });
-  const cert = readFileSync(certFile, 'utf8');
-  const secure = await startSandbox({
-    tls: { cert, key: readFileSync(keyFile, 'utf8') },
-    rules: { verifySignatures: false },
-  });
-  rmSync(folder, { recursive: true });
-  const ask = (ca: string | undefined): Promise<number | string | undefined> =>
-    new Promise((resolve) => {
-      const request = httpsRequest(secure.remoteWriteUrl, { method: 'POST', agent: false, ca }, (response) => {
-        response.resume().on('end', () => resolve(response.statusCode));
-      });
-      request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code));
-      request.end();
+test.skipIf(!hasOpenssl)(
+  'serves HTTPS with a given certificate, faults included (skipped without openssl)',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sandbox-tls-'));
+    const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+    const subject = ['-subj', '/CN=sandbox', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', keyFile, '-out', certFile], {
+      stdio: 'ignore',
     });
-  expect(await ask(cert)).toBe(415);
-  expect(await ask(undefined)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
-  secure.faults.add({ action: { kind: 'reset', at: 'after-body' } });
-  expect(await ask(cert)).toBe('ECONNRESET');
-  await secure.close();
-});
+    const cert = readFileSync(certFile, 'utf8');
+    const secure = await startSandbox({
+      tls: { cert, key: readFileSync(keyFile, 'utf8') },
+      rules: { verifySignatures: false },
+    });
+    rmSync(folder, { recursive: true });
+    const ask = (ca: string | undefined): Promise<number | string | undefined> =>
+      new Promise((resolve) => {
+        const request = httpsRequest(secure.remoteWriteUrl, { method: 'POST', agent: false, ca }, (response) => {
+          response.resume().on('end', () => resolve(response.statusCode));
+        });
+        request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code));
+        request.end();
+      });
+    expect(await ask(cert)).toBe(415);
+    expect(await ask(undefined)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
+    secure.faults.add({ action: { kind: 'reset', at: 'after-body' } });
+    expect(await ask(cert)).toBe('ECONNRESET');
+    await secure.close();
+  },
+);
 
 /** Which of 1000 requests a fault of probability 0.3 acts on. */
 function draw(seed: number): boolean[] {

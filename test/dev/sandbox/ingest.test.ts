@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AMP_RULES } from '../../../src/dev/sandbox/rules.ts';
 import type { Sandbox } from '../../../src/dev/sandbox/sandbox.ts';
 import { startSandbox } from '../../../src/dev/sandbox/sandbox.ts';
@@ -42,7 +42,7 @@ describe('a faulty series or sample', () => {
     ['repeats a label name', [...pairs('a'), ...pairs('a')], /^duplicate label name: "a" metric "up\{a=/u],
     ['has unsorted labels', [...pairs('b'), ...pairs('a')], /^labels not sorted: "a" metric /u],
   ];
-  it.each(bad)('that %s gets 400, and the rest is stored', async (_what, labels, message) => {
+  test.each(bad)('that %s gets 400, and the rest is stored', async (_what, labels, message) => {
     const sent = Array.isArray(labels) ? [['__name__', 'up'], ...labels] : labels;
     sandbox.rules.refuseUnsortedLabels = true;
     const { status, text } = await write({ labels: sent as SeriesInput['labels'], samples: [[T, 1]] }, up());
@@ -52,7 +52,7 @@ describe('a faulty series or sample', () => {
     expect(sandbox.ledger.stats().rejected.invalid_labels).toBe(1);
   });
 
-  it('that is older than the out-of-order window gets 400 in the words of Cortex, and the rest is stored', async () => {
+  test('that is older than the out-of-order window gets 400 in the words of Cortex, and the rest is stored', async () => {
     await write(up([[T, 1]], { job: 'x' }));
     const { status, text } = await write(up([[T - 60_001, 2]], { job: 'x' }), up([[T, 5]], { job: 'y' }));
     expect(status).toBe(400);
@@ -63,7 +63,7 @@ describe('a faulty series or sample', () => {
     expect(sandbox.ledger.stats().rejected.out_of_order).toBe(1);
   });
 
-  it('that is out of order is refused at all without a window, and stored in order of arrival inside one', async () => {
+  test('that is out of order is refused at all without a window, and stored in order of arrival inside one', async () => {
     sandbox.rules.outOfOrderWindowMs = 0;
     await write(up([[T, 1]]));
     expect((await write(up([[T - 1, 2]]))).text).toContain('err: out of order sample. timestamp=');
@@ -75,7 +75,7 @@ describe('a faulty series or sample', () => {
     ]);
   });
 
-  it('that is out of order inside one request is judged like one between requests', async () => {
+  test('that is out of order inside one request is judged like one between requests', async () => {
     const { status } = await write(
       up([
         [T, 1],
@@ -87,7 +87,7 @@ describe('a faulty series or sample', () => {
     expect(sandbox.store.sampleCount).toBe(2);
   });
 
-  it('that repeats a timestamp is accepted with the same value, and gets 400 with another', async () => {
+  test('that repeats a timestamp is accepted with the same value, and gets 400 with another', async () => {
     await write(up([[T, STALE_MARKER]]));
     expect(await write(up([[T, STALE_MARKER]]))).toEqual({ status: 200, text: '' });
     const { status, text } = await write(up([[T, SIGNALLING_NAN]]));
@@ -97,7 +97,7 @@ describe('a faulty series or sample', () => {
     expect(sandbox.ledger.stats().repeated).toBe(1);
   });
 
-  it('that repeats an older timestamp inside the window is judged the same way', async () => {
+  test('that repeats an older timestamp inside the window is judged the same way', async () => {
     await write(
       up([
         [T, 1],
@@ -109,7 +109,7 @@ describe('a faulty series or sample', () => {
     expect(sandbox.store.sampleCount).toBe(2);
   });
 
-  it('that is too old or too new gets 400 when those rules are on', async () => {
+  test('that is too old or too new gets 400 when those rules are on', async () => {
     Object.assign(sandbox.rules, { maxSampleAgeMs: 3_600_000, maxSampleFutureMs: 600_000 });
     const now = Date.now();
     expect((await write(up([[now - 3_700_000, 1]]))).text).toContain('err: out of bounds. timestamp=');
@@ -117,7 +117,7 @@ describe('a faulty series or sample', () => {
     expect((await write(up([[now, 1]]))).status).toBe(200);
   });
 
-  it('that has an exemplar gets 400 when that rule is on', async () => {
+  test('that has an exemplar gets 400 when that rule is on', async () => {
     sandbox.rules.refuseExemplars = true;
     expect((await write({ ...up(), exemplars: [[T, 1]] }, up([[T, 1]], { job: 'y' }))).status).toBe(400);
     expect(sandbox.store.sampleCount).toBe(1);
@@ -125,7 +125,7 @@ describe('a faulty series or sample', () => {
 });
 
 describe('high availability', () => {
-  it('elects the first replica of a cluster, and answers 202 to another without storing anything of it', async () => {
+  test('elects the first replica of a cluster, and answers 202 to another without storing anything of it', async () => {
     expect((await write(from('a', T))).status).toBe(200);
     const { status, text } = await write(from('b', T + 1), up([[T, 1]], { job: 'plain' }));
     expect([status, text]).toEqual([202, 'replicas did not mach, rejecting sample: replica=b, elected=a\n']);
@@ -134,13 +134,13 @@ describe('high availability', () => {
     expect((await write(from('b', T, 'other'))).status).toBe(200);
   });
 
-  it('decides by the first series alone, so a mixed request keeps what it should not', async () => {
+  test('decides by the first series alone, so a mixed request keeps what it should not', async () => {
     await write(from('a', T));
     expect((await write(up(), from('b', T + 1))).status).toBe(200);
     expect(sandbox.store.hasSeries('{__name__="up", __replica__="b", cluster="prod"}')).toBe(true);
   });
 
-  it('fails over after 30 s of silence, by the clock of the sandbox', async () => {
+  test('fails over after 30 s of silence, by the clock of the sandbox', async () => {
     await write(from('a', T));
     sandbox.clock.offsetMs = 29_000;
     expect((await write(from('b', T + 1))).status).toBe(202);
@@ -160,7 +160,7 @@ function from(replica: string, timestampMs: number, cluster = 'prod'): SeriesInp
 }
 
 describe('the limit of active series', () => {
-  it('refuses new series with 429 in the words of Cortex, and stores what belongs to known ones', async () => {
+  test('refuses new series with 429 in the words of Cortex, and stores what belongs to known ones', async () => {
     sandbox.rules.maxActiveSeries = 1;
     await write(up([[T, 1]], { job: 'known' }));
     const { status, text } = await write(up([[T, 1]], { job: 'new' }), up([[T + 1, 2]], { job: 'known' }));
@@ -176,7 +176,7 @@ describe('the limit of active series', () => {
 });
 
 describe('the order of exemplars', () => {
-  it('refuses one that is older than the newest of its series with 400, and takes the newest again', async () => {
+  test('refuses one that is older than the newest of its series with 400, and takes the newest again', async () => {
     sandbox.rules.enforceExemplarOrder = true;
     const both = {
       ...up(),

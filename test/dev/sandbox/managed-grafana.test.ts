@@ -13,7 +13,7 @@ import {
   UntagResourceCommand,
   UpdatePermissionsCommand,
 } from '@aws-sdk/client-grafana';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { ManagedGrafana } from '../../../src/dev/sandbox/managed-grafana.ts';
 import { startManagedGrafana } from '../../../src/dev/sandbox/managed-grafana.ts';
@@ -47,7 +47,7 @@ describe('the stand-in for Amazon Managed Grafana', () => {
     return workspace?.id ?? '';
   };
 
-  it('creates a workspace that becomes ACTIVE, lists it, and deletes it', async () => {
+  test('creates a workspace that becomes ACTIVE, lists it, and deletes it', async () => {
     const workspaceId = await create();
     const look = async (): Promise<unknown> =>
       (await client.send(new DescribeWorkspaceCommand({ workspaceId }))).workspace?.status;
@@ -59,14 +59,14 @@ describe('the stand-in for Amazon Managed Grafana', () => {
     await expect(look()).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
-  it('keeps tags, by the ARN that AWS gives', async () => {
+  test('keeps tags, by the ARN that AWS gives', async () => {
     const resourceArn = `arn:aws:grafana:us-west-2:123456789012:/workspaces/${await create()}`;
     await client.send(new TagResourceCommand({ resourceArn, tags: { env: 'prod' } }));
     await client.send(new UntagResourceCommand({ resourceArn, tagKeys: ['team'] }));
     expect((await client.send(new ListTagsForResourceCommand({ resourceArn }))).tags).toEqual({ env: 'prod' });
   });
 
-  it('refuses what the service refuses: no role, no signature, a user by name', async () => {
+  test('refuses what the service refuses: no role, no signature, a user by name', async () => {
     const { workspaceRoleArn: _, ...incomplete } = WORKSPACE;
     const input = { ...incomplete, authenticationProviders: [...incomplete.authenticationProviders] };
     await expect(client.send(new CreateWorkspaceCommand(input))).rejects.toMatchObject({ name: 'ValidationException' });
@@ -80,7 +80,7 @@ describe('the stand-in for Amazon Managed Grafana', () => {
     expect(errors?.[0]?.message).toContain('jane');
   });
 
-  it('answers its HTTP API only to a token whose service account lives', async () => {
+  test('answers its HTTP API only to a token whose service account lives', async () => {
     const workspaceId = await create();
     const { workspace } = await client.send(new DescribeWorkspaceCommand({ workspaceId }));
     const account = await client.send(

@@ -9,7 +9,7 @@ import {
   TagResourceCommand,
   UpdatePodIdentityAssociationCommand,
 } from '@aws-sdk/client-eks';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { type ApiServer, startApi } from '../../../src/dev/sandbox/json-api.ts';
 import { type PodIdentity, startPodIdentity } from '../../../src/dev/sandbox/pod-identity.ts';
@@ -36,7 +36,7 @@ describe('the stand-in for EKS Pod Identity', () => {
     await clusters.close();
   });
 
-  it('makes, finds, changes, tags and deletes an association', async () => {
+  test('makes, finds, changes, tags and deletes an association', async () => {
     const made = await client.send(
       new CreatePodIdentityAssociationCommand({ ...KEY, roleArn: ROLE, tags: { a: 'b' } }),
     );
@@ -59,7 +59,7 @@ describe('the stand-in for EKS Pod Identity', () => {
     expect((await client.send(new ListPodIdentityAssociationsCommand(KEY))).associations).toEqual([]);
   });
 
-  it('takes one role for a service account, and knows only clusters that there are', async () => {
+  test('takes one role for a service account, and knows only clusters that there are', async () => {
     const create = new CreatePodIdentityAssociationCommand({ ...KEY, roleArn: ROLE });
     await client.send(create);
     await expect(client.send(create)).rejects.toMatchObject({ name: 'ResourceInUseException' });

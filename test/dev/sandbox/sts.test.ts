@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromHttp, fromTemporaryCredentials, fromTokenFile, fromWebToken } from '@aws-sdk/credential-providers';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Sandbox } from '../../../src/dev/sandbox/sandbox.ts';
 import { startSandbox } from '../../../src/dev/sandbox/sandbox.ts';
 import { POD_IDENTITY_AUDIENCE } from '../../../src/dev/sandbox/sts.ts';
@@ -65,7 +65,7 @@ function now(): number {
 }
 
 describe('AssumeRoleWithWebIdentity', () => {
-  it('serves the real SDK chain of IRSA: environment, token file, AWS_ENDPOINT_URL_STS', async () => {
+  test('serves the real SDK chain of IRSA: environment, token file, AWS_ENDPOINT_URL_STS', async () => {
     const file = join(folder, 'token');
     writeFileSync(file, sandbox.issueWebIdentityToken());
     vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', file);
@@ -79,7 +79,7 @@ describe('AssumeRoleWithWebIdentity', () => {
     expect(sandbox.ledger.stats().stsCalls).toEqual({ 'AssumeRoleWithWebIdentity:ok': 1 });
   });
 
-  it.each<[string, () => Record<string, unknown>, string, RegExp]>([
+  test.each<[string, () => Record<string, unknown>, string, RegExp]>([
     [
       'another issuer',
       () => ({ iss: 'https://other' }),
@@ -108,7 +108,7 @@ describe('AssumeRoleWithWebIdentity', () => {
     });
   });
 
-  it('refuses a token that is forged, unsigned or no JWT', async () => {
+  test('refuses a token that is forged, unsigned or no JWT', async () => {
     const [head, body, signature = ''] = sandbox.issueWebIdentityToken().split('.');
     const unsigned = Buffer.from('{"alg":"none"}').toString('base64url');
     const tokens = [
@@ -121,19 +121,19 @@ describe('AssumeRoleWithWebIdentity', () => {
     }
   });
 
-  it('judges a token by the clock of the sandbox', async () => {
+  test('judges a token by the clock of the sandbox', async () => {
     const token = sandbox.issueWebIdentityToken();
     sandbox.clock.offsetMs = 3_601_000;
     await expect(withToken(token)()).rejects.toMatchObject({ name: 'ExpiredTokenException' });
   });
 
-  it('refuses another role than the one configured', async () => {
+  test('refuses another role than the one configured', async () => {
     await expect(withToken(sandbox.issueWebIdentityToken(), `${ROLE}2`)()).rejects.toMatchObject({
       message: /Not authorized/u,
     });
   });
 
-  it('tells in XML which parameter is missing', async () => {
+  test('tells in XML which parameter is missing', async () => {
     const reply = await fetch(`${sandbox.stsUrl}/?Action=AssumeRoleWithWebIdentity&Version=2011-06-15`);
     expect(reply.status).toBe(400);
     expect(await reply.text()).toMatch(/<Code>ValidationError<\/Code><Message>.*roleArn/u);
@@ -141,11 +141,11 @@ describe('AssumeRoleWithWebIdentity', () => {
 });
 
 describe('AssumeRole', () => {
-  it('gives a known caller with the right external id keys that can write', async () => {
+  test('gives a known caller with the right external id keys that can write', async () => {
     expect(await canWrite(await assume('agreed', own())())).toBe(200);
   });
 
-  it('refuses a wrong external id, a wrong secret and an unknown key', async () => {
+  test('refuses a wrong external id, a wrong secret and an unknown key', async () => {
     await expect(assume('other', own())()).rejects.toMatchObject({
       message: /is not authorized to perform: sts:AssumeRole/u,
     });
@@ -157,7 +157,7 @@ describe('AssumeRole', () => {
   });
 });
 
-it('GetCallerIdentity tells who signed', async () => {
+test('GetCallerIdentity tells who signed', async () => {
   const body = Buffer.from('Action=GetCallerIdentity&Version=2011-06-15');
   const { accessKeyId, secretAccessKey } = sandbox;
   const form = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -170,7 +170,7 @@ it('GetCallerIdentity tells who signed', async () => {
 });
 
 describe('container credentials, as EKS Pod Identity', () => {
-  it('serve the real SDK provider, and refuse a token for another audience', async () => {
+  test('serve the real SDK provider, and refuse a token for another audience', async () => {
     const at = (token: string): Provider =>
       fromHttp({
         awsContainerCredentialsFullUri: sandbox.containerCredentialsUrl,
@@ -182,7 +182,7 @@ describe('container credentials, as EKS Pod Identity', () => {
   });
 });
 
-it('the OIDC documents lead to the key that verifies the tokens', async () => {
+test('the OIDC documents lead to the key that verifies the tokens', async () => {
   const discovery: unknown = await (await fetch(`${sandbox.stsUrl}/.well-known/openid-configuration`)).json();
   expect(discovery).toMatchObject({ issuer: sandbox.stsUrl, jwks_uri: `${sandbox.stsUrl}/keys` });
   const { keys }: { keys: Record<string, string>[] } = JSON.parse(await (await fetch(`${sandbox.stsUrl}/keys`)).text());
@@ -199,7 +199,7 @@ it('the OIDC documents lead to the key that verifies the tokens', async () => {
 });
 
 describe('faults of STS', () => {
-  it('down refuses connections, and leaves the workspace up', async () => {
+  test('down refuses connections, and leaves the workspace up', async () => {
     sandbox.faults.add({ target: 'sts', action: { kind: 'down' } });
     await sandbox.settled();
     await expect(withToken(sandbox.issueWebIdentityToken())()).rejects.toThrow(/./u);
@@ -209,7 +209,7 @@ describe('faults of STS', () => {
     expect((await withToken(sandbox.issueWebIdentityToken())()).accessKeyId).toMatch(/^ASIA/u);
   });
 
-  it('short-lived credentials expire when they say', async () => {
+  test('short-lived credentials expire when they say', async () => {
     sandbox.faults.add({ target: 'sts', action: { kind: 'credentials', lifetimeSeconds: 2 } });
     const credentials = await withToken(sandbox.issueWebIdentityToken())();
     expect((credentials.expiration?.getTime() ?? 0) - Date.now()).toBeLessThan(2001);
@@ -218,7 +218,7 @@ describe('faults of STS', () => {
     expect(await canWrite(credentials)).toBe(403);
   });
 
-  it('empty credentials and an error status reach the SDK as such', async () => {
+  test('empty credentials and an error status reach the SDK as such', async () => {
     sandbox.faults.add({ target: 'sts', times: 1, action: { kind: 'credentials', empty: true } });
     await expect(withToken(sandbox.issueWebIdentityToken())()).rejects.toThrow(/Invalid response/u);
     sandbox.faults.add({ target: 'sts', times: 1, action: { kind: 'status', status: 500 } });
@@ -228,7 +228,7 @@ describe('faults of STS', () => {
     expect(await canWrite(await withToken(sandbox.issueWebIdentityToken())())).toBe(200);
   });
 
-  it('slow answers are late, and faults of the workspace do not touch STS', async () => {
+  test('slow answers are late, and faults of the workspace do not touch STS', async () => {
     sandbox.faults.add({ target: 'sts', action: { kind: 'delay', ms: 80 } });
     sandbox.faults.add({ target: 'amp', action: { kind: 'status', status: 500 } });
     const started = performance.now();

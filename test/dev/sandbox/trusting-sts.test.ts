@@ -1,6 +1,6 @@
 /** The STS that enforces a trust policy, asked by the SDK's own client. */
 import { AssumeRoleWithWebIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { SandboxClock } from '../../../src/dev/sandbox/clock.ts';
 import { KnownKeys } from '../../../src/dev/sandbox/credentials.ts';
@@ -47,12 +47,12 @@ describe('the STS that enforces a trust policy', () => {
     return (await client.send(new AssumeRoleWithWebIdentityCommand(input))).Credentials?.AccessKeyId;
   };
 
-  it('lets in the one that the policy names, with keys that the workspace knows', async () => {
+  test('lets in the one that the policy names, with keys that the workspace knows', async () => {
     const accessKeyId = await assume(sts.issueToken(CLAIMS));
     expect(keys.find(accessKeyId ?? '')?.arn).toBe('arn:aws:sts::123456789012:assumed-role/writer/test');
   });
 
-  it('refuses everybody else, each in the words of AWS', async () => {
+  test('refuses everybody else, each in the words of AWS', async () => {
     const cases: readonly [string, string, string?][] = [
       [sts.issueToken({ ...CLAIMS, sub: 'system:serviceaccount:ns:other' }), 'AccessDenied'],
       [sts.issueToken({ ...CLAIMS, aud: 'vault' }), 'AccessDenied'],

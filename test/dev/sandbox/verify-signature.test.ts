@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { formatAmzDate } from '../../../src/dev/sandbox/clock.ts';
 import type { Sandbox } from '../../../src/dev/sandbox/sandbox.ts';
 import { startSandbox } from '../../../src/dev/sandbox/sandbox.ts';
@@ -43,11 +43,11 @@ function messageOf({ text }: Reply): string {
 }
 
 describe('a request that another implementation has signed', () => {
-  it('is accepted from @smithy/signature-v4', async () => {
+  test('is accepted from @smithy/signature-v4', async () => {
     expect((await send(await signed())).status).toBe(200);
   });
 
-  it('is accepted with a session token, and refused without it or with another', async () => {
+  test('is accepted with a session token, and refused without it or with another', async () => {
     const key = sandbox.keys.issueTemporary('arn:aws:sts::123456789012:assumed-role/r/s', 60);
     expect((await send(await signed({}, key))).status).toBe(200);
     const bare = await send(await signed({}, { accessKeyId: key.accessKeyId, secretAccessKey: key.secretAccessKey }));
@@ -55,13 +55,13 @@ describe('a request that another implementation has signed', () => {
     expect((await send(await signed({}, { ...keysOf(key), sessionToken: 'other' }))).status).toBe(403);
   });
 
-  it('may leave headers unsigned that a hop adds', async () => {
+  test('may leave headers unsigned that a hop adds', async () => {
     const headers = await signed();
     expect((await send({ ...headers, 'x-forwarded-for': '10.0.0.1', 'user-agent': 'hop' })).status).toBe(200);
   });
 
   const hasBotocore = spawnSync('python3', ['-c', 'import botocore']).status === 0;
-  it.skipIf(!hasBotocore)(
+  test.skipIf(!hasBotocore)(
     'is accepted from botocore, the signer of the AWS CLI (skipped without python3-botocore)',
     async () => {
       const key = sandbox.keys.issueTemporary('arn:aws:sts::123456789012:assumed-role/r/s', 60);
@@ -91,7 +91,7 @@ describe('a request that another implementation has signed', () => {
 });
 
 describe('a signature that AWS would refuse gets 403', () => {
-  it('when there is none', async () => {
+  test('when there is none', async () => {
     const reply = await send(WRITE_HEADERS);
     expect([reply.status, reply.text]).toEqual([403, '{"message":"Missing Authentication Token"}']);
     expect(reply.headers.get('x-amzn-errortype')).toBe('MissingAuthenticationTokenException');
@@ -99,7 +99,7 @@ describe('a signature that AWS would refuse gets 403', () => {
     expect(sandbox.store.sampleCount).toBe(0);
   });
 
-  it('when the body was changed, and shows the canonical request that AWS computes', async () => {
+  test('when the body was changed, and shows the canonical request that AWS computes', async () => {
     const body = Buffer.from(BODY);
     body.writeUInt8(body.readUInt8(body.length - 1) ^ 1, body.length - 1);
     const reply = await send(without(await unsignedHash(), 'x-amz-content-sha256'), body);
@@ -114,20 +114,20 @@ describe('a signature that AWS would refuse gets 403', () => {
     expect(sandbox.ledger.stats().signatureFailures.mismatch).toBe(1);
   });
 
-  it('when the body is not the one that x-amz-content-sha256 names', async () => {
+  test('when the body is not the one that x-amz-content-sha256 names', async () => {
     const reply = await send(await signed(), encodeBody([]));
     expect(reply.status).toBe(403);
     expect(sandbox.ledger.stats().signatureFailures.payload_hash).toBe(1);
   });
 
-  it('when a signed header was changed, the secret is wrong, or the path is another', async () => {
+  test('when a signed header was changed, the secret is wrong, or the path is another', async () => {
     expect((await send({ ...(await signed()), 'content-type': 'application/json' })).status).toBe(403);
     expect((await send(await signed({}, { ...keysOf(sandbox), secretAccessKey: 'wrong' }))).status).toBe(403);
     expect((await post(`${sandbox.remoteWriteUrl}?a=1`, BODY, await signed())).status).toBe(403);
     expect(sandbox.ledger.stats().signatureFailures.mismatch).toBe(3);
   });
 
-  it('when the key is unknown, or was rotated away', async () => {
+  test('when the key is unknown, or was rotated away', async () => {
     const unknown = await send(await signed({}, { accessKeyId: 'AKIAUNKNOWN', secretAccessKey: 'x' }));
     expect([unknown.status, messageOf(unknown)]).toEqual([
       403,
@@ -142,7 +142,7 @@ describe('a signature that AWS would refuse gets 403', () => {
     sandbox.keys.rotateStatic(old.accessKeyId, old.secretAccessKey);
   });
 
-  it('when the session has expired, by the clock of the sandbox', async () => {
+  test('when the session has expired, by the clock of the sandbox', async () => {
     const key = sandbox.keys.issueTemporary('arn:aws:sts::123456789012:assumed-role/r/s', 60);
     sandbox.clock.offsetMs = 61_000;
     const reply = await send(await signed({}, key));
@@ -150,7 +150,7 @@ describe('a signature that AWS would refuse gets 403', () => {
     expect(reply.headers.get('x-amzn-errortype')).toBe('ExpiredTokenException');
   });
 
-  it('when the clock is more than 5 minutes behind or ahead, and tells the right time', async () => {
+  test('when the clock is more than 5 minutes behind or ahead, and tells the right time', async () => {
     sandbox.clock.offsetMs = 600_000;
     const late = await send(await signed());
     expect(messageOf(late)).toMatch(
@@ -164,7 +164,7 @@ describe('a signature that AWS would refuse gets 403', () => {
     expect((await send(await signed())).status).toBe(200);
   });
 
-  it('when the credential scope is of another region, service or day', async () => {
+  test('when the credential scope is of another region, service or day', async () => {
     expect(messageOf(await send(await signed({ region: 'eu-west-1' })))).toBe(
       'Credential should be scoped to a valid region. ',
     );
@@ -177,7 +177,7 @@ describe('a signature that AWS would refuse gets 403', () => {
     expect(sandbox.ledger.stats().signatureFailures.scope).toBe(3);
   });
 
-  it('when the Authorization header lacks a part', async () => {
+  test('when the Authorization header lacks a part', async () => {
     const headers = { ...WRITE_HEADERS, authorization: 'AWS4-HMAC-SHA256 Credential=a/b/c/d/e' };
     expect(messageOf(await send(headers))).toBe(
       "Authorization header requires 'SignedHeaders' parameter. Authorization header requires 'Signature' parameter.",
@@ -185,7 +185,7 @@ describe('a signature that AWS would refuse gets 403', () => {
   });
 });
 
-it('signatures can be switched off', async () => {
+test('signatures can be switched off', async () => {
   sandbox.rules.verifySignatures = false;
   expect((await send(WRITE_HEADERS)).status).toBe(200);
   sandbox.rules.verifySignatures = true;
