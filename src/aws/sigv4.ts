@@ -18,8 +18,6 @@ export interface AwsIdentity {
   readonly sessionToken?: string | undefined;
 }
 
-/** Of Amazon Managed Service for Prometheus. */
-const SERVICE = 'aps';
 const ALGORITHM = 'AWS4-HMAC-SHA256';
 const CONTENT_TYPE = 'application/x-protobuf';
 const CONTENT_ENCODING = 'snappy';
@@ -43,6 +41,7 @@ interface DayOfIdentity {
 /** Signs remote_write requests to one URL. */
 export class RemoteWriteSigner {
   readonly #region: string;
+  readonly #service: string;
   readonly #host: string;
   /** The canonical request up to the hash of the body among the headers. */
   readonly #canonicalStart: string;
@@ -50,9 +49,13 @@ export class RemoteWriteSigner {
   #second = Number.NaN;
   #time = '';
 
-  /** @param region of the workspace, for the credential scope */
-  constructor(url: URL, region: string) {
+  /**
+   * @param region of the workspace, for the credential scope
+   * @param service likewise; the default is Amazon Managed Service for Prometheus
+   */
+  constructor(url: URL, region: string, service = 'aps') {
     this.#region = region;
+    this.#service = service;
     this.#host = url.host;
     // The empty line is the query string. Headers are in the order of their names.
     this.#canonicalStart = [
@@ -109,7 +112,7 @@ export class RemoteWriteSigner {
     if (this.#day?.identity === identity && this.#day.day === day) return this.#day;
     const { accessKeyId, secretAccessKey } = identity;
     const token = identity.sessionToken === '' ? undefined : identity.sessionToken;
-    const scope = `${day}/${this.#region}/${SERVICE}/aws4_request`;
+    const scope = `${day}/${this.#region}/${this.#service}/aws4_request`;
     const signedHeaders = [
       'content-encoding;content-type;host;x-amz-content-sha256;x-amz-date',
       ...(token === undefined ? [] : ['x-amz-security-token']),
@@ -118,7 +121,7 @@ export class RemoteWriteSigner {
     this.#day = {
       identity,
       day,
-      key: new SigningKey(secretAccessKey, day, this.#region, SERVICE),
+      key: new SigningKey(secretAccessKey, day, this.#region, this.#service),
       scope,
       token,
       canonicalEnd: [

@@ -1,12 +1,13 @@
-/** Rules within one entry of remote_write: its queue, its signing, its TLS, and where its URL leads. */
-import { isIP } from 'node:net';
+/** Rules within one entry of remote_write: its queue, its region, and where its URL leads. */
 import { formatDuration } from './durations.ts';
+import { identityRules } from './identity-rules.ts';
 import { formatListenAddress } from './listen-address.ts';
 import type { Findings, KeyPath } from './problem.ts';
 import { quoted, refuseWhere, type RuleContext } from './rule-context.ts';
 import type { ParsedRemoteWrite, ServerConfig } from './schema.ts';
 import { formatSize } from './sizes.ts';
-import { checkProxyUrl, checkUrl, isOwnAddress, type UpstreamUrl } from './url-rules.ts';
+import { checkUrl, isOwnAddress, type UpstreamUrl } from './url-rules.ts';
+import { proxyRules, tlsRules } from './way-rules.ts';
 
 /** What an entry becomes once its rules hold; undefined parts have a problem of their own. */
 export interface EntryOutcome {
@@ -24,8 +25,6 @@ const SENDER_PATIENCE_MS = 29_000;
 /** Above it senders notice: each of them waits for its answer before it sends the series' next samples. */
 const LONG_DEADLINE_MS = 1000;
 
-const ROLE_ARN = /^arn:aws[a-z-]*:iam::\d{12}:role\/.+$/;
-
 export function entryRules(
   entry: ParsedRemoteWrite,
   index: number,
@@ -35,6 +34,8 @@ export function entryRules(
 ): EntryOutcome {
   const path = ['remote_write', index];
   const upstream = urlRules(entry, path, server, context, findings);
+  proxyRules(entry, path, context, findings);
+  tlsRules(entry.tls_config, path, upstream, context, findings);
   queueRules(entry, path, upstream, context, findings);
   identityRules(entry.sigv4, [...path, 'sigv4'], context, findings);
   const region = regionRule(entry.sigv4.region, path, upstream, context, findings);
@@ -48,11 +49,6 @@ function urlRules(
   context: RuleContext,
   findings: Findings,
 ): UpstreamUrl | undefined {
-  const proxyPath = [...entryPath, 'proxy_url'];
-  const proxyProblem = entry.proxy_url === undefined ? undefined : checkProxyUrl(entry.proxy_url);
-  if (proxyProblem !== undefined && context.isSound(proxyPath))
-    findings.problems.push({ path: proxyPath, ...proxyProblem });
-
   const path = [...entryPath, 'url'];
   if (!context.isSound(path)) return undefined;
   const check = checkUrl(entry.url);
@@ -73,16 +69,6 @@ function urlRules(
         return `${upstream.href} is this proxy itself, which listens on server.${key} ${own}; give the URL of the upstream`;
       },
     );
-  }
-  const { server_name: name = '' } = entry.tls_config;
-  refuseWhere(isIP(name) !== 0, [[...entryPath, 'tls_config', 'server_name']], context, findings.problems, () => {
-    return `${name} is an address, and TLS asks for names only; give the name in the certificate, or leave it out`;
-  });
-  if (entry.tls_config.insecure_skip_verify && upstream.href.startsWith('https:')) {
-    findings.warnings.push({
-      path: [...entryPath, 'tls_config', 'insecure_skip_verify'],
-      message: 'is on: anyone on the way can pose as the upstream; prefer ca_file',
-    });
   }
   return upstream;
 }
@@ -171,47 +157,6 @@ function queueRules(
       `${quoted(formatDuration(remoteTimeout), timeout, context)} is above delivery_timeout ${time('delivery_timeout')}, ` +
       'which ends the attempt first and leaves no time for another; 10s is usual',
   );
-}
-
-function identityRules(
-  sigv4: ParsedRemoteWrite['sigv4'],
-  path: KeyPath,
-  context: RuleContext,
-  { problems }: Findings,
-): void {
-  const hasAccessKey = sigv4.access_key !== undefined;
-  if (hasAccessKey !== (sigv4.secret_key !== undefined)) {
-    const [given, absent] = hasAccessKey ? ['access_key', 'secret_key'] : ['secret_key', 'access_key'];
-    problems.push({
-      path: [...path, given],
-      message: `is given without ${absent}; give both, or neither for the default chain of AWS`,
-    });
-  }
-  if (hasAccessKey && sigv4.profile !== undefined) {
-    problems.push({
-      path: [...path, 'access_key'],
-      message: `is given together with profile "${sigv4.profile}", and each is an identity; keep one of them`,
-    });
-  }
-  if (sigv4.external_id !== undefined && sigv4.role_arn === undefined) {
-    problems.push({
-      path: [...path, 'external_id'],
-      message: 'is given without role_arn, and is only used to assume a role; give role_arn, or remove it',
-    });
-  }
-  if (sigv4.role_arn === undefined) return;
-  if (!ROLE_ARN.test(sigv4.role_arn)) {
-    problems.push({
-      path: [...path, 'role_arn'],
-      message: 'is not the ARN of a role; write arn:aws:iam::ACCOUNT:role/NAME, with the 12 digits of the account',
-      showValue: true,
-    });
-  } else if (sigv4.role_arn === context.env['AWS_ROLE_ARN'] && !hasAccessKey && sigv4.profile === undefined) {
-    problems.push({
-      path: [...path, 'role_arn'],
-      message: `${sigv4.role_arn} is the role that AWS_ROLE_ARN gives already, and a role need not assume itself; remove it`,
-    });
-  }
 }
 
 function regionRule(

@@ -37,6 +37,13 @@ function didYouMean(section: KeyPath, key: string): string {
     .map((known) => ({ key: known.key, edits: editDistance(plain(known.key), plain(key)) }))
     .toSorted((a, b) => a.edits - b.edits)[0];
   if (nearest?.edits === 0) return `did you mean ${nearest.key}?`;
+  // prometheus-operator writes Prometheus's keys in camelCase: sendExemplars.
+  const prometheusOnly = PROMETHEUS_ONLY_KEYS.find(
+    (each) => each.section.join('.') === here && plain(each.key) === plain(key),
+  );
+  if (prometheusOnly !== undefined) {
+    return `did you mean ${prometheusOnly.key}? That one ${prometheusOnly.verdict === 'ignored' ? 'has no effect' : 'is not supported'}: ${prometheusOnly.reason}`;
+  }
   const elsewhere = keys.find((known) => plain(known.key) === plain(key));
   if (elsewhere !== undefined) {
     return `${elsewhere.key} belongs in ${elsewhere.section === '' ? 'the top level of the file' : elsewhere.section}`;

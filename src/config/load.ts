@@ -14,6 +14,7 @@ import type { EntryOutcome } from './entry-rules.ts';
 import type { Environment } from './environment.ts';
 import { isUnknownKey, unknownKeyMessage } from './known-keys.ts';
 import { isWithin, type KeyPath } from './problem.ts';
+import { proxyVariables } from './proxy-route.ts';
 import { takeOutPrometheusOnlyKeys } from './prometheus-keys.ts';
 import { problemsOfIssues, sentencesOf } from './report.ts';
 import { checkRules } from './rules.ts';
@@ -74,20 +75,26 @@ export function parseConfig(text: string, env: Environment, fileName = 'config.y
   problems.push(...rules.problems);
   if (problems.length > 0) throw new ConfigError(sentencesOf(problems, places, fileName));
   return {
-    config: { ...parsed, remote_write: finishedEntries(parsed, rules.entries) },
+    config: { ...parsed, remote_write: finishedEntries(parsed, rules.entries, env) },
     warnings: sentencesOf([...prometheusOnly.warnings, ...rules.warnings], places, fileName),
   };
 }
 
 /** Joins what the schema and the rules know of each entry; without problems nothing of it is absent. */
-function finishedEntries(parsed: ParsedConfig, outcomes: readonly EntryOutcome[]): Config['remote_write'] {
+function finishedEntries(
+  parsed: ParsedConfig,
+  outcomes: readonly EntryOutcome[],
+  env: Environment,
+): Config['remote_write'] {
   const entries = parsed.remote_write.map((entry, index): RemoteWriteConfig => {
     const outcome = outcomes[index];
     const { name, upstream, region } = outcome ?? {};
     if (name === undefined || upstream === undefined || region === undefined) {
       throw new Error(`remote_write[${index}] has passed its rules without name, URL or region`);
     }
-    return { ...entry, name, url: upstream.href, sigv4: { ...entry.sigv4, region } };
+    const { proxy_url, no_proxy, proxy_from_environment, ...rest } = entry;
+    const proxy = proxyVariables({ proxy_url, no_proxy, proxy_from_environment }, env);
+    return { ...rest, name, url: upstream.href, sigv4: { ...entry.sigv4, region }, proxy };
   });
   const [head, ...rest] = entries;
   if (head === undefined) throw new Error('remote_write has passed its rules without an entry');

@@ -1,5 +1,5 @@
 /**
- * Keys of Prometheus (3.5: remote_write, its HTTP client, queue_config, tls_config, sigv4) that are not ours.
+ * Keys of Prometheus (up to 3.14: remote_write, its HTTP client, queue_config, tls_config, sigv4) that are not ours.
  *
  * A section pasted from a prometheus.yml must not surprise: a key that changes nothing here is accepted with a
  * warning that says why; a key that would change the data, the way to the upstream or the signing is refused by
@@ -23,7 +23,6 @@ export interface PrometheusOnlyKey {
 const ENTRY = ['remote_write'];
 const QUEUE = ['remote_write', 'queue_config'];
 const TLS = ['remote_write', 'tls_config'];
-const SIGV4 = ['remote_write', 'sigv4'];
 
 const SENDER_DECIDES = "data is forwarded as it came; set it in the sending Prometheus's own remote_write";
 const SIGNED_ONLY =
@@ -31,8 +30,8 @@ const SIGNED_ONLY =
   "sending Prometheus's own remote_write when it is meant for the way to this proxy";
 const FIXED_HEADERS = 'only a small fixed set of headers is signed and sent upstream; remove it';
 const NO_CLIENT_CERTIFICATE = 'AMP does not ask for client certificates, requests are signed; remove it';
-const INLINE_CA = 'certificates are read from files only; put it into a file and name that in ca_file';
-const TLS_VERSION = 'the proxy speaks TLS 1.2 and 1.3; remove it';
+const CA_OF_A_SECRET =
+  'there is no secret manager to look it up in; put the certificates into a file and name that in ca_file';
 const ONE_SECTION = 'only the remote_write section of a prometheus.yml belongs here; remove it';
 
 export const PROMETHEUS_ONLY_KEYS: readonly PrometheusOnlyKey[] = [
@@ -42,6 +41,7 @@ export const PROMETHEUS_ONLY_KEYS: readonly PrometheusOnlyKey[] = [
   ignored(ENTRY, 'follow_redirects', 'redirects are never followed, since a signature is valid for one URL only'),
   ignored(ENTRY, 'enable_http2', 'the proxy speaks HTTP/1.1 with keep-alive upstream'),
   ignored(ENTRY, 'round_robin_dns', 'the host name is looked up for every new connection'),
+  ignored(ENTRY, 'failed_request_logging', 'the log of the proxy tells of every kind of failure; set log.level'),
   {
     ...ignored(
       ENTRY,
@@ -64,15 +64,6 @@ export const PROMETHEUS_ONLY_KEYS: readonly PrometheusOnlyKey[] = [
   refused(ENTRY, 'bearer_token_file', SIGNED_ONLY),
   refused(ENTRY, 'azuread', SIGNED_ONLY),
   refused(ENTRY, 'google_iam', SIGNED_ONLY),
-  refused(
-    ENTRY,
-    'no_proxy',
-    'proxy_url applies to its own entry only; leave proxy_url out of entries that need no proxy',
-  ),
-  refused(ENTRY, 'proxy_from_environment', 'only this file says which proxy is used; name the proxy in proxy_url', [
-    'false',
-  ]),
-  refused(ENTRY, 'proxy_connect_header', 'nothing but CONNECT is sent to a proxy; remove it'),
   ignored(
     QUEUE,
     'retry_on_http_429',
@@ -84,19 +75,13 @@ export const PROMETHEUS_ONLY_KEYS: readonly PrometheusOnlyKey[] = [
     "samples are never dropped by age here; set it in the sending Prometheus's own queue_config",
     ['0', '0s'],
   ),
-  refused(TLS, 'min_version', TLS_VERSION, ['TLS10', 'TLS11', 'TLS12']),
-  refused(TLS, 'max_version', TLS_VERSION, ['TLS13']),
-  refused(TLS, 'ca', INLINE_CA),
-  refused(TLS, 'ca_ref', INLINE_CA),
+  refused(TLS, 'ca_ref', CA_OF_A_SECRET),
   refused(TLS, 'cert', NO_CLIENT_CERTIFICATE),
   refused(TLS, 'cert_file', NO_CLIENT_CERTIFICATE),
   refused(TLS, 'cert_ref', NO_CLIENT_CERTIFICATE),
   refused(TLS, 'key', NO_CLIENT_CERTIFICATE),
   refused(TLS, 'key_file', NO_CLIENT_CERTIFICATE),
   refused(TLS, 'key_ref', NO_CLIENT_CERTIFICATE),
-  refused(SIGV4, 'service_name', 'requests are signed for aps, the service name of AMP; remove it', ['aps']),
-  refused(SIGV4, 'session_name', 'the role session is named by the proxy; remove it and any trust condition on it'),
-  refused(SIGV4, 'tags', 'roles are assumed without session tags; remove it and any trust condition on them'),
   ...[
     'global',
     'scrape_configs',

@@ -1,12 +1,17 @@
 /** What may be told of a configuration: no secrets, and no userinfo of URLs. */
+import type { KeyPath } from './problem.ts';
 
 const REDACTED = '<redacted>';
 
-/** An access key id is no secret, but it tells whose secret to look for; nobody needs it in a log. */
-const SECRET_KEYS = ['access_key', 'secret_key', 'external_id'] as const;
+/**
+ * An access key id is no secret, but it tells whose secret to look for; nobody needs it in a log. The headers of
+ * proxy_connect_header often authenticate.
+ */
+const SECRET_KEYS = ['access_key', 'secret_key', 'external_id', 'proxy_connect_header'] as const;
 
-export function isSecretKey(key: string | number | undefined): boolean {
-  return SECRET_KEYS.some((secret) => secret === key);
+/** True for the path of a secret, and of whatever is inside a secret section. */
+export function isSecret(path: KeyPath): boolean {
+  return SECRET_KEYS.some((secret) => path.includes(secret));
 }
 
 export function isUrlKey(key: string | number | undefined): boolean {

@@ -4,11 +4,14 @@
  */
 import { z } from 'zod';
 
-import { duration, flag, optionalText, SECTION, size, wholeNumber } from './scalars.ts';
+import { choice, duration, flag, optionalText, SECTION, size, textMap, wholeNumber } from './scalars.ts';
 
 const MISSING_URL =
   'is missing; give the remote write URL of the workspace, ' +
   'https://aps-workspaces.REGION.amazonaws.com/workspaces/WORKSPACE/api/v1/remote_write';
+
+const NOT_SERVICE = 'is not the name of a service; write lower-case letters, digits and -, as in aps';
+const TLS_VERSIONS = ['TLS10', 'TLS11', 'TLS12', 'TLS13'] as const;
 
 const sigv4Schema = z.strictObject(
   {
@@ -23,7 +26,23 @@ const sigv4Schema = z.strictObject(
         'token, EKS Pod Identity, profile, instance).',
     ),
     secret_key: optionalText('Secret that belongs to access_key; best given as ${VAR} from the environment.'),
+    session_name: optionalText(
+      'Name of the session of role_arn, as CloudTrail shows it. When not set: amp-write-proxy.',
+    ),
+    tags: textMap('Session tags for role_arn; its trust policy must allow sts:TagSession.'),
     use_fips_sts_endpoint: flag(false, 'Assume roles at the FIPS endpoint of STS.'),
+    sts_region: optionalText(
+      'Region of the STS endpoint. When not set, it is taken from AWS_ENDPOINT_URL_STS where that names a region, or ' +
+        "from AWS_REGION, or else it is the workspace's.",
+    ),
+    service_name: z
+      .string({ error: NOT_SERVICE })
+      .regex(/^[a-z0-9-]+$/, { error: NOT_SERVICE })
+      .prefault('aps')
+      .meta({
+        title: 'text',
+        description: 'Service name in the signature; another one is only of use for a gateway that checks signatures.',
+      }),
   },
   SECTION,
 );
@@ -85,9 +104,15 @@ const queueSchema = z.strictObject(
 
 const tlsConfigSchema = z.strictObject(
   {
-    ca_file: optionalText('Authorities (CAs) to trust instead of the built-in ones, PEM.'),
+    ca_file: optionalText(
+      'Authorities (CAs) to trust instead of the built-in ones, PEM; for calls to STS, in addition to them. The file ' +
+        'is read again when it changes.',
+    ),
+    ca: optionalText('The same as ca_file, written out here: certificates in PEM.'),
     server_name: optionalText("Name to expect in the upstream's certificate, if it is not the URL's host."),
     insecure_skip_verify: flag(false, "Do not check the upstream's certificate. For tests only."),
+    min_version: choice(TLS_VERSIONS, 'TLS12', 'Oldest version of TLS; versions below TLS12 are not spoken.'),
+    max_version: choice(TLS_VERSIONS, 'TLS13', 'Newest version of TLS.'),
   },
   SECTION,
 );
@@ -113,7 +138,25 @@ export const remoteWriteSchema = z.strictObject(
     sigv4: sigv4Schema.prefault({}).meta({ description: 'How requests are signed.' }),
     queue_config: queueSchema.prefault({}).meta({ description: 'How requests are joined, queued and retried.' }),
     tls_config: tlsConfigSchema.prefault({}).meta({ description: 'TLS to the upstream.' }),
-    proxy_url: optionalText('HTTP proxy between here and the upstream; http:// only.'),
+    proxy_url: optionalText('HTTP proxy on the way to the upstream and to STS; http:// only.'),
+    no_proxy: optionalText(
+      'Hosts that are reached without proxy_url, separated by commas: names (with all names below them), `.name`, ' +
+        'addresses and networks as in 10.0.0.0/8, each with or without a port, or *.',
+    ),
+    proxy_from_environment: flag(
+      false,
+      'Take the proxy from HTTPS_PROXY, HTTP_PROXY and NO_PROXY (or the same in lower case) instead of proxy_url.',
+    ),
+    proxy_connect_header: z
+      .record(z.string(), z.array(z.string({ error: 'must be text' }), { error: 'must be a list of texts' }), {
+        error: 'must be a section of header names, each with a list of values',
+      })
+      .optional()
+      .meta({
+        title: 'section',
+        description:
+          'Headers to send to the proxy with CONNECT, each with a list of values. Not sent on the way to STS.',
+      }),
   },
   { error: 'must be a section with keys of its own, at least url' },
 );

@@ -8,7 +8,7 @@ import type { z } from 'zod';
 
 import { unknownKeyMessage } from './known-keys.ts';
 import { formatKeyPath, type KeyPath, type Problem } from './problem.ts';
-import { hideUserinfo, isSecretKey, isUrlKey } from './redact.ts';
+import { hideUserinfo, isSecret, isUrlKey } from './redact.ts';
 import { keyOf, type Place, type Places } from './yaml-reader.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -50,7 +50,7 @@ function nearestPlace(path: KeyPath, places: Places): Place | undefined {
 
 function shownValue(path: KeyPath, places: Places): string {
   const place = places.get(keyOf(path));
-  if (place?.source === undefined || place.source === '' || isSecretKey(path.at(-1))) return '';
+  if (place?.source === undefined || place.source === '' || isSecret(path)) return '';
   const source = isUrlKey(path.at(-1)) ? hideUserinfo(place.source) : place.source;
   return ` ${JSON.stringify(source)}${place.fromEnvironment ? ' (from the environment)' : ''}`;
 }

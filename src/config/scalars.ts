@@ -103,6 +103,14 @@ export function optionalText(description: string) {
   return z.string({ error: 'must be text' }).optional().meta({ title: 'text', description });
 }
 
+/** A section whose keys are the user's own, each with a text. */
+export function textMap(description: string) {
+  return z
+    .record(z.string(), z.string({ error: 'must be text' }), { error: 'must be a section of names, each with a text' })
+    .optional()
+    .meta({ title: 'section', description });
+}
+
 export function listenAddress(preset: string, description: string) {
   return z
     .string({ error: 'must be an address such as 0.0.0.0:8005' })

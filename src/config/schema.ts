@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 
+import type { ProxyKeys, ProxyVariables } from './proxy-route.ts';
 import { remoteWriteSchema } from './remote-write-schema.ts';
 import { choice, duration, listenAddress, optionalText, SECTION, size, wholeNumber } from './scalars.ts';
 
@@ -175,8 +176,15 @@ export type UpstreamTlsConfig = ParsedRemoteWrite['tls_config'];
 /** `region` is always known: given, from the URL's host, or from AWS_REGION. */
 export type Sigv4Config = ParsedRemoteWrite['sigv4'] & { region: string };
 
-/** `url` is normalised: no trailing slash, no userinfo, no query. */
-export type RemoteWriteConfig = Omit<ParsedRemoteWrite, 'name' | 'sigv4'> & { name: string; sigv4: Sigv4Config };
+/**
+ * `url` is normalised: no trailing slash, no userinfo, no query. `proxy` stands for proxy_url, no_proxy and
+ * proxy_from_environment together.
+ */
+export type RemoteWriteConfig = Omit<ParsedRemoteWrite, 'name' | 'sigv4' | keyof ProxyKeys> & {
+  name: string;
+  sigv4: Sigv4Config;
+  proxy: ProxyVariables;
+};
 
 /** The configuration that the process runs with; every rule holds. The first entry is the default route. */
 export type Config = Omit<ParsedConfig, 'remote_write'> & {

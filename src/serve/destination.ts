@@ -2,7 +2,6 @@
  * Assembles the stages behind one remote_write entry, top to bottom: queue -> batch -> send -> outcome. It is the half of
  * the assembly that there is once for each entry; pipeline.ts has the other.
  */
-import { readFileSync } from 'node:fs';
 import { Batcher } from '../batch/batcher.ts';
 import { ExpectedArrivals } from '../batch/expected-arrivals.ts';
 import { BodyCutter } from '../batch/split.ts';
@@ -23,12 +22,13 @@ import { RecurringLog } from '../platform/recurring-log.ts';
 import type { RoutedDestination } from '../receive/server.ts';
 import { Deliveries } from '../batch/deliveries.ts';
 import type { BatchDelivery, DeliveryLog } from '../send/batch-delivery.ts';
-import { openUpstream } from '../send/upstream/open-upstream.ts';
+import { openUpstream, upstreamProxy } from '../send/upstream/open-upstream.ts';
 import type { HeldMemory } from '../send/payload.ts';
 import { RetryQueue } from '../send/retry-queue.ts';
 import { Shards } from '../send/shards.ts';
 import { SignedPost } from '../send/signed-post.ts';
 import { extraShards, UpstreamHealth } from '../send/upstream-health.ts';
+import { WatchedUpstreamTls } from '../send/upstream/upstream-tls.ts';
 import type { Upstream } from '../send/upstream/upstream.ts';
 import { UpstreamClock } from '../aws/clock.ts';
 import { Credentials } from '../aws/credentials.ts';
@@ -58,6 +58,7 @@ export class DestinationPipeline implements RoutedDestination {
   readonly #retryQueue: RetryQueue;
   readonly #batcher: Batcher;
   readonly #shards: Shards<BatchDelivery>;
+  readonly #tls: WatchedUpstreamTls;
   readonly #upstream: Upstream;
   readonly #maxBytes: number;
   #draining = false;
@@ -72,7 +73,8 @@ export class DestinationPipeline implements RoutedDestination {
   ) {
     const log = parentLog.child({ remote_name: entry.name });
     const url = new URL(entry.url);
-    const { queue_config: queue, sigv4, tls_config: tls } = entry;
+    const { queue_config: queue, sigv4 } = entry;
+    this.#tls = new WatchedUpstreamTls(entry.tls_config, log);
     this.name = entry.name;
     this.workspaceId = /\/workspaces\/([^/]+)\//.exec(url.pathname)?.[1];
     this.deliveryTimeoutMs = queue.delivery_timeout;
@@ -106,7 +108,7 @@ export class DestinationPipeline implements RoutedDestination {
     // sign: an identity kept fresh, and the upstream's idea of the time.
     const clock = new UpstreamClock(Date.now);
     this.credentials = new Credentials(
-      () => makeProvider(sigv4),
+      () => makeProvider(sigv4, { proxy: entry.proxy, ca: this.#tls.ca }, process.env),
       this.#metrics.credentials,
       log,
       Date.now,
@@ -117,16 +119,12 @@ export class DestinationPipeline implements RoutedDestination {
       url,
       connections: queue.max_shards + EXTRA_CONNECTIONS,
       timeoutMs: entry.remote_timeout,
-      tls: {
-        ca: tls.ca_file === undefined ? undefined : readFileSync(tls.ca_file, 'utf8'),
-        servername: tls.server_name,
-        insecureSkipVerify: tls.insecure_skip_verify,
-      },
+      tls: this.#tls,
     };
-    this.#upstream = openUpstream(options, entry.proxy_url);
+    this.#upstream = openUpstream(options, upstreamProxy(entry));
     const signedPost = new SignedPost({
       post: (headers, body) => this.#upstream.post(headers, body),
-      signer: new RemoteWriteSigner(url, sigv4.region),
+      signer: new RemoteWriteSigner(url, sigv4.region, sigv4.service_name),
       credentials: this.credentials,
       clock,
       pool,
@@ -248,6 +246,7 @@ export class DestinationPipeline implements RoutedDestination {
   /** Refuses what is left and ends the connections upstream. */
   async stop(): Promise<void> {
     this.credentials.stop();
+    this.#tls.stop();
     this.#ledger.refuseAll({ kind: 'refused', reason: 'draining', message: 'the proxy is shutting down' });
     await this.#upstream.destroy();
   }

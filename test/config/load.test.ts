@@ -35,7 +35,8 @@ describe('a configuration file', () => {
             name: 'default',
             url: AMP_URL,
             remote_timeout: 10_000,
-            sigv4: { region: 'us-west-2', use_fips_sts_endpoint: false },
+            sigv4: { region: 'us-west-2', use_fips_sts_endpoint: false, service_name: 'aps' },
+            proxy: {},
             queue_config: {
               max_samples_per_send: 5000,
               max_bytes_per_send: 1_000_000,
@@ -48,7 +49,7 @@ describe('a configuration file', () => {
               max_backoff: 5000,
               delivery_timeout: 25_000,
             },
-            tls_config: { insecure_skip_verify: false },
+            tls_config: { insecure_skip_verify: false, min_version: 'TLS12', max_version: 'TLS13' },
           },
         ],
         log: { level: 'info', format: 'json' },

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { parseConfig } from '../../src/config/load.ts';
 import { PROMETHEUS_ONLY_KEYS } from '../../src/config/prometheus-keys.ts';
-import { AMP_URL, fileWith, problemsOf, warningsOf } from './parsing.ts';
+import { AMP_URL, entryOf, fileWith, problemsOf, warningsOf } from './parsing.ts';
 
 /** A section as it stands in a prometheus.yml, with every key that may stay in it. */
 const PASTED = `
@@ -44,6 +44,8 @@ remote_write:
       service_name: aps
 `;
 
+const ROLE = 'sigv4: {role_arn: "arn:aws:iam::123456789012:role/writer"';
+
 describe('a section pasted from prometheus.yml', () => {
   test('is read as Prometheus reads it, with a warning for each key that has no effect', () => {
     const { config, warnings } = parseConfig(PASTED, {});
@@ -57,6 +59,7 @@ describe('a section pasted from prometheus.yml', () => {
         role_arn: 'arn:aws:iam::123456789012:role/prometheus',
         external_id: 'abc',
         use_fips_sts_endpoint: false,
+        service_name: 'aps',
       },
       queue_config: {
         max_samples_per_send: 1000,
@@ -74,7 +77,10 @@ describe('a section pasted from prometheus.yml', () => {
         ca_file: '/etc/ssl/amp.pem',
         server_name: 'aps-workspaces.us-west-2.amazonaws.com',
         insecure_skip_verify: false,
+        min_version: 'TLS12',
+        max_version: 'TLS13',
       },
+      proxy: {},
     });
     expect(warnings).toEqual([
       `config.yaml:6:5: remote_write[0].send_exemplars has no effect: ${sender}`,
@@ -107,23 +113,52 @@ describe('a section pasted from prometheus.yml', () => {
     ['bearer_token_file: a', 'requests to the upstream are authenticated by SigV4 alone'],
     ['azuread: {cloud: a}', 'requests to the upstream are authenticated by SigV4 alone'],
     ['google_iam: {credentials_file: a}', 'requests to the upstream are authenticated by SigV4 alone'],
-    ['no_proxy: a', 'leave proxy_url out of entries that need no proxy'],
-    ['proxy_from_environment: true', 'name the proxy in proxy_url'],
-    ['proxy_connect_header: {a: [b]}', 'nothing but CONNECT is sent to a proxy; remove it'],
     ['queue_config: {sample_age_limit: 1h}', 'samples are never dropped by age here'],
-    ['tls_config: {min_version: TLS13}', 'the proxy speaks TLS 1.2 and 1.3; remove it'],
-    ['tls_config: {max_version: TLS12}', 'the proxy speaks TLS 1.2 and 1.3; remove it'],
-    ['tls_config: {ca: a}', 'put it into a file and name that in ca_file'],
     ['tls_config: {cert_file: a}', 'AMP does not ask for client certificates, requests are signed; remove it'],
     ['tls_config: {key: a}', 'AMP does not ask for client certificates, requests are signed; remove it'],
-    ['sigv4: {service_name: execute-api}', 'requests are signed for aps, the service name of AMP; remove it'],
-    ['sigv4: {session_name: a}', 'the role session is named by the proxy'],
-    ['sigv4: {tags: {a: b}}', 'roles are assumed without session tags'],
   ])('with %s is refused by name, with the remedy', (line, reason) => {
     const problems = problemsOf(fileWith(`    ${line}`));
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/^remote_write\[0\]\.[a-z0-9_.]+ is not supported: /);
     expect(problems[0]).toContain(reason);
+  });
+
+  test('up to 3.14 is read with its newer keys', () => {
+    const lines = [
+      '    failed_request_logging: {enabled: true}',
+      '    proxy_url: http://squid:3128',
+      '    no_proxy: example.com',
+      '    proxy_connect_header: {X-Team: [a, b]}',
+      '    tls_config: {min_version: TLS10, max_version: TLS12, ca: "-----BEGIN CERTIFICATE-----"}',
+      `    sigv4: {role_arn: "arn:aws:iam::123456789012:role/writer", session_name: mine, tags: {team: a}, service_name: execute-api}`,
+    ];
+    const entry = entryOf(fileWith(lines.join('\n')));
+    expect(entry.proxy_connect_header).toEqual({ 'X-Team': ['a', 'b'] });
+    expect(entry.tls_config).toMatchObject({ min_version: 'TLS10', max_version: 'TLS12' });
+    expect(entry.sigv4).toMatchObject({ session_name: 'mine', tags: { team: 'a' }, service_name: 'execute-api' });
+    expect(warningsOf(fileWith(lines.join('\n')))).toEqual([
+      'remote_write[0].failed_request_logging has no effect: the log of the proxy tells of every kind of failure; set log.level',
+    ]);
+  });
+
+  test.each([
+    ['sigv4: {session_name: mine}', 'sigv4.session_name is given without role_arn'],
+    ['sigv4: {tags: {a: b}}', 'sigv4.tags is given without role_arn'],
+    [`${ROLE}, session_name: a}`, 'sigv4.session_name "a" is not the name of a session; write 2 to 64'],
+    [`${ROLE}, tags: {a: ${'b'.repeat(257)}}}`, 'sigv4.tags.a is longer than the 256 characters of a tag value'],
+    ['sigv4: {sts_region: us_west}', 'sigv4.sts_region "us_west" is not a region'],
+    ['sigv4: {access_key: "AKID ", secret_key: s}', 'sigv4.access_key holds white space'],
+    ['sigv4: {access_key: AKID, secret_key: "a\\nb"}', 'sigv4.secret_key holds white space'],
+    ['sigv4: {service_name: APS}', 'sigv4.service_name "APS" is not the name of a service'],
+    ['tls_config: {max_version: TLS11}', 'tls_config.max_version TLS11 is older than TLS 1.2'],
+    ['tls_config: {min_version: TLS13, max_version: TLS12}', 'tls_config.min_version TLS13 is above max_version TLS12'],
+    ['tls_config: {ca: abc}', 'tls_config.ca holds no certificate in PEM'],
+    ['tls_config: {ca: "-----BEGIN CERTIFICATE-----", ca_file: a}', 'tls_config.ca is given together with ca_file'],
+    ['sendExemplars: true', 'sendExemplars is an unknown key; did you mean send_exemplars? That one has no effect'],
+    ['writeRelabelConfigs: []', 'writeRelabelConfigs is an unknown key; did you mean write_relabel_configs?'],
+    ['tlsConfig: {insecureSkipVerify: true}', 'tlsConfig is an unknown key; did you mean tls_config?'],
+  ])('with %s is refused with the remedy', (line, reason) => {
+    expect(problemsOf(fileWith(`    ${line}`))).toEqual([expect.stringContaining(`remote_write[0].${reason}`)]);
   });
 
   test('never shows the secrets of what is refused', () => {

@@ -158,7 +158,10 @@ describe('the URL', () => {
   });
 
   test('of the HTTP proxy is http:// and a host only', () => {
-    expect(entryOf(fileWith('    proxy_url: http://squid:3128')).proxy_url).toBe('http://squid:3128');
+    expect(entryOf(fileWith('    proxy_url: http://squid:3128')).proxy).toEqual({
+      HTTP_PROXY: 'http://squid:3128',
+      HTTPS_PROXY: 'http://squid:3128',
+    });
     for (const url of ['https://squid:3128', 'socks5://squid', 'squid:3128', 'http://squid/path']) {
       expect(problemsOf(fileWith(`    proxy_url: ${url}`))).toEqual([
         `remote_write[0].proxy_url "${url}" is not the URL of an HTTP proxy; write http://HOST:PORT, https and SOCKS ` +

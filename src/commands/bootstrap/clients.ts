@@ -1,5 +1,5 @@
 /**
- * The AWS clients, all built in one way: region, endpoint, patient retries, and errors that name the IAM action.
+ * The AWS clients, all built in one way: region, endpoint, the environment's HTTP proxy, patient retries, and errors that name the IAM action.
  *
  * Retries are the SDK's own standard mode (throttling, 5xx, broken connections; exponential with jitter), eight
  * attempts instead of three, since IAM throttles whole accounts; AWS_MAX_ATTEMPTS is honoured.
@@ -11,6 +11,8 @@ import { GrafanaClient } from '@aws-sdk/client-grafana';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { STSClient } from '@aws-sdk/client-sts';
 
+import { awsRequestHandler, type AwsRequestHandler } from '../../aws/aws-http.ts';
+import { environmentProxy } from '../../config/proxy-route.ts';
 import { shownWords } from './aws-words.ts';
 import { AwsCallError } from './errors.ts';
 
@@ -35,7 +37,10 @@ export function makeClients(region: string, env: Environment): AwsClients {
     return {
       region,
       maxAttempts: Number(env['AWS_MAX_ATTEMPTS'] ?? MAX_ATTEMPTS),
-      requestHandler: { connectionTimeout: CONNECTION_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+      requestHandler: awsRequestHandler(
+        { proxy: environmentProxy(env) },
+        { connectionMs: CONNECTION_TIMEOUT_MS, requestMs: REQUEST_TIMEOUT_MS },
+      ),
       // Undefined would stand in the way of endpoint_url in the shared configuration file.
       ...(endpoint === undefined || endpoint === '' ? {} : { endpoint }),
     };
@@ -69,7 +74,7 @@ export async function tryDefaultRegion(env: Environment): Promise<string | undef
 interface ClientSettings {
   readonly region: string;
   readonly maxAttempts: number;
-  readonly requestHandler: { readonly connectionTimeout: number; readonly requestTimeout: number };
+  readonly requestHandler: AwsRequestHandler;
   readonly endpoint?: string;
 }
 

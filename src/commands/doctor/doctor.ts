@@ -17,7 +17,7 @@ import type { CheckResult } from './check.ts';
 import { failed, ok, skipped, warning } from './check.ts';
 import { checkWrite } from './empty-write.ts';
 import { checkCaller, checkCredentials } from './identity.ts';
-import { checkDns, checkRegion, checkTls } from './network.ts';
+import { checkDns, checkRegion, checkTls, readAuthorities } from './network.ts';
 
 const HELP = `Usage: amp-write-proxy doctor --config FILE [--output text|json]
 
@@ -98,14 +98,16 @@ async function examine(file: string, env: Environment, say: (text: string) => vo
 /** Later checks that cannot succeed after an earlier one has failed are left out, so that the first failure is the cause. */
 async function examineEntry(entry: RemoteWriteConfig, env: Environment): Promise<CheckResult[]> {
   const dns = await checkDns(entry);
-  const tls = dns.status === 'failed' ? skipped('tls', 'without an address') : await checkTls(entry);
+  const { ca, problem } = await readAuthorities(entry);
+  const tls = problem ?? (dns.status === 'failed' ? skipped('tls', 'without an address') : await checkTls(entry, ca));
+  const way = { proxy: entry.proxy, ca };
   const checks = [dns, tls, checkRegion(entry)];
-  const { result, identity } = await checkCredentials(entry.sigv4, env);
+  const { result, identity } = await checkCredentials(entry.sigv4, way, env);
   checks.push(result);
   if (identity === undefined) return [...checks, skipped('write', 'without credentials')];
-  checks.push(await checkCaller(identity, entry.sigv4));
+  checks.push(await checkCaller(identity, entry.sigv4, way, env));
   if (dns.status === 'failed' || tls.status === 'failed') return [...checks, skipped('write', 'without a way there')];
-  return [...checks, ...(await checkWrite(entry, identity))];
+  return [...checks, ...(await checkWrite(entry, identity, ca))];
 }
 
 const SIGNS = { ok: 'ok', warning: 'warn', failed: 'FAIL', skipped: '-' } as const;

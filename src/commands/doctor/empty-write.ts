@@ -1,10 +1,9 @@
 /** One signed, empty write, sent exactly as the proxy sends: same signer, same connection, same TLS. */
-import { readFile } from 'node:fs/promises';
-
 import type { RemoteWriteConfig } from '../../config/schema.ts';
 import { explain } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
-import { openUpstream } from '../../send/upstream/open-upstream.ts';
+import { openUpstream, upstreamProxy } from '../../send/upstream/open-upstream.ts';
+import { upstreamTls } from '../../send/upstream/upstream-tls.ts';
 import type { ExpiringIdentity } from '../../aws/provider.ts';
 import { RemoteWriteSigner } from '../../aws/sigv4.ts';
 import type { CheckResult } from './check.ts';
@@ -14,14 +13,18 @@ import { explainAnswer, explainClock } from './answer.ts';
 /** A snappy block of no bytes: a WriteRequest with no series in it. */
 const EMPTY_WRITE = Buffer.of(0);
 
-export async function checkWrite(config: RemoteWriteConfig, identity: ExpiringIdentity): Promise<CheckResult[]> {
-  const { url: href, sigv4, tls_config: tls, proxy_url: proxyUrl, remote_timeout: timeoutMs } = config;
+/** @param ca the authorities of tls_config, in PEM */
+export async function checkWrite(
+  config: RemoteWriteConfig,
+  identity: ExpiringIdentity,
+  ca: string | undefined,
+): Promise<CheckResult[]> {
+  const { url: href, sigv4, tls_config: tls, remote_timeout: timeoutMs } = config;
   const url = new URL(href);
-  const ca = tls.ca_file === undefined ? undefined : await readFile(tls.ca_file, 'utf8').catch(() => undefined);
-  const connection = { ca, servername: tls.server_name, insecureSkipVerify: tls.insecure_skip_verify };
-  const upstream = openUpstream({ url, connections: 1, timeoutMs, tls: connection }, proxyUrl);
+  const connection = upstreamTls(tls, ca);
+  const upstream = openUpstream({ url, connections: 1, timeoutMs, tls: connection }, upstreamProxy(config));
   try {
-    const signer = new RemoteWriteSigner(url, sigv4.region);
+    const signer = new RemoteWriteSigner(url, sigv4.region, sigv4.service_name);
     const answer = await upstream.post(signer.sign(EMPTY_WRITE, identity, new Date()), EMPTY_WRITE);
     if (answer.kind === 'failed') {
       const { remedy } = explain(answer.reason);

@@ -8,7 +8,8 @@ import { shownWords } from '../bootstrap/aws-words.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { Sigv4Config } from '../../config/schema.ts';
 import type { ExpiringIdentity } from '../../aws/provider.ts';
-import { makeProvider } from '../../aws/provider.ts';
+import { awsRequestHandler, type WayToAws } from '../../aws/aws-http.ts';
+import { makeProvider, stsRegion } from '../../aws/provider.ts';
 import type { CheckResult } from './check.ts';
 import { failed, ok, warning } from './check.ts';
 
@@ -17,10 +18,10 @@ export interface CredentialsCheck {
   readonly identity: ExpiringIdentity | undefined;
 }
 
-export async function checkCredentials(sigv4: Sigv4Config, env: Environment): Promise<CredentialsCheck> {
+export async function checkCredentials(sigv4: Sigv4Config, way: WayToAws, env: Environment): Promise<CredentialsCheck> {
   const source = sourceOf(sigv4, env);
   try {
-    const identity = await makeProvider(sigv4)();
+    const identity = await makeProvider(sigv4, way, env)();
     const { expiration } = identity;
     const minutes = expiration === undefined ? undefined : Math.round((expiration.getTime() - Date.now()) / 60_000);
     const lifetime = minutes === undefined ? 'they do not expire' : `good for ${minutes} minutes`;
@@ -32,7 +33,13 @@ export async function checkCredentials(sigv4: Sigv4Config, env: Environment): Pr
   }
 }
 
-export async function checkCaller(identity: ExpiringIdentity, { region }: Sigv4Config): Promise<CheckResult> {
+export async function checkCaller(
+  identity: ExpiringIdentity,
+  sigv4: Sigv4Config,
+  way: WayToAws,
+  env: Environment,
+): Promise<CheckResult> {
+  const region = stsRegion(sigv4, env);
   const { accessKeyId, secretAccessKey, sessionToken } = identity;
   const credentials = {
     accessKeyId,
@@ -43,7 +50,7 @@ export async function checkCaller(identity: ExpiringIdentity, { region }: Sigv4C
     region,
     credentials,
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: 3_000, requestTimeout: 5_000 },
+    requestHandler: awsRequestHandler(way, { connectionMs: 3_000, requestMs: 5_000 }),
   });
   try {
     const { Arn: arn } = await client.send(new GetCallerIdentityCommand({}));

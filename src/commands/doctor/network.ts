@@ -8,13 +8,29 @@ import type { RemoteWriteConfig } from '../../config/schema.ts';
 import { explain } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
 import { failedBy } from '../../send/upstream/failure.ts';
+import { upstreamProxy } from '../../send/upstream/open-upstream.ts';
 import type { CheckResult } from './check.ts';
 import { failed, ok, skipped, warning } from './check.ts';
 
 const TLS_TIMEOUT_MS = 10_000;
 const SOON_DAYS = 14;
 
-export async function checkDns({ url, proxy_url: proxyUrl }: RemoteWriteConfig): Promise<CheckResult> {
+/** The authorities of tls_config in PEM, as a check of their file. */
+export async function readAuthorities({
+  tls_config: tls,
+}: RemoteWriteConfig): Promise<{ ca: string | undefined; problem: CheckResult | undefined }> {
+  if (tls.ca_file === undefined) return { ca: tls.ca, problem: undefined };
+  try {
+    return { ca: await readFile(tls.ca_file, 'utf8'), problem: undefined };
+  } catch (error) {
+    const message = `tls_config.ca_file ${tls.ca_file} cannot be read: ${codeOf(error)}`;
+    return { ca: undefined, problem: failed('tls', message, 'Mount it, or correct the path.') };
+  }
+}
+
+export async function checkDns(entry: RemoteWriteConfig): Promise<CheckResult> {
+  const { url } = entry;
+  const proxyUrl = upstreamProxy(entry)?.url;
   const { hostname } = new URL(proxyUrl ?? url);
   const host = hostname.replaceAll(/^\[|\]$/gu, '');
   const what = proxyUrl === undefined ? host : `the HTTP proxy ${host}`;
@@ -34,21 +50,14 @@ export async function checkDns({ url, proxy_url: proxyUrl }: RemoteWriteConfig):
   }
 }
 
-export async function checkTls({ url, tls_config: tls, proxy_url: proxyUrl }: RemoteWriteConfig): Promise<CheckResult> {
+/** @param ca the authorities of tls_config, in PEM */
+export async function checkTls(entry: RemoteWriteConfig, ca: string | undefined): Promise<CheckResult> {
+  const { url, tls_config: tls } = entry;
   const { protocol, hostname, port } = new URL(url);
   if (protocol !== 'https:') return warning('tls', 'the url is plain http', 'Use https: AMP speaks nothing else.');
-  if (proxyUrl !== undefined) return skipped('tls', 'the way leads through an HTTP proxy; the write below shows it');
+  if (upstreamProxy(entry) !== undefined)
+    return skipped('tls', 'the way leads through an HTTP proxy; the write below shows it');
   const host = hostname.replaceAll(/^\[|\]$/gu, '');
-  let ca: string | undefined;
-  try {
-    ca = tls.ca_file === undefined ? undefined : await readFile(tls.ca_file, 'utf8');
-  } catch (error) {
-    return failed(
-      'tls',
-      `tls_config.ca_file ${tls.ca_file} cannot be read: ${codeOf(error)}`,
-      'Mount it, or correct the path.',
-    );
-  }
   const servername = tls.server_name ?? (isIP(host) === 0 ? host : undefined);
   try {
     const seen = await handshake({

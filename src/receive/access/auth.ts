@@ -11,7 +11,7 @@ import { LoginFailures } from './login-failures.ts';
 import { LoginLine, type Login } from './login-line.ts';
 import { isPasswordHash } from './password-hash.ts';
 import { PasswordThread } from './password-thread.ts';
-import { watchFiles, type WatchLog } from './watched-file.ts';
+import { watchFiles, type WatchLog } from '../../platform/watched-file.ts';
 
 export type AuthConfig = {
   readonly bearer_token_file?: string | undefined;

@@ -2,9 +2,9 @@
  * TLS for senders: certificate, key and the authority of client certificates, read again when they change. Connections
  * that are open keep what they were made with.
  */
-import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { watchFiles, type WatchLog } from './watched-file.ts';
+import { assertCertificates } from '../../platform/certificates.ts';
+import { watchFiles, type WatchLog } from '../../platform/watched-file.ts';
 
 export interface TlsConfig {
   readonly cert_file: string;
@@ -64,11 +64,4 @@ export class ServerTls {
     this.#material = material;
     this.#changed?.(material);
   }
-}
-
-/** Throws unless the text holds certificates in PEM, at least one, and each can be read. */
-function assertCertificates(pem: string, file: string): void {
-  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (certificates.length === 0) throw new Error(`${file} holds no certificate in PEM`);
-  for (const certificate of certificates) new X509Certificate(certificate).toString();
 }

@@ -28,13 +28,19 @@ export function dialler({ url, tls }: Pick<UpstreamOptions, 'url' | 'tls'>): Dia
   const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
   /** The session of the last handshake, which makes the next one cheaper. */
   let session: Buffer | undefined;
+  let { ca } = tls;
   return (onread) => {
+    // A resumed session would pass by the authorities that have replaced its own.
+    if (tls.ca !== ca) session = undefined;
+    ca = tls.ca;
     const options = {
       ...address,
       onread,
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: !tls.insecureSkipVerify,
-      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+      ...(ca === undefined ? {} : { ca }),
+      ...(tls.minVersion === undefined ? {} : { minVersion: tls.minVersion }),
+      ...(tls.maxVersion === undefined ? {} : { maxVersion: tls.maxVersion }),
       ...(servername === undefined ? {} : { servername }),
       ...(session === undefined ? {} : { session }),
     };

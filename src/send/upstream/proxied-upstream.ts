@@ -7,25 +7,39 @@ import { CONNECT_ATTEMPT_TIMEOUT_MS } from './dial.ts';
 import { failedBy, presentableErrorType, presentableText, timedOut } from './failure.ts';
 import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 import { ProxiedConnections } from './proxied-connections.ts';
-import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions } from './upstream.ts';
+import { IDLE_CONNECTION_MS, type Upstream, type UpstreamOptions, type UpstreamProxy } from './upstream.ts';
 
 export class ProxiedUpstream implements Upstream {
-  readonly #dispatcher: Dispatcher;
+  readonly #options: UpstreamOptions;
+  readonly #proxy: UpstreamProxy;
+  #dispatcher: Dispatcher;
+  /** The authorities that #dispatcher trusts. */
+  #ca: string | undefined;
   readonly #origin: string;
   readonly #path: string;
   readonly #timeoutMs: number;
   readonly #connections: ProxiedConnections;
 
-  constructor(options: UpstreamOptions, proxyUrl: string) {
+  constructor(options: UpstreamOptions, proxy: UpstreamProxy) {
+    this.#options = options;
+    this.#proxy = proxy;
     this.#origin = options.url.origin;
     this.#path = options.url.pathname;
     this.#timeoutMs = options.timeoutMs;
     this.#connections = new ProxiedConnections(options.random ?? Math.random);
-    const { servername } = options.tls;
+    this.#ca = options.tls.ca;
+    this.#dispatcher = this.#open();
+  }
+
+  #open(): Dispatcher {
+    const options = this.#options;
+    const { servername, minVersion, maxVersion } = options.tls;
     const tls = {
       timeout: options.timeoutMs,
       rejectUnauthorized: !options.tls.insecureSkipVerify,
-      ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
+      ...(this.#ca === undefined ? {} : { ca: this.#ca }),
+      ...(minVersion === undefined ? {} : { minVersion }),
+      ...(maxVersion === undefined ? {} : { maxVersion }),
       ...(servername === undefined ? {} : { servername }),
     };
     // For every connection to the proxy, although it has no TLS.
@@ -40,9 +54,11 @@ export class ProxiedUpstream implements Upstream {
       bodyTimeout: options.timeoutMs,
       maxResponseSize: MAX_BODY_BYTES,
     };
-    this.#dispatcher = new ProxyAgent({
+    const connectHeaders = Object.entries(this.#proxy.connectHeaders ?? {});
+    return new ProxyAgent({
       ...pool,
-      uri: proxyUrl,
+      uri: this.#proxy.url,
+      headers: Object.fromEntries(connectHeaders.map(([name, values]) => [name, [...values]])),
       requestTls: tls,
       proxyTls,
       // In absolute form ProxyAgent drops the pool's options; without them the number of connections has no bound.
@@ -51,6 +67,7 @@ export class ProxiedUpstream implements Upstream {
   }
 
   async post(headers: string[], body: Buffer): Promise<UpstreamAnswer> {
+    if (this.#options.tls.ca !== this.#ca) this.#trustOthers();
     return new Promise((resolve) => {
       const pending = new PendingPost(resolve, body, this.#timeoutMs, this.#connections);
       pendingPosts.set(body, pending);
@@ -60,6 +77,14 @@ export class ProxiedUpstream implements Upstream {
         pending.onResponseError(undefined, error);
       }
     });
+  }
+
+  /** The authorities have changed: posts in flight end where they are, further ones get new connections. */
+  #trustOthers(): void {
+    const old = this.#dispatcher;
+    this.#ca = this.#options.tls.ca;
+    this.#dispatcher = this.#open();
+    void old.close();
   }
 
   async destroy(): Promise<void> {

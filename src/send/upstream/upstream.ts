@@ -2,6 +2,7 @@
  * Upstream: one HTTP POST to the configured URL, and what came back as a value. It never throws, never retries, never
  * follows a redirect, and is done within `timeoutMs` whatever the other side does.
  */
+import type { SecureVersion } from 'node:tls';
 import type { UpstreamAnswer } from '../../outcome/outcome.ts';
 
 export interface Upstream {
@@ -14,17 +15,30 @@ export interface Upstream {
 /** Load balancers close idle connections after a minute or more. Ours are closed sooner, so that none is used as it ends. */
 export const IDLE_CONNECTION_MS = 15_000;
 
+export interface UpstreamTls {
+  /** Read for every new connection, so that a file that changes is followed. */
+  readonly ca?: string | undefined;
+  readonly servername?: string | undefined;
+  readonly insecureSkipVerify: boolean;
+  /** As in Node's tls.connect; Node's own range where undefined. */
+  readonly minVersion?: SecureVersion | undefined;
+  readonly maxVersion?: SecureVersion | undefined;
+}
+
+export interface UpstreamProxy {
+  /** http:// only; userinfo becomes a Proxy-Authorization header. */
+  readonly url: string;
+  /** Sent with CONNECT, besides host. */
+  readonly connectHeaders?: Readonly<Record<string, readonly string[]>> | undefined;
+}
+
 export interface UpstreamOptions {
   readonly url: URL;
   /** The most connections, and so the most requests in flight; further posts wait for a free one. */
   readonly connections: number;
   /** Milliseconds from the call of post() to the last byte of the answer; waiting for a connection and connecting included. */
   readonly timeoutMs: number;
-  readonly tls: {
-    readonly ca?: string | undefined;
-    readonly servername?: string | undefined;
-    readonly insecureSkipVerify: boolean;
-  };
+  readonly tls: UpstreamTls;
   /** Decides how much earlier than at 5 minutes each connection retires. At least 0 and below 1; default: Math.random. */
   readonly random?: () => number;
 }

@@ -64,8 +64,9 @@ async function open(way: Way, port: number, options: Partial<UpstreamOptions> = 
   const upstream = {
     'over HTTP': () => openUpstream({ url: new URL(http), ...given }, undefined),
     'over TLS': () => openUpstream({ url: new URL(https), ...given }, undefined),
-    'through a tunnel': async () => openUpstream({ url: new URL(https), ...given }, await startTunnelling()),
-    'through a proxy in absolute form': () => openUpstream({ url: new URL('http://aps.example/'), ...given }, http),
+    'through a tunnel': async () => openUpstream({ url: new URL(https), ...given }, { url: await startTunnelling() }),
+    'through a proxy in absolute form': () =>
+      openUpstream({ url: new URL('http://aps.example/'), ...given }, { url: http }),
   }[way]();
   onTestFinished(async () => (await upstream).destroy());
   return upstream;

@@ -16,7 +16,7 @@ interface Failure {
 
 async function failureOf(url: string, proxyUrl?: string): Promise<Failure> {
   const given = { url: new URL(url), connections: 1, timeoutMs: 1_000, tls: { insecureSkipVerify: false } };
-  const upstream = openUpstream(given, proxyUrl);
+  const upstream = openUpstream(given, proxyUrl === undefined ? undefined : { url: proxyUrl });
   onTestFinished(async () => upstream.destroy());
   const answer = await upstream.post(HEADERS, Buffer.from('x'));
   if (answer.kind !== 'failed') throw new Error(`answered ${answer.status}`);

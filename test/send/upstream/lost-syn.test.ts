@@ -28,7 +28,10 @@ test.each([
   await writeFile(hosts, JSON.stringify({ 'aps.invalid': ['127.0.0.1', '::1'] }));
   const busy = await startBusyServer(way === 'over TLS' ? certificate : undefined);
   const [url, proxyUrl] = at(busy.port);
-  const upstream = openUpstream({ url: new URL(url), connections: 1, timeoutMs: 10_000, tls }, proxyUrl);
+  const upstream = openUpstream(
+    { url: new URL(url), connections: 1, timeoutMs: 10_000, tls },
+    proxyUrl === undefined ? undefined : { url: proxyUrl },
+  );
   onTestFinished(async () => upstream.destroy());
   const result = upstream.post(HEADERS, Buffer.from('x'));
   // The kernel sends the SYN again after a second. https://www.rfc-editor.org/rfc/rfc6298#section-2

@@ -25,7 +25,7 @@ afterEach(async () => {
 function makeUpstream(url: URL, options: Partial<UpstreamOptions> & { proxyUrl?: string } = {}): Upstream {
   const { proxyUrl, ...others } = options;
   const given = { url, connections: 2, timeoutMs: 2000, tls: { insecureSkipVerify: false }, ...others };
-  const client = openUpstream(given, proxyUrl);
+  const client = openUpstream(given, proxyUrl === undefined ? undefined : { url: proxyUrl });
   clients.push(client);
   return client;
 }

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { watchFiles } from '../../../src/receive/access/watched-file.ts';
+import { watchFiles } from '../../src/platform/watched-file.ts';
 
 /** Longer than the interval of the watch. */
 const CHECKED_MS = 6_000;
