@@ -41,6 +41,6 @@ EXPOSE 8005 8006
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s --retries=3 CMD ["node", "/app/src/cli.ts", "healthcheck", "--config", "/etc/amp-write-proxy/config.yaml"]
 # node itself is PID 1 and handles SIGTERM: no shell, no npm in between. V8 takes up to three times 32 MiB for young objects;
-# with 8 it is as fast (bench/throughput.ts), and 10 to 20 MB smaller. As in package.json's `start`.
+# with 8 it is as fast (bench/throughput/main.ts), and 10 to 20 MB smaller. As in package.json's `start`.
 ENTRYPOINT ["node", "--max-semi-space-size=8", "/app/src/cli.ts"]
 CMD ["serve", "--config", "/etc/amp-write-proxy/config.yaml"]

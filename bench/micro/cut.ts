@@ -9,7 +9,7 @@ import { uncompress } from 'snappyjs';
 import { BodyCutter } from '../../src/batch/split.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { allocateUnsafe } from '../../src/codec/snappy/join.ts';
-import type { Body } from '../bodies.ts';
+import type { Body } from '../bodies/bodies.ts';
 import { decodeRequest, encodeRequest, uncompressNative } from './libraries.ts';
 import { compare } from './measure.ts';
 import { describe, madeBodies, realBodies } from './wire-bodies.ts';

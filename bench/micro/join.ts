@@ -9,7 +9,7 @@ import { compress, uncompress } from 'snappyjs';
 import { BufferPool, type Lease } from '../../src/memory/buffer-pool.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { joinBodies } from '../../src/codec/snappy/join.ts';
-import type { Body } from '../bodies.ts';
+import type { Body } from '../bodies/bodies.ts';
 import { uncompressNative } from './libraries.ts';
 import { compare } from './measure.ts';
 import { describe, madeBodies, realBodies } from './wire-bodies.ts';

@@ -8,7 +8,7 @@ import { compressSync } from 'snappy';
 import { compress, uncompress } from 'snappyjs';
 import { Kernel } from '../../src/codec/kernel.ts';
 import * as layout from '../../src/codec/kernel/layout.ts';
-import type { Body } from '../bodies.ts';
+import type { Body } from '../bodies/bodies.ts';
 import { decodeRequest, uncompressNative } from './libraries.ts';
 import { compare } from './measure.ts';
 import { describe, madeBodies, realBodies } from './wire-bodies.ts';

@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { describeMachine } from '../machine.ts';
+import { describeMachine } from '../rig/machine.ts';
 
 const BENCHES = ['kernel', 'join', 'cut', 'sign', 'queue', 'post'];
 

@@ -7,8 +7,8 @@ import path from 'node:path';
 import { Pool } from 'undici';
 import { DirectUpstream } from '../../src/send/upstream/direct-upstream.ts';
 import { RemoteWriteSigner } from '../../src/aws/sigv4.ts';
-import { BenchProcess, stopAll } from '../children.ts';
-import { sinkSnapshot, sinkStarted, type SinkCommand, type SinkSnapshot } from '../messages.ts';
+import { BenchProcess, stopAll } from '../rig/children.ts';
+import { sinkSnapshot, sinkStarted, type SinkCommand, type SinkSnapshot } from '../rig/messages.ts';
 import { compare } from './measure.ts';
 
 const CONNECTIONS = 4;
@@ -16,7 +16,7 @@ const TIMEOUT_MS = 30_000;
 const IDENTITY = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'secret', sessionToken: 't'.repeat(900) };
 
 const { first } = await BenchProcess.start<SinkCommand, SinkSnapshot, { port: number }>(
-  path.join(import.meta.dirname, '..', 'sink.ts'),
+  path.join(import.meta.dirname, '..', 'rig', 'sink.ts'),
   { requireSignature: true },
   { first: sinkStarted, answer: sinkSnapshot },
 );

@@ -11,7 +11,7 @@ import { SignatureV4 as FirstSignatureV4 } from '@aws-sdk/signature-v4';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { RemoteWriteSigner } from '../../src/aws/sigv4.ts';
 import { SigningKey } from '../../src/aws/signing-key.ts';
-import { ACCESS_KEY, REGION, SECRET_KEY } from '../tool.ts';
+import { ACCESS_KEY, REGION, SECRET_KEY } from '../rig/tool.ts';
 import { compare } from './measure.ts';
 
 const URL_OF_AMP = new URL('https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-bench/api/v1/remote_write');

@@ -1,8 +1,8 @@
 // What the micro-benches run on: several bodies in turn, as a proxy meets them; one over and over is learned by the
 // branch predictor.
 import { readFileSync, readdirSync } from 'node:fs';
-import { prepareBodies, type Body } from '../bodies.ts';
-import { countSamples } from '../write-request.ts';
+import { prepareBodies, type Body } from '../bodies/bodies.ts';
+import { countSamples } from '../bodies/write-request.ts';
 import { uncompressNative } from './libraries.ts';
 
 const FIXTURES = new URL('../../test/fixtures/wire/', import.meta.url);

@@ -13,7 +13,7 @@
 import type { ConnectionActivity, ExpectsArrival } from '../parcel/connection-activity.ts';
 
 /**
- * By bench/batching-simulation.ts: 50 ms is too short for batches that are answered every 60 ms; 250 ms has 3 to 10 slow
+ * By bench/scaling/batching-simulation.ts: 50 ms is too short for batches that are answered every 60 ms; 250 ms has 3 to 10 slow
  * senders wait up to twice as long, mostly in vain: it joins a tenth more at best.
  */
 const WINDOW_MS = 125;

@@ -1,7 +1,7 @@
 /**
  * Memory for bodies, used again. Every Buffer over 4 KiB is memory outside V8's heap; at a million samples a second
  * they come so fast that V8 collects all garbage dozens of times a second to be rid of them (a third of the CPU at 2000
- * samples a request, bench/throughput.ts). A lease is given back by whoever holds it last, once; one that is forgotten
+ * samples a request, bench/throughput/main.ts). A lease is given back by whoever holds it last, once; one that is forgotten
  * is merely collected.
  */
 

@@ -1,6 +1,6 @@
 /** Programs of the machine that a test runs. */
 import path from 'node:path';
-import { isExecutable } from '../../bench/executable.ts';
+import { isExecutable } from '../../bench/rig/executable.ts';
 
 /** @param variable of the environment, where the program is @returns undefined: a test that needs it is then skipped, visibly */
 export function findProgram(name: string, variable: string): string | undefined {

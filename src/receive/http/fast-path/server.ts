@@ -4,7 +4,7 @@
  * that looks different, Node's HTTP server gets the connection, and keeps it.
  *
  * Why: Node's HTTP server copies every piece of a body into memory of its own outside V8's heap, and V8 collects all
- * garbage over and over to be rid of it: a third of the proxy's CPU at 500 samples a request (bench/throughput.ts).
+ * garbage over and over to be rid of it: a third of the proxy's CPU at 500 samples a request (bench/throughput/main.ts).
  * And what it does for a request takes twice as long as reading it here.
  */
 import { Server, type RequestListener, type ServerOptions } from 'node:http';
