@@ -23,7 +23,7 @@ const LIMITS = {
 };
 /** Of all takes. */
 const MOST_US = 20e6;
-const [part = ''] = process.argv.slice(2);
+const part = process.argv.slice(2).find((argument) => !Number.isFinite(Number(argument))) ?? '';
 
 const MIB = 1024 * 1024;
 

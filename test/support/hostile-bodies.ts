@@ -101,6 +101,8 @@ export const HOSTILE_KINDS: readonly HostileKind[] = [
   { name: 'incompressible', make: incompressible },
   { name: 'a small series and a long literal in another', make: longLiteral },
   { name: 'a series of copies from the one before it', make: copiesFromBefore },
+  { name: 'many pieces', make: manyPieces },
+  { name: 'pieces that copy from far', make: piecesFromFar },
 ];
 
 /** As many of `part` as fit, in copies of 64 bytes from as near as they can be. */
@@ -208,14 +210,30 @@ function copiesFromBefore({ bodyBytes, rawBytes }: HostileLimits): Buffer {
   return Buffer.concat([varint(head.length + copies * 64), literal(head), elements]);
 }
 
+/** 1 MiB of metadata entries that nothing compresses, and copies of them up to the limit: 72 pieces and more. */
+export function manyPieces({ bodyBytes, rawBytes }: HostileLimits): Buffer {
+  const entries = Array.from({ length: 2600 }, (_, index) => bytesField(3, bytesField(4, noise(400, index))));
+  const part = Buffer.concat(entries);
+  const most = Math.min(rawBytes, Math.floor(Math.max(0, bodyBytes - part.length - 1000) / 5) * 64);
+  return compressRepeated(Buffer.alloc(0), part, Math.max(1, Math.floor(most / part.length)));
+}
+
+/** The same, and each copies from farther away than a cutter remembers: each is decoded from the start again. */
+function piecesFromFar(limits: HostileLimits): Buffer {
+  const entries = Array.from({ length: 13_000 }, (_, index) => bytesField(3, bytesField(4, noise(400, index))));
+  const part = Buffer.concat(entries);
+  const most = Math.min(limits.rawBytes, Math.floor(Math.max(0, limits.bodyBytes - part.length - 1000) / 5) * 64);
+  return compressRepeated(Buffer.alloc(0), part, Math.max(1, Math.floor(most / part.length)));
+}
+
 /** With one label and no sample. */
 function seriesOf(value: Buffer): Buffer {
   return bytesField(1, bytesField(1, bytesField(2, value)));
 }
 
-function noise(bytes: number): Buffer {
+function noise(bytes: number, seed = 5): Buffer {
   const made = Buffer.alloc(bytes);
-  for (let i = 0, state = 5; i < bytes; i += 1) {
+  for (let i = 0, state = seed; i < bytes; i += 1) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     made[i] = state >>> 24;
   }

@@ -13,8 +13,11 @@ export interface MemoryLimit {
   readonly peakBytes: () => number;
 }
 
-/** Undefined where control groups cannot be made. Ends with the test. @param bytes on top of what the process has */
-export function tryLimitMemory(pid: number, bytes: number): MemoryLimit | undefined {
+/**
+ * Ends with the test. Where control groups cannot be made, returns why.
+ * @param bytes on top of what the process has
+ */
+export function limitMemory(pid: number, bytes: number): MemoryLimit | string {
   const isVersion2 = existsSync(path.join(ROOT, 'cgroup.controllers'));
   const group = path.join(isVersion2 ? ROOT : path.join(ROOT, 'memory'), `amp-write-proxy-test-${pid}`);
   const [limit, peak] = isVersion2
@@ -32,9 +35,10 @@ export function tryLimitMemory(pid: number, bytes: number): MemoryLimit | undefi
     });
     writeFileSync(path.join(group, limit), String(bytes));
     writeFileSync(path.join(group, 'cgroup.procs'), String(pid));
-    if (Number(readFileSync(path.join(group, limit), 'utf8')) !== bytes) return undefined;
-  } catch {
-    return undefined;
+    const set = readFileSync(path.join(group, limit), 'utf8').trim();
+    if (Number(set) !== bytes) return `the limit of a control group is ${set} where ${bytes} bytes were set`;
+  } catch (error) {
+    return `no control group can be made in ${path.dirname(group)}: ${String(error)}`;
   }
   return { peakBytes: () => Number(readFileSync(path.join(group, peak), 'utf8')) };
 }
