@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { describeMachine } from '../rig/machine.ts';
 
-const BENCHES = ['kernel', 'join', 'cut', 'sign', 'queue', 'post', 'hostile'];
+const BENCHES = ['kernel', 'join', 'cut', 'sign', 'queue', 'post'];
 
 const { cpu, cores, kernel, node } = describeMachine();
 console.log(`${cpu}, ${cores} cores, ${kernel}, Node ${node}`);

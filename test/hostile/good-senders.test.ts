@@ -10,7 +10,7 @@ import { postBody } from '../support/sending.ts';
 
 const SIZES = { bodyBytes: 10 << 20, rawBytes: 64 << 20 };
 const ATTACK_MS = 2_000;
-/** Wide, for machines that do other things too; bench/attackers.ts has 10 to 30 ms and 50 to 670 ms. */
+/** Wide, for machines that do other things too; bench/attackers/main.ts has 10 to 30 ms and 50 to 670 ms. */
 const LONGEST_MEDIAN_MS = 500;
 const LONGEST_MS = 3_000;
 

@@ -53,7 +53,7 @@ export function searchWorst(
   const kernel = warmKernel(limits);
   let best: readonly Part[] = [];
   let worst: Worst = { microseconds: 0, bodyBytes: 0, rawBytes: 0, what: '' };
-  for (let round = 0; !isOver(); round += 1) {
+  for (let round = 0; !isOver() || worst.microseconds === 0; round += 1) {
     const fresh =
       (round % 4 === 0 ? fc.sample(parts, { seed: seed + round, numRuns: 1 })[0] : undefined) ??
       mutate(best, seed + round);

@@ -28,7 +28,7 @@ function tryRun(times: StepTimes, work: Steps<unknown>): boolean {
 }
 
 describe('the worst request of each kind', () => {
-  test.each(HOSTILE_KINDS)('$name', ({ make }) => {
+  test.each(HOSTILE_KINDS)('$name', { timeout: 60_000 }, ({ make }) => {
     const body = make({ bodyBytes: limits.maxBodyBytes, rawBytes: limits.maxDecodedBytes });
     const times = new StepTimes();
     const isAccepted = tryRun(times, kernel.scanInSteps(body));

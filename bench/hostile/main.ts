@@ -3,7 +3,7 @@
  * takes of its pieces where it is accepted and over the limits of one request upstream; and the MiB that the kernel,
  * the cutter and the largest piece take. The memory of the kernel is new for each kind, so that finding it counts.
  *
- *     node bench/micro/hostile.ts [part of a kind's name]
+ *     npm run bench:hostile -- [part of a kind's name]
  */
 import { BodyCutter } from '../../src/batch/split.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
@@ -23,7 +23,7 @@ const LIMITS = {
 };
 /** Of all takes. */
 const MOST_US = 20e6;
-const part = process.argv.slice(2).find((argument) => !Number.isFinite(Number(argument))) ?? '';
+const [part = ''] = process.argv.slice(2);
 
 const MIB = 1024 * 1024;
 

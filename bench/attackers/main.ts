@@ -2,7 +2,7 @@
 // take without them and with them. The upstream answers everything at once. Attackers and upstream run in processes of
 // their own.
 //
-//     node bench/attackers.ts --seconds 5 --attackers 1,2,10 --kind 'unknown groups' --same-address
+//     node bench/attackers/main.ts --seconds 5 --attackers 1,2,10 --kind 'unknown groups' --same-address
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { encodeProbe } from '../src/commands/probe-request.ts';
-import { HOSTILE_KINDS } from '../test/support/hostile-bodies.ts';
-import { sinkStarted } from './messages.ts';
+import { encodeProbe } from '../../src/commands/probe-request.ts';
+import { HOSTILE_KINDS } from '../../test/support/hostile-bodies.ts';
+import { sinkStarted } from '../rig/messages.ts';
 
 const { values } = parseArgs({
   options: {
@@ -116,7 +116,7 @@ async function besides(port: number, kind: string, attackers: number, folder: st
 
 async function main(): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'amp-write-proxy-attackers-'));
-  const sink = fork(path.join(import.meta.dirname, 'sink.ts'), [JSON.stringify({ requireSignature: false })]);
+  const sink = fork(path.join(import.meta.dirname, '../rig/sink.ts'), [JSON.stringify({ requireSignature: false })]);
   const [started] = await once(sink, 'message');
   const sigv4 = { region: 'us-west-2', access_key: 'AKIDEXAMPLE', secret_key: 'secret' };
   const url = `http://127.0.0.1:${sinkStarted.parse(started).port}/workspaces/ws-1/api/v1/remote_write`;
