@@ -1,10 +1,10 @@
 /**
- * The upstream's clock, as far as it is known. AWS refuses a signature whose time is more than 5 minutes off
- * (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html), so after a refusal the
- * `Date` header of the answer tells by how much this machine's clock is wrong.
+ * The upstream's clock, as far as it is known. AWS rejects a signature whose time is more than 5 minutes off
+ * (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html), so after a rejection the
+ * `Date` header of the answer tells how far this machine's clock is off.
  */
 
-/** `Date` has whole seconds and the answer took its way, so less than this is not known to be wrong. */
+/** `Date` has whole seconds and the answer took time to arrive, so a smaller difference proves nothing. */
 const NOTICEABLE_MS = 5_000;
 
 export class UpstreamClock {
@@ -15,7 +15,7 @@ export class UpstreamClock {
     this.#wallMs = wallMs;
   }
 
-  /** How far the upstream's clock is ahead of ours, in ms. */
+  /** The time by which the upstream's clock is ahead of ours, in ms. */
   get skewMs(): number {
     return this.#skewMs;
   }
@@ -25,7 +25,7 @@ export class UpstreamClock {
   }
 
   /**
-   * Takes over the time of an answer that refused a signature.
+   * Adopts the time of an answer that rejected a signature.
    * @param date the `Date` header
    * @returns whether the correction changed
    */

@@ -2,10 +2,10 @@
  * Credentials: the identity to sign with, kept fresh in the background, so that no send ever waits for STS while an
  * identity is valid.
  *
- * - One refresh at a time, each with a timeout; a provider that hangs is left behind.
- * - Refreshed ahead of expiry, with jitter, so that the pods of a deployment do not ask all at once.
+ * - One refresh at a time, each with a timeout; a provider that hangs is abandoned.
+ * - Refreshed ahead of expiry, with jitter, so that the pods of a deployment do not all ask at once.
  * - When a refresh fails the last good identity is used until it expires.
- * - Nothing secret is ever in a message: the SDK's errors name the cause, not the keys.
+ * - No message ever contains a secret: the SDK's errors name the cause, not the keys.
  */
 import type { CredentialsMetrics } from '../metrics/counts.ts';
 import type { CredentialProvider, ExpiringIdentity } from './provider.ts';
@@ -13,14 +13,14 @@ import type { AwsIdentity } from './sigv4.ts';
 
 /** A request signed now must still be good when it arrives. */
 const LAST_USE_MS = 10_000;
-/** Refreshed this long before expiry, or at two thirds of the lifetime where that is shorter. */
+/** An identity is refreshed this long before expiry, or after two thirds of its lifetime if that is shorter. */
 const REFRESH_AHEAD_MS = 5 * 60_000;
 const REFRESH_TIMEOUT_MS = 10_000;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
-/** While there is no identity at all, and nothing can be sent. */
+/** The longest wait while there is no identity at all and nothing can be sent. */
 const RETRY_MAX_WITHOUT_MS = 10_000;
-/** A refresh outside the schedule (after a 403, close to expiry) is not done more often than this. */
+/** The shortest time between refreshes outside the schedule (after a 403, close to expiry). */
 const FORCED_INTERVAL_MS = 5_000;
 
 export interface CredentialsLog {
@@ -56,7 +56,7 @@ export class Credentials {
     this.#random = random;
   }
 
-  /** Why there are none, in words. */
+  /** The reason why there are none, in words. */
   get lastError(): string {
     const expiration = this.#identity?.expiration;
     if (this.#lastError !== '' || expiration === undefined || expiration.getTime() > this.#wallMs()) {
@@ -65,17 +65,19 @@ export class Credentials {
     return `they expired at ${expiration.toISOString()}`;
   }
 
-  /** The identity to sign with now; undefined when there is none or it has expired. */
+  /** Returns the identity to sign with now; undefined when there is none or it has expired. */
   tryCurrent(): AwsIdentity | undefined {
     const identity = this.#identity;
     if (identity?.expiration === undefined) return identity;
     const leftMs = identity.expiration.getTime() - this.#wallMs();
-    // The schedule should have done this long ago; it has not when the clock was set forward or the process slept.
+    // The schedule normally prevents this; it happens when the clock was set forward or the process slept.
     if (leftMs <= LAST_USE_MS && this.#failures === 0 && !this.#justRefreshed()) void this.refresh();
     return leftMs > 0 ? identity : undefined;
   }
 
-  /** Asks for an identity now; resolves when it is there or could not be had. Joins a refresh that is under way. */
+  /**
+   * Requests an identity now; resolves when it has arrived or could not be obtained. Joins a refresh that is under way.
+   */
   async refresh(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = undefined;
@@ -83,7 +85,7 @@ export class Credentials {
     return this.#refreshing;
   }
 
-  /** The upstream refused the identity. Refreshes unless that was just done. */
+  /** Called when the upstream rejected the identity. Refreshes unless a refresh has just ended. */
   async refreshRefused(): Promise<void> {
     if (!this.#justRefreshed()) await this.refresh();
   }
@@ -95,7 +97,7 @@ export class Credentials {
 
   #justRefreshed(): boolean {
     const sinceMs = this.#wallMs() - this.#lastRefreshAtMs;
-    // Negative after the clock was set back, which is when a refusal is to be expected.
+    // The value is negative after the clock was set back, which is when a rejection is to be expected.
     return sinceMs >= 0 && sinceMs < FORCED_INTERVAL_MS;
   }
 
@@ -105,11 +107,11 @@ export class Credentials {
     try {
       const identity = await withTimeout(this.#makeProvider()(), REFRESH_TIMEOUT_MS);
       if (identity.accessKeyId === '' || identity.secretAccessKey === '') {
-        throw new Error('the credentials that were given have no access key or no secret');
+        throw new Error('the credentials have no access key or no secret');
       }
       if (identity.expiration !== undefined && identity.expiration.getTime() <= startedAtMs) {
         const at = identity.expiration.toISOString();
-        throw new Error(`the credentials that were given expired at ${at}, by the clock of this machine`);
+        throw new Error(`the credentials expired at ${at}, by the clock of this machine`);
       }
       this.#identity = identity;
       this.#failures = 0;
@@ -132,7 +134,7 @@ export class Credentials {
     this.#timer = setTimeout(() => void this.refresh(), waitMs).unref();
   }
 
-  /** Until the next refresh; undefined for an identity that does not expire. */
+  /** The wait until the next refresh; undefined for an identity that does not expire. */
   #waitMs(): number | undefined {
     if (this.#failures > 0) {
       const longestMs = this.tryCurrent() === undefined ? RETRY_MAX_WITHOUT_MS : RETRY_MAX_MS;
@@ -143,7 +145,7 @@ export class Credentials {
     if (expiration === undefined) return undefined;
     const leftMs = expiration.getTime() - this.#wallMs();
     const aheadMs = Math.min(REFRESH_AHEAD_MS, leftMs / 3) * (1 + 0.2 * this.#random());
-    // setTimeout counts in 31 bits.
+    // setTimeout takes at most 31 bits.
     return Math.min(Math.max(RETRY_MIN_MS, leftMs - aheadMs), 2 ** 31 - 1);
   }
 }

@@ -1,10 +1,10 @@
 /**
- * Where credentials come from: static keys, a profile, or the default chain of the AWS SDK (environment, web identity
- * token file, EKS Pod Identity, shared files, instance), with a role on top where one is configured.
+ * Chooses where credentials come from: static keys, a profile, or the default chain of the AWS SDK (environment, web
+ * identity token file, EKS Pod Identity, shared files, instance), with a role on top if one is configured.
  *
- * A provider is made anew for every refresh, so that nothing the SDK remembers can stand in the way of one. The region
- * is passed on to the SDK's own STS client, which falls back to us-east-1 otherwise. STS is reached through the entry's
- * HTTP proxy; the agents of EKS Pod Identity and of the instance are on the node, and never are.
+ * Every refresh creates a new provider, so that nothing the SDK remembers can interfere with it. The region is passed
+ * on to the SDK's own STS client, which would fall back to us-east-1 otherwise. STS is reached through the
+ * entry's HTTP proxy; the agents of EKS Pod Identity and of the instance are on the node and are reached directly.
  */
 import { fromIni, fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import type { Environment } from '../config/environment.ts';

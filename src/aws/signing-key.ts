@@ -1,15 +1,18 @@
 /**
- * The key that a day's signatures are made with. It stands in for the secret: whoever has it can sign for that day,
- * region and service, so it is kept where no log, JSON or inspection shows it.
+ * The key for one day's signatures. It stands in for the secret: whoever has it can sign for that day, region and
+ * service, so it is kept out of every log, JSON and inspection.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html#calculate-signature
  */
 import { createHmac, hash } from 'node:crypto';
 
-/** Bytes of a block and of a hash of SHA-256. */
+/** The block size and hash size of SHA-256, in bytes. */
 const BLOCK = 64;
 const HASH = 32;
 
-/** HMAC-SHA-256 with one key, by two hashes: Node's Hmac is an object and a context of OpenSSL for every signature. */
+/**
+ * HMAC-SHA-256 with one key, computed by two hashes: Node's Hmac would create an object and an OpenSSL context for
+ * every signature.
+ */
 export class SigningKey {
   /** The key's inner block, then the text. https://www.rfc-editor.org/rfc/rfc2104#section-2 */
   #inner: Buffer;
@@ -31,12 +34,12 @@ export class SigningKey {
 
   /** @param text of Latin-1 characters @returns in hexadecimal digits */
   sign(text: string): string {
-    // The texts of one key are all of one length.
+    // All texts for one key have the same length.
     if (this.#inner.length !== BLOCK + text.length) {
       this.#inner = Buffer.concat([this.#inner.subarray(0, BLOCK), Buffer.alloc(text.length)]);
     }
     this.#inner.write(text, BLOCK, 'latin1');
-    // As text: a Buffer would be made and given its prototype for it.
+    // The hash is written as text, since a Buffer would be an allocation.
     this.#outer.write(hash('sha256', this.#inner, 'latin1'), BLOCK, 'latin1');
     return hash('sha256', this.#outer);
   }

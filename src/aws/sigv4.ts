@@ -5,8 +5,8 @@
  * x-amz-* are all there is, so that no hop that touches other headers can break the signature.
  *
  * Requests to one URL differ in body, time and identity only, so the rest of the canonical request is written once, and
- * the key derived once for an identity and a day. What is left for a signature is four hashes and no promise;
- * bench/micro/sign.ts shows what that saves beside a signer of general form.
+ * the key derived once for an identity and a day. Each signature then takes four hashes and no promise;
+ * bench/micro/sign.ts compares that with a general signer.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
 import { hash } from 'node:crypto';
@@ -23,16 +23,16 @@ const CONTENT_TYPE = 'application/x-protobuf';
 const CONTENT_ENCODING = 'snappy';
 const REMOTE_WRITE_VERSION = '0.1.0';
 
-/** What is the same for all signatures of an identity on one day. */
+/** The parts that are the same for all signatures of an identity on one day. */
 interface DayOfIdentity {
   readonly identity: AwsIdentity;
   /** YYYYMMDD, UTC. */
   readonly day: string;
   readonly key: SigningKey;
   readonly scope: string;
-  /** Of temporary credentials. */
+  /** The session token of temporary credentials. */
   readonly token: string | undefined;
-  /** The canonical request from the time to the hash of the body, both left out. */
+  /** The canonical request from behind the time to before the hash of the body. */
   readonly canonicalEnd: string;
   /** The Authorization header up to the signature. */
   readonly authorization: string;
@@ -43,7 +43,7 @@ export class RemoteWriteSigner {
   readonly #region: string;
   readonly #service: string;
   readonly #host: string;
-  /** The canonical request up to the hash of the body among the headers. */
+  /** The canonical request up to the time among the headers. */
   readonly #canonicalStart: string;
   #day: DayOfIdentity | undefined;
   #second = Number.NaN;
@@ -57,7 +57,7 @@ export class RemoteWriteSigner {
     this.#region = region;
     this.#service = service;
     this.#host = url.host;
-    // The empty line is the query string. Headers are in the order of their names.
+    // The empty line is the query string. Headers are sorted by name.
     this.#canonicalStart = [
       'POST',
       canonicalPath(url.pathname),
@@ -70,7 +70,7 @@ export class RemoteWriteSigner {
   }
 
   /**
-   * @param now as the upstream's clock has it
+   * @param now the time by the upstream's clock
    * @returns the request's headers as a flat list of names and values, `host` first
    */
   sign(body: Uint8Array, identity: AwsIdentity, now: Date): string[] {
@@ -98,7 +98,7 @@ export class RemoteWriteSigner {
     return headers;
   }
 
-  /** Made anew when the second changes. */
+  /** Recomputed when the second changes. */
   #timeOf(now: Date): string {
     const second = Math.floor(now.getTime() / 1000);
     if (second !== this.#second) {
@@ -138,14 +138,15 @@ export class RemoteWriteSigner {
   }
 }
 
-/** YYYYMMDDTHHMMSSZ of the years 0 to 9999. */
+/** YYYYMMDDTHHMMSSZ, for the years 0 to 9999. */
 function amzDate(now: Date): string {
   const iso = now.toISOString();
   return `${iso.slice(0, 4)}${iso.slice(5, 7)}${iso.slice(8, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
 }
 
 /**
- * As services other than S3 want it: each segment encoded once more than it is sent, empty ones left out.
+ * Canonicalises a path as services other than S3 require: each segment is encoded once more than it is sent, and empty
+ * segments are left out.
  * @param pathname of a URL, which has no `.` and `..` in it
  */
 function canonicalPath(pathname: string): string {
@@ -154,7 +155,7 @@ function canonicalPath(pathname: string): string {
   return `/${segments.map((segment) => uriEncode(segment)).join('/')}${end}`;
 }
 
-/** All but A-Z, a-z, 0-9, `-`, `.`, `_` and `~`. */
+/** Encodes all characters but A-Z, a-z, 0-9, `-`, `.`, `_` and `~`. */
 function uriEncode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/gu,
@@ -162,7 +163,7 @@ function uriEncode(text: string): string {
   );
 }
 
-/** A header's value with its spaces trimmed, as it arrives. */
+/** Trims the spaces of a header's value, which the receiver does not see. */
 function canonicalValue(value: string): string {
   return value.trim().replace(/\s+/gu, ' ');
 }

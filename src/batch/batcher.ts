@@ -1,11 +1,11 @@
 /**
  * batch: takes parcels of one merge key from the queue and joins them, in their order, up to `maxSamples` and `maxBytes`.
  *
- * A key is `ready` when its parcels fill a batch, when its oldest parcel has waited `waitMs`, when nobody else is
- * expected (`release`), or at once when no other parcel may join it. Each lane has its own ready keys, which take turns,
- * one batch each, so that a sender that floods cannot starve the others; where each parcel has a key of its own because
- * of its sender, the senders take turns. A parcel over a limit is a batch of its own and
- * is cut as it is sent (batch/split.ts). Time comes in as an argument, in ms of the monotonic clock.
+ * A key is `ready` when its parcels fill a batch, when its oldest parcel has waited `waitMs`, when no other request is
+ * expected (`release`), or immediately when no other parcel may join it. Each lane has its own ready keys, which take
+ * turns, one batch each, so that a sender that floods cannot starve the others; where each parcel has a key of its own
+ * because of its sender, the senders take turns. A parcel over a limit is a batch of its own and is cut as it is sent
+ * (batch/split.ts). Time comes in as an argument, in ms of the monotonic clock.
  */
 import { Fifo } from './fifo.ts';
 import type { KeyQueue, ParcelQueue } from './parcel-queue.ts';
@@ -35,7 +35,7 @@ const LANE_OF: Readonly<Record<MergeKey['kind'], Lane>> = {
 };
 
 export class Batcher {
-  /** They may change between batches. */
+  /** The limits may change between batches. */
   limits: BatchLimits;
   readonly #queue: ParcelQueue;
   readonly #waitMs: number;
@@ -53,12 +53,12 @@ export class Batcher {
     this.#waitMs = waitMs;
   }
 
-  /** A batch of the shared lane could be taken now, even if nobody has looked since its wait ended. */
+  /** Returns true if the shared lane has a batch now, even if nobody has looked since its wait ended. */
   hasReady(nowMs: number): boolean {
     return (this.nextDueAtMs('shared') ?? Infinity) <= nowMs;
   }
 
-  /** False when the queue is at its capacity. */
+  /** Returns false when the queue is at its capacity. */
   tryAdd(parcel: Parcel, nowMs: number): boolean {
     const queue = this.#queue.tryAdd(parcel);
     if (queue === undefined) return false;
@@ -67,8 +67,8 @@ export class Batcher {
   }
 
   /**
-   * When the lane has a batch: -Infinity when it has one already; undefined when nothing waits. What a full batch left
-   * behind may be up to `waitMs` late.
+   * Returns the time at which the lane has a batch: -Infinity when it has one already; undefined when nothing waits.
+   * Parcels that a full batch left behind may be up to `waitMs` late.
    */
   nextDueAtMs(lane: Lane): number | undefined {
     if (this.#ready[lane].length > 0) return -Infinity;
@@ -76,17 +76,17 @@ export class Batcher {
     return undefined;
   }
 
-  /** Whether a key of the lane is ready. */
+  /** Returns true if a key of the lane is ready. */
   isReady(lane: Lane): boolean {
     return this.#ready[lane].length > 0;
   }
 
-  /** Nobody else is expected: what waits is ready. */
+  /** Called when no other request is expected: all waiting keys become ready. */
   release(): void {
     for (const queue of this.#waiting.keys()) this.#makeReady(queue);
   }
 
-  /** The next batch of a lane, or undefined when none of its keys is ready. */
+  /** Returns the next batch of a lane, or undefined when none of its keys is ready. */
   tryTake(lane: Lane, nowMs: number): Batch | undefined {
     if (lane === 'shared') this.#makeDueReady(nowMs);
     for (;;) {

@@ -1,7 +1,7 @@
 /**
- * Where shards find their next batch: in the retry queue, or as a new batch of what waits. In the shared lane a retry
- * goes first, since its sender has waited for longer. In the others the two take turns, since there the retries of
- * requests that fail for ever would keep everybody else's first attempt waiting.
+ * Finds the next batch of a shard: a batch from the retry queue, or a new batch of waiting parcels. In the shared lane
+ * a retry goes first, since its sender has waited longer. In the other lanes the two take turns, since there the
+ * retries of requests that always fail would delay every first attempt.
  */
 import type { Batcher } from './batcher.ts';
 import type { Lane } from '../send/lane.ts';
@@ -15,7 +15,7 @@ export class Deliveries implements DeliverySource<BatchDelivery> {
   readonly #retryQueue: RetryQueue;
   readonly #deps: DeliveryDeps;
   readonly #metrics: DestinationMetrics;
-  /** It is a new batch's turn. */
+  /** True when it is a new batch's turn. */
   readonly #newFirst: Record<Lane, boolean> = { shared: false, suspect: false, isolated: false };
 
   constructor(batcher: Batcher, retryQueue: RetryQueue, deps: DeliveryDeps) {

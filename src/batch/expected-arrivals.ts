@@ -1,35 +1,36 @@
 /**
  * Predicts whether another request will arrive soon enough to join this batch.
  *
- * A sender's connection carries one request at a time (HTTP/1.1; Prometheus's shards too). So a connection whose request
- * is still here cannot add another one; one that was answered lately and has not sent again may. While there are such
- * connections, waiting up to `batch_send_deadline` is worth it; without any it would only add latency. A sender that was
- * refused does not count: it comes again after its `Retry-After`, which is longer than any wait here.
+ * A sender's connection carries one request at a time (HTTP/1.1; Prometheus's shards too). So a connection whose
+ * request is still open cannot add another one, while a connection that was answered lately and has not sent again may.
+ * While there are such connections, waiting up to `batch_send_deadline` is worthwhile; without any it would only add
+ * latency. A refused sender does not count, since it resends after its `Retry-After`, which is longer than any wait
+ * here.
  *
- * Counted in O(1) by windows: "lately" is in this window or the last. A connection that closes is not taken out but
- * ages out, since its sender comes again on another one, and some make one for each request.
- * An estimate: a wrong one costs a smaller batch, or a wait no longer than the deadline.
+ * Counted in O(1) by windows: "lately" is in this window or the last. A connection that closes is not removed but ages
+ * out, since its sender comes back on another one, and some senders open one for each request. The result is an
+ * estimate: a wrong one costs a smaller batch, or a wait no longer than the deadline.
  */
 import type { ConnectionActivity, ExpectsArrival } from '../parcel/connection-activity.ts';
 
 /**
- * By bench/scaling/batching-simulation.ts: 50 ms is too short for batches that are answered every 60 ms; 250 ms has 3 to 10 slow
- * senders wait up to twice as long, mostly in vain: it joins a tenth more at best.
+ * Chosen with bench/scaling/batching-simulation.ts: 50 ms is too short for batches that are answered every 60 ms; with
+ * 250 ms, 3 to 10 slow senders wait up to twice as long, mostly in vain, to join at best a tenth more.
  */
 const WINDOW_MS = 125;
 
 export class ExpectedArrivals implements ExpectsArrival {
   #window = 0;
-  /** Connections that were answered in this window and have not sent again; then those of the last one. */
+  /** Connections that were answered in this window and have not sent again, and those of the window before. */
   #now = 0;
   #last = 0;
 
-  /** The connection has a request here. */
+  /** Called when a request of the connection arrives. */
   arrived(connection: ConnectionActivity): void {
     connection.expectedBy?.forget(connection);
   }
 
-  /** The connection has its answer and can send again. */
+  /** Called when the connection has its answer and can send again. */
   answered(connection: ConnectionActivity, nowMs: number): void {
     // When several requests came at once, the last answer counts.
     this.arrived(connection);
@@ -45,7 +46,7 @@ export class ExpectedArrivals implements ExpectsArrival {
     connection.expectedBy = undefined;
   }
 
-  /** Connections that may send at any moment; `nowMs` is of the monotonic clock. */
+  /** Counts the connections that may send at any moment; `nowMs` is of the monotonic clock. */
   expected(nowMs: number): number {
     this.#turnTo(nowMs);
     return this.#now + this.#last;

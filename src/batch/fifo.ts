@@ -1,9 +1,9 @@
-/** Copied, which is quicker than Array.from: a queue is made for each batch of a key. */
+/** Copying this is faster than Array.from; a queue is made for each batch of a key. */
 const EMPTY: readonly undefined[] = Array.from({ length: 16 }, () => undefined);
 
 /**
- * A first-in first-out ring that doubles when full. Holds references only; nothing is allocated per push once grown.
- * Array.prototype.shift moves every element of a long array, which a queue in an outage is.
+ * A first-in first-out ring that doubles when full. Holds references only; once grown, a push allocates nothing.
+ * Array.prototype.shift would move every element, and a queue grows long in an outage.
  */
 export class Fifo<T> {
   #ring: (T | undefined)[] = [...EMPTY];
@@ -33,7 +33,7 @@ export class Fifo<T> {
     return item;
   }
 
-  /** Keeps what `isKept` says, in its order. */
+  /** Keeps the items for which `isKept` returns true, in their order. */
   retain(isKept: (item: T) => boolean): void {
     for (let left = this.#length; left > 0; left -= 1) {
       const item = this.shift();

@@ -2,21 +2,24 @@
  * queue: parcels that wait for a batch, a FIFO per merge key, bounded together by `capacity`.
  *
  * Contract: a parcel is added once and leaves once, by being taken into a batch or because it was settled while it
- * waited (its sender went away, its time was up). Weight is samples plus histograms.
+ * waited (its sender went away, its deadline passed).
  */
 import { Fifo } from './fifo.ts';
 import type { MergeKey } from '../parcel/merge-key.ts';
 import type { Parcel } from '../parcel/parcel.ts';
 
-/** The parcels of one merge key. `waiting` hopes for company, `ready` goes with the next free shard. */
+/**
+ * The parcels of one merge key. A `waiting` key waits for other requests to share its batch; a `ready` key goes to the
+ * next free shard.
+ */
 export class KeyQueue {
   readonly key: MergeKey;
   readonly parcels: Fifo<Parcel> = new Fifo();
   state: 'empty' | 'waiting' | 'ready' = 'empty';
   sampleCount = 0;
-  /** Parcels that were settled as they waited and are still in line. */
+  /** Parcels that were settled while they waited and have not been removed yet. */
   tombstones = 0;
-  /** Compressed bytes. */
+  /** The compressed bytes of all its parcels. */
   bytes = 0;
 
   constructor(key: MergeKey) {
@@ -27,12 +30,12 @@ export class KeyQueue {
 const SHARE_OF_FREE = 3;
 
 export class ParcelQueue {
-  /** Samples, histograms and metadata entries that may wait. */
+  /** The samples, histograms and metadata entries that may wait. */
   readonly capacity: number;
   readonly #keys = new Map<string, KeyQueue>();
-  /** What each sender has waiting, by its address. */
+  /** The capacity cost of each sender's waiting parcels, by its address. */
   readonly #senders = new Map<string, number>();
-  /** Parcels of each key that wait for another attempt. */
+  /** The number of parcels of each key that wait for another attempt. */
   readonly #held = new Map<string, number>();
   #capacityUsed = 0;
   #parcels = 0;
@@ -41,7 +44,7 @@ export class ParcelQueue {
     this.capacity = capacity;
   }
 
-  /** What waits, in the unit of `capacity`: samples, histograms and metadata entries. */
+  /** The capacity cost of the waiting parcels: samples, histograms and metadata entries. */
   get capacityUsed(): number {
     return this.#capacityUsed;
   }
@@ -55,16 +58,17 @@ export class ParcelQueue {
   }
 
   /**
-   * Refuses (undefined) when the parcel does not fit, or when it is more than its sender's share: three times what is
-   * left free, as for bytes (receive/access/byte-budget.ts). The first of a key or of a sender may go over, up to twice the
-   * capacity, so that one that floods cannot keep the others out, and those who invent keys cannot do without end.
+   * Returns undefined to refuse a parcel that does not fit or exceeds its sender's share: three times the free
+   * capacity, as for bytes (receive/access/byte-budget.ts). The first parcel of a key or of a sender may exceed the
+   * capacity, up to twice, so that a sender that floods cannot keep the others out, and senders that invent keys cannot
+   * exceed it without end.
    */
   tryAdd(parcel: Parcel): KeyQueue | undefined {
     const { mergeKey } = parcel;
     let queue = this.#keys.get(mergeKey.id);
     const held = this.#senders.get(parcel.sender) ?? 0;
     const free = this.capacity - this.#capacityUsed - parcel.capacityCost;
-    // A key that no other parcel has says nothing about who else has a place.
+    // A key that no other parcel has says nothing about the other senders' places.
     const isFirstOfKey = queue === undefined && mergeKey.kind === 'shared' && !this.#held.has(mergeKey.id);
     const isFirst = isFirstOfKey || (held === 0 && parcel.sender !== '');
     const fits = isFirst ? free >= -this.capacity : free >= 0;
@@ -80,7 +84,7 @@ export class ParcelQueue {
     return queue;
   }
 
-  /** A parcel was settled while it waits: its room and its memory are free at once. Called by the parcel. */
+  /** Called by a parcel that is settled while it waits: its capacity and its memory are free immediately. */
   forget(parcel: Parcel): void {
     const queue = this.#keys.get(parcel.mergeKey.id);
     parcel.waitingIn = undefined;
@@ -94,7 +98,7 @@ export class ParcelQueue {
     if (queue.parcels.length === 0) this.#keys.delete(queue.key.id);
   }
 
-  /** The oldest parcel of the key that still waits for an outcome; settled ones before it are let go. */
+  /** Returns the oldest parcel of the key that still waits for an outcome; settled parcels before it are removed. */
   peek(queue: KeyQueue): Parcel | undefined {
     for (;;) {
       const parcel = queue.parcels.peek();
@@ -103,7 +107,7 @@ export class ParcelQueue {
     }
   }
 
-  /** Takes the oldest parcel of the key out; who calls owns it now. */
+  /** Takes the oldest parcel of the key out; the caller then owns it. */
   shift(queue: KeyQueue): void {
     const parcel = queue.parcels.shift();
     if (parcel?.waitingIn === undefined) queue.tombstones = Math.max(0, queue.tombstones - 1);
@@ -115,14 +119,14 @@ export class ParcelQueue {
     if (queue.parcels.length === 0) this.#keys.delete(queue.key.id);
   }
 
-  /** A parcel that waits for another attempt takes its place of the capacity again, even where none is left. */
+  /** Counts a parcel that waits for another attempt against the capacity again, even if none is left. */
   hold(parcel: Parcel): void {
     const { id } = parcel.mergeKey;
     this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
     this.#take(parcel, 1);
   }
 
-  /** It does not wait any more. */
+  /** Called when the parcel no longer waits. */
   unhold(parcel: Parcel): void {
     const { id } = parcel.mergeKey;
     const left = (this.#held.get(id) ?? 0) - 1;

@@ -1,16 +1,16 @@
 /**
- * Keys whose parcels share no batch because of their sender, by its address: the addresses take turns, one key each. So
- * a sender with many connections whose requests hang does not keep another isolated sender waiting.
+ * Holds keys whose parcels share no batch because of their sender. The senders' addresses take turns, one key each, so
+ * that a sender with many hanging connections does not keep another isolated sender waiting.
  */
 import { Fifo } from './fifo.ts';
 import type { KeyQueue } from './parcel-queue.ts';
 
 export class SenderTurns {
-  /** In the order of their turns. */
+  /** The senders in the order of their turns. */
   readonly #senders = new Map<string, Fifo<KeyQueue>>();
   #length = 0;
 
-  /** Keys of all senders. */
+  /** The number of keys of all senders. */
   get length(): number {
     return this.#length;
   }
@@ -27,7 +27,7 @@ export class SenderTurns {
     this.#length += 1;
   }
 
-  /** The oldest key of the sender whose turn it is. */
+  /** Returns the oldest key of the sender whose turn it is. */
   shift(): KeyQueue | undefined {
     for (const [sender, keys] of this.#senders) {
       const queue = keys.shift();

@@ -1,13 +1,13 @@
 /**
- * Cuts one request that is over a limit into pieces, at the borders of its TimeSeries. Around the cuts they are encoded
- * anew; the elements between are the request's own.
+ * Cuts one request that is over a limit into pieces, at the borders of its TimeSeries. The TimeSeries around the cuts
+ * are encoded again; the elements between them are the request's own.
  *
  * The pieces' decoded bytes, one after the other, are exactly the request's: order, metadata, unknown fields and every
- * byte of a TimeSeries are kept. The piece that is nothing less than the request is the original body itself.
+ * byte of a TimeSeries are kept. A piece that holds the whole request is the original body itself.
  *
- * A piece is made when it is asked for, and costs what it holds: decoding is taken up where the last piece started.
- * Where the kernel served another request in the meantime, the last piece is decoded once more, and what it copies from
- * is kept for that (`heldBytes`).
+ * A piece is made on request, and its cost follows its size: decoding resumes where the last piece started. If the
+ * kernel served another request in the meantime, the last piece is decoded once more; the bytes that it copies from are
+ * kept for that (`heldBytes`).
  */
 import type { Counts, Kernel } from '../codec/kernel.ts';
 import type { DecodePoint, RequestWindow } from '../codec/request-window.ts';
@@ -21,33 +21,33 @@ export interface Piece extends JoinPart, Counts {
 }
 
 export interface SplitLimits {
-  /** Samples and histograms of a piece. */
+  /** The most samples and histograms in a piece. */
   maxSamples: number;
-  /** Compressed bytes of a piece. */
+  /** The most compressed bytes in a piece. */
   maxBytes: number;
 }
 
-/** What Kernel.scan has found; with it, a request is not scanned again to be cut. */
+/** The results of Kernel.scan; with them, a request is not scanned again to be cut. */
 export interface ScannedRequest extends Readonly<Counts> {
   readonly rawBytes: number;
   readonly elementsAt: number;
-  /** How far back the body's copies reach, in decoded bytes. */
+  /** The most decoded bytes that a copy in the body reaches back. */
   readonly reachBytes: number;
 }
 
-/** Pieces that are aimed at stay this far below maxBytes, since how well a part is compressed is a guess. */
+/** A piece aims this far below maxBytes, since its compression ratio is a guess. */
 const AIM = 0.95;
-/** Decoded somewhat farther than the piece is guessed to reach, as a second look costs more. */
+/** Decoding goes somewhat farther than the piece is expected to reach, since decoding more later costs more. */
 const GUESS = 1.1;
 /**
- * What copies reach back to is kept up to this size. Snappy's own encoders start afresh every 64 KiB and need no more
- * than that; where copies reach farther than this, a piece is decoded from the request's start instead.
+ * The most history that is kept for copies to reach back to. Snappy's own encoders start afresh every 64 KiB and need
+ * no more than that; where copies reach farther than this, a piece is decoded from the request's start instead.
  */
 export const MAX_HISTORY_BYTES = 4 * 1024 * 1024;
 
 /**
- * Pieces of one request at most: at 50 ms each they take 25 s, the default of delivery_timeout, and a request of
- * limits.max_samples_per_request (500,000) has 100 of max_samples_per_send (5000).
+ * The most pieces of one request: at 50 ms each they take 25 s, the default of delivery_timeout. A request of
+ * limits.max_samples_per_request (500,000) has 100 pieces of max_samples_per_send (5000).
  */
 export const MAX_PIECES = 500;
 
@@ -57,10 +57,10 @@ export class BodyCutter {
   readonly #samples: number;
   readonly #historyBytes: number;
   #history: Buffer | undefined;
-  /** Where a window is opened, for the piece that was taken last. */
+  /** The point at which a window is opened for the piece that was taken last. */
   #point: DecodePoint;
   #pointFor = 0;
-  /** Decoded offsets where the last piece starts and where the next one does, and the samples behind both. */
+  /** The decoded offsets where the last piece starts and where the next one does, and the samples behind both. */
   #lastAt = 0;
   #nextAt = 0;
   #lastSamplesLeft: number;
@@ -70,7 +70,7 @@ export class BodyCutter {
 
   /**
    * @param body the compressed request, as Kernel.scan has accepted it; it must stay readable while the cutter is used
-   * @param scanned scanned anew where it is not given
+   * @param scanned the results of its scan; the body is scanned again if they are not given
    */
   constructor(kernel: Kernel, body: Uint8Array, scanned: ScannedRequest = kernel.scan(body)) {
     const { rawBytes, elementsAt, series, samples, histograms, exemplars, metadata } = scanned;
@@ -89,13 +89,13 @@ export class BodyCutter {
     return this.#taken && this.#nextAt === this.#whole.rawBytes;
   }
 
-  /** What the cutter holds at most beside the body and the pieces, in bytes: MAX_HISTORY_BYTES or less. */
+  /** The most bytes that the cutter holds beside the body and the pieces: MAX_HISTORY_BYTES or less. */
   get heldBytes(): number {
     return this.#historyBytes;
   }
 
   /**
-   * The next piece, within both limits; but a field (a TimeSeries, a metadata entry) that exceeds one by itself is
+   * Returns the next piece, within both limits; a field (a TimeSeries, a metadata entry) that exceeds one by itself is
    * alone in its piece. Throws RequestError BODY_TOO_LARGE for a field whose encoding exceeds limits.max_body_bytes,
    * and TOO_MANY_PIECES over MAX_PIECES, with the first piece where that can be told.
    *
@@ -106,7 +106,7 @@ export class BodyCutter {
     return finish(this.takeInSteps(limits, allocate));
   }
 
-  /** As `take`, in steps of 25 ms at most. Nothing else may use the kernel until they have ended. */
+  /** Does the same as `take`, in steps of 25 ms at most. Nothing else may use the kernel until they have ended. */
   *takeInSteps(limits: SplitLimits, allocate: Allocate): Steps<Piece> {
     if (this.done) throw new Error('every byte of the request was taken');
     const whole = this.#whole;
@@ -117,7 +117,8 @@ export class BodyCutter {
     const expected = this.#pieces + Math.min(whole.series, Math.ceil(this.#samplesLeft / limits.maxSamples));
     if (expected > MAX_PIECES || this.#pieces >= MAX_PIECES) throw tooManyPieces(this.#samples, expected);
     yield* this.#open(from);
-    // As few as are needed, of about the same size: a full piece and a crumb would be two requests all the same.
+    // Makes as few pieces as needed, of about the same size: a full piece and a tiny one would be two requests all the
+    // same.
     const bytesLeft = (whole.body.length * (whole.rawBytes - from)) / whole.rawBytes;
     const target = {
       maxSamples: Math.min(limits.maxSamples, evenShare(this.#samplesLeft, this.#samplesLeft / limits.maxSamples)),
@@ -126,7 +127,7 @@ export class BodyCutter {
     return this.#took(yield* this.#encode(from, target, limits.maxBytes, allocate));
   }
 
-  /** The piece that was taken last is not sent: the next take starts where it started. */
+  /** Puts the last piece back because it is not sent: the next take starts where it started. */
   putBack(): void {
     this.#nextAt = this.#lastAt;
     this.#samplesLeft = this.#lastSamplesLeft;
@@ -144,7 +145,7 @@ export class BodyCutter {
     return piece;
   }
 
-  /** Opens the window for a piece from `from`, and sees to it that it can be opened there again. */
+  /** Opens the window for a piece from `from`, and remembers how to open it there again. */
   *#open(from: number): Steps<void> {
     if (!this.#window.isOpen) yield* this.#window.openAt(this.#point);
     if (from === this.#pointFor || this.#historyBytes === 0) return;
@@ -153,7 +154,7 @@ export class BodyCutter {
     this.#point = yield* this.#window.pointBefore(from, this.#history);
   }
 
-  /** The next piece from the decoded offset `from`, made smaller until it is within maxBytes or one field. */
+  /** Encodes the next piece from the decoded offset `from`, made smaller until it fits maxBytes or is one field. */
   *#encode(
     from: number,
     target: { maxSamples: number; maxRawBytes: number },
@@ -172,7 +173,7 @@ export class BodyCutter {
       const rawBytes = end - from;
       const bytes = yield* window.encodePiece(from, end);
       if (bytes === undefined || bytes > maxBytes) {
-        // Always less than it was: of one field only, takePiece returns the same end again.
+        // The new target is always smaller; for a piece of one field, takePiece returns the same end again.
         const share = bytes === undefined ? 0.5 : (maxBytes * AIM) / bytes;
         const smaller = { ...target, maxRawBytes: Math.floor(rawBytes * share) };
         const smallerEnd = yield* window.takePiece(from, smaller, smaller.maxRawBytes, counts);
@@ -203,7 +204,7 @@ function pieceOf(body: Buffer, rawBytes: number, counts: Counts): Piece {
   return { body, rawBytes, elementsAt: varintBytes(rawBytes), ...counts };
 }
 
-/** What each piece gets of `total` when it takes so many (a fraction counts as one more). */
+/** Divides `total` evenly among so many pieces (a fraction counts as one more piece). */
 function evenShare(total: number, pieces: number): number {
   return pieces > 1 ? Math.ceil(total / Math.ceil(pieces)) : total;
 }

@@ -1,30 +1,33 @@
-/** How much of the kernel's memory a call needs, and where its areas start (kernel/layout.ts). All in bytes. */
+/**
+ * Computes how much of the kernel's memory a call needs and where its areas start (kernel/layout.ts). All sizes are in
+ * bytes.
+ */
 import { ENCODED_BLOCK_BYTES, INPUT_AT, SLACK_BYTES } from './kernel/layout.ts';
 
-/** Of WebAssembly's memory. */
+/** The size of a WebAssembly page. */
 export const PAGE_BYTES = 65536;
 
-/** What incompressible bytes take at most when encoded, as in the reference encoder. */
+/** The largest size that incompressible bytes can take when encoded, as in the reference encoder. */
 export function worstCaseBytes(rawBytes: number): number {
   return 32 + rawBytes + Math.ceil(rawBytes / 6);
 }
 
-/** Room for elements of `bytes`: the encoder begins a block only where the block's worst case fits. */
+/** The space that encoding `bytes` needs: the encoder begins a block only where the block's worst case fits. */
 export function encodeRoom(bytes: number): number {
   return bytes + ENCODED_BLOCK_BYTES;
 }
 
-/** Where newly encoded elements go: behind a body in the input area. */
+/** The address where newly encoded elements go: behind a body in the input area. */
 export function encodeStart(bodyBytes: number): number {
   return INPUT_AT + bodyBytes + SLACK_BYTES;
 }
 
-/** Where the output area starts; `encodeEnd` is where the input area ends. */
+/** The address where the output area starts; `encodeEnd` is where the input area ends. */
 export function outputStart(encodeEnd: number): number {
   return Math.ceil((encodeEnd + SLACK_BYTES) / 64) * 64;
 }
 
-/** Pages of WebAssembly memory that hold `bytes`. */
+/** The number of WebAssembly pages that hold `bytes`. */
 export function pagesFor(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES);
 }

@@ -1,7 +1,6 @@
 /**
- * The one memory of a kernel, its exports, and where the areas of the current call lie in it (kernel/layout.ts). The
- * memory grows to what a call needs, never shrinks, and has a maximum that follows from the limits and that the engine
- * enforces.
+ * The memory of one kernel, its exports, and the positions of the current call's areas in it (kernel/layout.ts). The
+ * memory grows to what a call needs and never shrinks. The engine enforces its maximum, which follows from the limits.
  */
 import { readFileSync } from 'node:fs';
 import { encodeRoom, encodeStart, outputStart, PAGE_BYTES, pagesFor } from './areas.ts';
@@ -10,27 +9,30 @@ import type { Steps } from '../platform/steps.ts';
 import * as layout from './kernel/layout.ts';
 
 export interface KernelLimits {
-  /** limits.max_body_bytes: compressed bytes of one body. */
+  /** limits.max_body_bytes: the compressed bytes of one body. */
   maxBodyBytes: number;
-  /** limits.max_decoded_bytes: decoded bytes of one body. */
+  /** limits.max_decoded_bytes: the decoded bytes of one body. */
   maxDecodedBytes: number;
-  /** limits.max_series_per_request; not limited where it is not given, as the other three. */
+  /**
+   * limits.max_series_per_request. This and the following three limits are optional; a limit that is not given does not
+   * apply.
+   */
   maxSeries?: number;
-  /** limits.max_samples_per_request: samples, histograms and exemplars. */
+  /** limits.max_samples_per_request: counts samples, histograms and exemplars. */
   maxSamples?: number;
-  /** limits.max_metadata_per_request: metadata entries. */
+  /** limits.max_metadata_per_request: counts metadata entries. */
   maxMetadata?: number;
-  /** limits.max_fields_per_request: fields that are read one by one. */
+  /** limits.max_fields_per_request: counts the fields that are read one by one. */
   maxFields?: number;
 }
 
-/** What is decoded or encoded in one step, in decoded bytes: 10 ms at most. A multiple of layout.BLOCK_BYTES. */
+/** The decoded bytes that one step decodes or encodes, which takes at most 10 ms. A multiple of layout.BLOCK_BYTES. */
 export const STEP_BYTES = 4 * 1024 * 1024;
 
-/** More than any request holds. */
+/** A limit that no request reaches. */
 export const NO_LIMIT = 0xffffffff;
 
-/** What a run of TimeSeries and metadata holds. */
+/** The counts of a run of TimeSeries and metadata. */
 export interface Counts {
   series: number;
   samples: number;
@@ -39,7 +41,7 @@ export interface Counts {
   metadata: number;
 }
 
-/** kernel/index.ts, as it is seen from here: addresses are numbers, and a bool is 0 or 1. */
+/** The exports of kernel/index.ts as JavaScript sees them: addresses are numbers, and a bool is 0 or 1. */
 interface Exports {
   decodeElements: (from: number, fromEnd: number, to: number, toEnd: number) => number;
   decodeRun: (base: number, from: number, fromEnd: number, to: number, toEnd: number, stop: number) => number;
@@ -76,27 +78,29 @@ export class KernelMemory {
   readonly kernel: Exports;
   readonly maxBytes: number;
   readonly #memory: WebAssembly.Memory;
-  // Views of the memory; made anew when it grows.
+  // Views of the memory; replaced when it grows.
   #bytes = Buffer.alloc(0);
   #slots = new Uint32Array();
   #doubles = new Float64Array();
-  /** Where the output area starts. */
+  /** The address where the output area starts. */
   outputAt = 0;
-  /** Where newly encoded elements go. */
+  /** The address where newly encoded elements go. */
   encodeAt = 0;
   #encodeEnd = 0;
-  /** Where the areas end. */
+  /** The address where the areas end. */
   #end = 0;
-  /** Up to here the system has found memory: it finds a page when the page is first written to. */
+  /**
+   * The operating system has already found the memory up to here: it finds a page when the page is first written to.
+   */
   #touchedEnd = 0;
-  /** Counts the calls of `place`: what another call has left is overwritten. */
+  /** Counts the calls of `place`. Each call overwrites what the one before it left. */
   placement = 0;
 
   constructor(limits: KernelLimits) {
     this.limits = { ...limits };
     const mostInput = encodeStart(limits.maxBodyBytes) + encodeRoom(limits.maxBodyBytes);
     const maxPages = pagesFor(outputStart(mostInput) + limits.maxDecodedBytes + layout.SLACK_BYTES);
-    // One page is left over, so that no address in the kernel can wrap around.
+    // One page is kept free, so that no address in the kernel can wrap around.
     if (maxPages >= PAGE_BYTES) {
       throw new RangeError('limits.max_body_bytes, twice, and limits.max_decoded_bytes exceed 4 GiB; lower them');
     }
@@ -104,12 +108,12 @@ export class KernelMemory {
     this.#memory = new WebAssembly.Memory({ initial: 1, maximum: maxPages });
     compiled ??= new WebAssembly.Module(readFileSync(new URL('../../build/kernel.wasm', import.meta.url)));
     const { exports } = new WebAssembly.Instance(compiled, { env: { memory: this.#memory } });
-    if (!isKernel(exports)) throw new Error('build/kernel.wasm is of another version; run `npm run prepare`');
+    if (!isKernel(exports)) throw new Error('build/kernel.wasm is of a different version; run `npm run prepare`');
     this.kernel = exports;
     this.#view();
   }
 
-  /** All of the memory. Another object when it has grown. */
+  /** The whole memory. Growing the memory replaces this object. */
   get bytes(): Buffer {
     return this.#bytes;
   }
@@ -125,9 +129,9 @@ export class KernelMemory {
     this.#end = end;
   }
 
-  /** Has the system find the memory of the areas, a step at a time: see memory/touch.ts. */
+  /** Has the operating system find the memory of the areas, one step at a time; see memory/touch.ts. */
   *touchInSteps(): Steps<void> {
-    // Written as it is: another call's bytes may be there.
+    // Each byte is written back unchanged, since another call's data may be there.
     yield* touchInSteps(this.#bytes, this.#touchedEnd, this.#end);
     this.#touchedEnd = Math.max(this.#touchedEnd, this.#end);
   }
@@ -140,7 +144,7 @@ export class KernelMemory {
     this.#view();
   }
 
-  /** One of the results that kernel/layout.ts names. */
+  /** Reads one of the results that kernel/layout.ts names. */
   slot(index: number): number {
     return this.#slots[index] ?? 0;
   }
@@ -157,17 +161,20 @@ export class KernelMemory {
     counts.metadata = this.slot(layout.SLOT_METADATA);
   }
 
-  /** Room behind `at` for what is newly encoded. */
+  /** The space behind `at` for newly encoded elements. */
   encodeRoomFrom(at: number): number {
     return this.#encodeEnd - at;
   }
 
-  /** Encodes the addresses [from, end) to the address `to`, and returns where the elements end, or 0 for no room. */
+  /**
+   * Encodes the addresses [from, end) to the address `to`. Returns where the elements end, or 0 if there is not enough
+   * space.
+   */
   encodeElements(from: number, end: number, to: number): number {
     return this.kernel.encodeElements(from, end, to, this.#encodeEnd) >>> 0;
   }
 
-  /** As encodeElements, and the same elements: whole blocks of the encoder at a time. */
+  /** Produces the same elements as encodeElements, one run of whole encoder blocks at a time. */
   *encodeInSteps(from: number, end: number, to: number): Steps<number> {
     let at = to;
     for (let start = from; ; start += STEP_BYTES) {

@@ -1,37 +1,46 @@
 /**
- * Decides whose work in a kernel is done next, so that one sender's expensive requests keep nobody else waiting.
+ * Decides whose work in a kernel is done next, so that one sender's expensive requests delay no other sender.
  *
  * Small bodies are decoded in a kernel of their own, each in one go. Large ones are decoded, and requests are cut, in
  * `steppedKernel`: one such job at a time, a step in each turn of the event loop.
  *
- * A sender whose requests have cost little lately is served at once. Those of a sender over `FREE_MS` wait: one body or one
- * step of them all in each turn of the event loop, of the sender that has cost least. So whoever is cheap waits for a
- * step or two, however many connections send what is expensive. What waits is bounded by `limits.max_inflight_bytes`.
+ * A sender whose recent requests have cost little is served immediately. The requests of a sender over `FREE_MS` wait:
+ * each turn of the event loop takes one body or one step, from the waiting sender that has cost least. So a cheap
+ * sender waits for a step or two, however many connections send expensive requests. `limits.max_inflight_bytes` bounds
+ * the waiting bodies.
  */
 import type { Steps } from '../platform/steps.ts';
 import type { Kernel } from './kernel.ts';
 
-/** What decoding and cutting a sender's requests has cost lately, in ms of the event loop; it halves in each `HALF_LIFE_MS`. */
+/**
+ * The recent cost of decoding and cutting a sender's requests, in ms of the event loop; it halves every `HALF_LIFE_MS`.
+ */
 export interface KernelCost {
   kernelMs: number;
   kernelAtMs: number;
 }
 
-/** Of a sender that has cost nothing yet. */
+/** The cost of a sender that has not sent anything yet. */
 export const NO_KERNEL_COST: Readonly<KernelCost> = { kernelMs: 0, kernelAtMs: 0 };
 
-/** Of a sender's lately used time, what is free: a request of 10,000 samples takes about 1 ms. */
+/** A sender with a recent cost below this does not wait. A request of 10,000 samples takes about 1 ms. */
 const FREE_MS = 20;
 const HALF_LIFE_MS = 1_000;
-/** Work in steps that ends sooner is done at once. */
+/** Stepped work that is expected to end sooner is done immediately. */
 const AT_ONCE_MS = 10;
-/** Smaller bodies decode to 1.4 MB at most, in a millisecond or so: measuring them would cost every request two clock readings. */
+/**
+ * Smaller bodies decode to at most 1.4 MB in about a millisecond; measuring them would cost two clock readings per
+ * request.
+ */
 const SMALL_BYTES = 65_536;
 
-/** Work in `steppedKernel`. */
+/** A job that runs in `steppedKernel`. */
 export interface KernelJob<T> {
   readonly steps: Steps<T>;
-  /** Asked before each step: false when nobody waits for the result any more, and neither of the two below is called. */
+  /**
+   * Called before each step. Returns false when nobody waits for the result any more; then neither of the two callbacks
+   * below is called.
+   */
   readonly isWanted: () => boolean;
   readonly done: (result: T) => void;
   readonly failed: (error: unknown) => void;
@@ -39,17 +48,17 @@ export interface KernelJob<T> {
 
 interface Waiting {
   readonly sender: KernelCost;
-  /** One step; true when there is none left. Does not throw. */
+  /** Takes one step; returns true when no step is left. Does not throw. */
   readonly step: () => boolean;
   readonly isStepped: boolean;
 }
 
 export class KernelTurns {
-  /** For nothing but jobs. */
+  /** Reserved for jobs. */
   readonly steppedKernel: Kernel;
   readonly #nowMs: () => number;
   #waiting: Waiting[] = [];
-  /** The job that has begun and not ended. */
+  /** The job that has begun and not yet ended. */
   #begun: Waiting | undefined;
   #turnQueued = false;
 
@@ -59,17 +68,17 @@ export class KernelTurns {
     this.#nowMs = nowMs;
   }
 
-  /** Bodies and jobs that wait for their turn. */
+  /** The number of bodies and jobs that wait for their turn. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
-  /** True for a body of so many compressed bytes that may be decoded at once and need not be measured. */
+  /** Returns true if a body of so many compressed bytes may be decoded immediately, without being measured. */
   isFree(sender: KernelCost, bytes: number): boolean {
     return bytes < SMALL_BYTES && sender.kernelMs === 0;
   }
 
-  /** Decodes a small body now or when it is the sender's turn. `decode` must not throw. */
+  /** Decodes a small body now or in the sender's turn. `decode` must not throw. */
   run(sender: KernelCost, decode: () => void): void {
     const nowMs = this.#nowMs();
     if (costAt(sender, nowMs) < FREE_MS) {
@@ -84,7 +93,7 @@ export class KernelTurns {
     this.#queueTurn();
   }
 
-  /** Does a job now, where it is short and the sender has cost little, or a step whenever it is the sender's turn. */
+  /** Does a short job now if the sender has cost little; otherwise takes one step in each of the sender's turns. */
   runInSteps<T>(sender: KernelCost, job: KernelJob<T>): void {
     const waiting: Waiting = { sender, step: () => takeStep(job), isStepped: true };
     this.#waiting.push(waiting);
@@ -102,7 +111,7 @@ export class KernelTurns {
     const nowMs = this.#nowMs();
     let least: Waiting | undefined;
     let leastCost = Infinity;
-    // The first of those that cost the same: a sender's bodies keep their order.
+    // Of senders with equal costs, the first one waiting is taken, so a sender's bodies keep their order.
     for (const each of this.#waiting) {
       const cost = costAt(each.sender, nowMs);
       if (least !== undefined && cost >= leastCost) continue;
@@ -110,7 +119,7 @@ export class KernelTurns {
       leastCost = cost;
     }
     if (least === undefined) return;
-    // A job that another one is waiting for comes to its end first.
+    // A job that blocks another one is finished first.
     this.#take(least.isStepped ? (this.#begun ?? least) : least, nowMs);
     if (this.#waiting.length > 0) this.#queueTurn();
   };
@@ -141,7 +150,7 @@ export class KernelTurns {
   }
 }
 
-/** True when it was the last step. */
+/** Returns true after the last step. */
 function takeStep<T>({ steps, isWanted, done, failed }: KernelJob<T>): boolean {
   if (!isWanted()) return true;
   let result;

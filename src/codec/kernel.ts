@@ -3,8 +3,8 @@
  *
  * One Kernel has one memory (kernel-memory.ts): the head with tables and results, the input area, the output area. A
  * body is copied into the input area, decoded into the output area and scanned there. A Kernel is not reentrant and
- * needs not be: every call is synchronous and leaves nothing behind that a later call relies on, but for a window
- * (request-window.ts), which knows when another call has taken the memory.
+ * need not be: every call is synchronous and leaves nothing behind that a later call relies on. The exception is a
+ * window (request-window.ts), which knows when another call has taken the memory.
  */
 import { encodeRoom, worstCaseBytes } from './areas.ts';
 import { KernelMemory, NO_LIMIT, STEP_BYTES, type Counts, type KernelLimits } from './kernel-memory.ts';
@@ -18,27 +18,30 @@ import { readVarint, varintBytes, varintEnd, writeVarint } from './snappy/varint
 
 export type { Counts, KernelLimits };
 
-/** What is known of a checked body. One object for each Kernel, overwritten by every call: copy what you keep. */
+/** The results of checking a body. Each Kernel has one such object, which every call overwrites: copy what you keep. */
 export interface Scan extends Counts {
-  /** What the body decodes to, in bytes: as declared, and so it is. */
+  /** The decoded size of the body in bytes, which equals its declared size. */
   rawBytes: number;
-  /** Offset in the body where the snappy elements start. */
+  /** The offset in the body where the snappy elements start. */
   elementsAt: number;
-  /** Copies in the body reach back so many decoded bytes at most; never less than 65535. */
+  /** The most decoded bytes that a copy in the body reaches back; never less than 65535. */
   reachBytes: number;
-  /** Fields of the WriteRequest that remote write 1.0 does not define. */
+  /** The number of fields of the WriteRequest that remote write 1.0 does not define. */
   unknownFields: number;
-  /** Over samples and histograms, ms since the epoch; NaN when there are none. Exact to 2^53. */
+  /**
+   * The lowest and highest timestamp of samples and histograms, ms since the epoch; NaN when there are none. Exact to
+   * 2^53.
+   */
   minTimestampMs: number;
   maxTimestampMs: number;
-  /** Labels `cluster` and `__replica__` of the first series, '' when absent; one character a byte (latin1). */
+  /** The labels `cluster` and `__replica__` of the first series, '' when absent; one character per byte (latin1). */
   cluster: string;
   replica: string;
 }
 
-/** A snappy block cannot decode to more than 64/3 of its size: 64 bytes for each 3-byte copy. */
+/** A snappy block decodes to at most 64/3 of its size: 64 bytes for each 3-byte copy. */
 const MAX_EXPANSION = 22;
-/** For decodeRun. */
+/** The `stop` that lets decodeRun run to the end. */
 const NO_STOP = 0xffffffff;
 
 export class Kernel {
@@ -67,12 +70,12 @@ export class Kernel {
     this.#counts = { maxSeries, maxSamples, maxMetadata, maxFields };
   }
 
-  /** What the memory takes now. */
+  /** The bytes that the memory takes now. */
   get memoryBytes(): number {
     return this.#memory.bytes.length;
   }
 
-  /** What the memory can never exceed. */
+  /** The most bytes that the memory can ever take. */
   get maxMemoryBytes(): number {
     return this.#memory.maxBytes;
   }
@@ -95,7 +98,7 @@ export class Kernel {
     return this.#scanDecoded(rawBytes, elementsAt);
   }
 
-  /** As `scan`, in steps of 25 ms at most. Nothing else may use this Kernel until it has ended. */
+  /** Does the same as `scan`, in steps of 25 ms at most. Nothing else may use this Kernel until it has ended. */
   *scanInSteps(body: Uint8Array): Steps<Scan> {
     const memory = this.#memory;
     const rawBytes = this.#place(body);
@@ -109,18 +112,18 @@ export class Kernel {
     let to = outputAt;
     kernel.startRun(from, inputEnd);
     for (let isFirst = true; isFirst || from < inputEnd; isFirst = false) {
-      // What follows the last byte that was declared is a fault that only a run without a stop finds.
+      // Bytes behind the last declared byte are a fault that only a run without a stop finds.
       const stop = to + STEP_BYTES < outputEnd ? to + STEP_BYTES : NO_STOP;
       if (kernel.decodeRun(outputAt, from, inputEnd, to, outputEnd, stop) === 0) throw this.#snappyFault();
       from = memory.slot(layout.SLOT_NEXT_AT);
       to = memory.slot(layout.SLOT_NEXT_OUT);
       yield;
-      if (memory.placement !== placement) throw new Error('the kernel was used by two at once');
+      if (memory.placement !== placement) throw new Error('the kernel was used by two callers at once');
     }
     return this.#scanDecoded(rawBytes, elementsAt);
   }
 
-  /** Checks what a body claims, and makes room for it. Returns its decoded bytes. */
+  /** Checks the sizes that a body declares and makes space for it. Returns its decoded bytes. */
   #place(body: Uint8Array): number {
     const { maxBodyBytes, maxDecodedBytes } = this.#memory.limits;
     if (body.length > maxBodyBytes) throw bodyTooLarge(`body of ${body.length} bytes`, maxBodyBytes);
@@ -146,14 +149,17 @@ export class Kernel {
     return this.#scan;
   }
 
-  /** A window on an accepted request, to cut it. The windows of one Kernel share its memory: one is open at a time. */
+  /**
+   * Opens a window on an accepted request, to cut it. The windows of one Kernel share its memory, so only one is open
+   * at a time.
+   */
   windowOn(request: OpenRequest): RequestWindow {
     return new RequestWindow(this.#memory, request);
   }
 
   /**
-   * Any bytes as a snappy block. Throws RequestError: DECODED_TOO_LARGE over limits.max_decoded_bytes, BODY_TOO_LARGE
-   * where the block exceeds limits.max_body_bytes (by more than the room that one of snappy's 64 KiB takes).
+   * Encodes any bytes as a snappy block. Throws RequestError: DECODED_TOO_LARGE over limits.max_decoded_bytes,
+   * BODY_TOO_LARGE if the block exceeds limits.max_body_bytes (by more than the worst case of one 64 KiB snappy block).
    */
   encode(raw: Uint8Array): Buffer {
     const memory = this.#memory;
@@ -183,7 +189,10 @@ export class Kernel {
     scan.replica = this.#text(scan.replica, layout.SLOT_REPLICA_AT, layout.SLOT_REPLICA_BYTES);
   }
 
-  /** The bytes that two slots point to, as latin1; `last` itself when it is the same, so that nothing is allocated. */
+  /**
+   * Reads the bytes that two slots point to, as latin1. Returns `last` itself if the text has not changed, so that
+   * nothing is allocated.
+   */
   #text(last: string, atSlot: number, bytesSlot: number): string {
     const { bytes } = this.#memory;
     const at = this.#memory.slot(atSlot);
@@ -194,7 +203,10 @@ export class Kernel {
   }
 }
 
-/** The size that the body declares. Throws BODY_NOT_SNAPPY where it cannot be that, before anything is allocated. */
+/**
+ * Reads the size that the body declares. Throws BODY_NOT_SNAPPY if the size is impossible, before anything is
+ * allocated.
+ */
 function declaredBytes(body: Uint8Array): number {
   const declared = readVarint(body);
   if (declared === undefined) throw notSnappy('no valid decoded length at byte 0 of the compressed body');

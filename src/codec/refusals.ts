@@ -1,11 +1,9 @@
-/**
- * Why a body is refused, in words that its sender reads.
- */
+/** The reasons why a body is invalid, in words that its sender reads. */
 import { formatSize } from '../config/sizes.ts';
 import { RequestError, type RequestErrorCode } from '../outcome/errors.ts';
 import * as faults from './kernel/faults.ts';
 
-/** What the kernel found wrong: number (kernel/faults.ts) -> the phrase before "at byte N". */
+/** Maps a fault number of the kernel (kernel/faults.ts) to the phrase before "at byte N". */
 const TEXTS: Readonly<Record<number, string>> = {
   [faults.LITERAL_PAST_INPUT]: 'a literal that runs past the end of the body',
   [faults.LITERAL_PAST_OUTPUT]: 'a literal that exceeds the declared length',
@@ -41,7 +39,7 @@ export function notSnappy(what: string): RequestError {
   return new RequestError('BODY_NOT_SNAPPY', `body is not one snappy block: ${what}`);
 }
 
-/** What a request may hold. */
+/** Limits on what one request may hold. */
 export interface CountLimits {
   maxSeries: number;
   maxSamples: number;

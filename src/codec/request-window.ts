@@ -1,11 +1,11 @@
 /**
  * A window on a compressed request: decodes as much of it as the next piece takes, and encodes the piece.
  *
- * Decoding starts at a DecodePoint and not at the request's start, so that a piece costs what it holds and not what
- * the request holds. What the kernel's memory holds of the request lives until the memory is placed anew: `isOpen` tells.
- * All positions are offsets in the request, compressed or decoded; addresses stay in here.
+ * Decoding starts at a DecodePoint and not at the request's start, so the cost of a piece follows its own size and not
+ * the request's. The kernel's memory holds the decoded bytes until the memory is placed again: `isOpen` tells. All
+ * positions are offsets in the request, compressed or decoded; addresses stay in this file.
  *
- * Everything is done in steps, of 25 ms at most on a slow machine. Between the steps of one call nothing else may use the
+ * All work is done in steps of at most 25 ms on a slow machine. Between the steps of one call nothing else may use the
  * memory.
  */
 import { encodeRoom, worstCaseBytes } from './areas.ts';
@@ -16,19 +16,19 @@ import * as layout from './kernel/layout.ts';
 import type { Allocate } from './snappy/join.ts';
 import { varintBytes, writeVarint } from './snappy/varint.ts';
 
-/** A request as Kernel.scan has accepted it; nothing is checked here. */
+/** A request that Kernel.scan has accepted; nothing is checked here. */
 export interface OpenRequest {
   readonly body: Uint8Array;
   readonly rawBytes: number;
 }
 
-/** Where an element starts, with all that the elements behind it can copy from. */
+/** The start of an element, with everything that the elements behind it can copy from. */
 export interface DecodePoint {
-  /** Offset of the element in the body. */
+  /** The offset of the element in the body. */
   readonly elementAt: number;
-  /** Offset of its bytes in the decoded request. */
+  /** The offset of its bytes in the decoded request. */
   readonly rawAt: number;
-  /** The decoded bytes before that, or as many of them as copies reach back. */
+  /** The decoded bytes before that offset, as far as copies reach back. */
   readonly history: Uint8Array;
 }
 
@@ -39,16 +39,16 @@ export class RequestWindow {
   readonly #memory: KernelMemory;
   readonly #request: OpenRequest;
   #placement = -1;
-  /** Offset in the body of what lies at the start of the input area. */
+  /** The offset in the body of the byte at the start of the input area. */
   #openedAt = 0;
-  /** Address that a decoded offset of 0 would have, and that of the first decoded byte which is there. */
+  /** The address that decoded offset 0 would have, and the address of the first decoded byte that is present. */
   #rawAddress = 0;
   #baseAddress = 0;
-  /** Addresses of the next element and of its bytes, and where both end. */
+  /** The addresses of the next element and of its bytes, and where both end. */
   #nextElement = 0;
   #decodedEnd = 0;
   #elementsEnd = 0;
-  /** Of the piece that was encoded last. */
+  /** The sizes and addresses of the piece that was encoded last. */
   #pieceBytes = 0;
   #keptAt = 0;
   #keptBytes = 0;
@@ -60,7 +60,7 @@ export class RequestWindow {
     this.#request = request;
   }
 
-  /** Whether the kernel's memory still holds what this window has decoded. */
+  /** True while the kernel's memory still holds what this window has decoded. */
   get isOpen(): boolean {
     return this.#memory.placement === this.#placement;
   }
@@ -85,10 +85,10 @@ export class RequestWindow {
   }
 
   /**
-   * Takes fields from the decoded offset `from` on, one at least, for as long as they have together at most
-   * `maxSamples` samples and histograms and `maxRawBytes` decoded bytes. Writes their counts to `counts` and returns
-   * the offset where they end. `from` must be 0 or what an earlier call has returned, and not before the point that
-   * the window was opened at.
+   * Takes fields from the decoded offset `from` on, at least one, as long as they have together at most `maxSamples`
+   * samples and histograms and `maxRawBytes` decoded bytes. Writes their counts to `counts` and returns the offset
+   * where they end. `from` must be 0 or a value that an earlier call returned, and not lie before the point at which
+   * the window was opened.
    *
    * @param guessBytes how many decoded bytes it will probably take
    */
@@ -116,9 +116,9 @@ export class RequestWindow {
   }
 
   /**
-   * Encodes the decoded bytes [from, end), of which takePiece has told, as a snappy block in the kernel's memory, where
-   * copyPiece finds it. Returns its size; undefined where the room does not suffice. What it can keep of the request's
-   * own elements is not encoded anew.
+   * Encodes the decoded bytes [from, end) of a piece from takePiece as a snappy block in the kernel's memory, where
+   * copyPiece finds it. Returns its size, or undefined if the space does not suffice. Elements of the request that the
+   * piece can keep are not encoded again.
    */
   *encodePiece(from: number, end: number): Steps<number | undefined> {
     this.#assertOpen(from, end);
@@ -141,7 +141,7 @@ export class RequestWindow {
     return varintBytes(end - from) + encodedEnd - memory.encodeAt + keptBytes;
   }
 
-  /** The block that encodePiece has made, in what `allocate` gives. */
+  /** Copies the block that encodePiece has made into memory from `allocate`. */
   *copyPiece(allocate: Allocate): Steps<Buffer> {
     const { encodeAt, bytes } = this.#memory;
     const block = allocate(varintBytes(this.#pieceBytes) + this.#encodedEnd - encodeAt + this.#keptBytes);
@@ -154,8 +154,8 @@ export class RequestWindow {
   }
 
   /**
-   * Where to open a window whose first piece starts at `from`.
-   * @param history is written to: holds what copies reach back to
+   * Finds where to open a window whose first piece starts at `from`.
+   * @param history receives the bytes that copies reach back to
    */
   *pointBefore(from: number, history: Buffer): Steps<DecodePoint> {
     this.#assertOpen(from, from);
@@ -170,7 +170,7 @@ export class RequestWindow {
     return { elementAt, rawAt: rawAddress - this.#rawAddress, history: history.subarray(0, historyBytes) };
   }
 
-  /** Decodes up to the address `end`, and to the end of the element there. */
+  /** Decodes up to the address `end`, and on to the end of the element there. */
   *#decodeTo(end: number): Steps<void> {
     const memory = this.#memory;
     const toEnd = this.#rawAddress + this.#request.rawBytes;

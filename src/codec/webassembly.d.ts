@@ -1,6 +1,8 @@
-/** What is used here of the engine's WebAssembly API, which comes with TypeScript's DOM library only. */
+/**
+ * The part of the engine's WebAssembly API that is used here. The API's types come with TypeScript's DOM library only.
+ */
 declare namespace WebAssembly {
-  /** Opaque: it is made, and given to an Instance. */
+  /** Opaque; created and passed to an Instance. */
   interface Module {
     readonly [Symbol.toStringTag]: string;
   }

@@ -1,5 +1,5 @@
 /**
- * The tables of docs/configuration.md, made from the schema and the list of Prometheus's keys.
+ * Generates the tables of docs/configuration.md from the schema and the list of Prometheus's keys.
  *
  *     node src/config/document.ts                                prints them
  *     node src/config/document.ts --write docs/configuration.md  puts them between the markers
@@ -12,7 +12,9 @@ import { PROMETHEUS_ONLY_KEYS, type PrometheusOnlyKey } from './prometheus-keys.
 export const START_MARKER = '<!-- configuration:start -->';
 export const END_MARKER = '<!-- configuration:end -->';
 
-/** Markdown: a table of all keys, one of Prometheus's keys that are ignored, and one of those that are refused. */
+/**
+ * Returns Markdown: a table of all keys, one of Prometheus's keys that are ignored, and one of those that are refused.
+ */
 export function configurationDocument(): string {
   const ignored = PROMETHEUS_ONLY_KEYS.filter(({ verdict }) => verdict === 'ignored');
   const refused = PROMETHEUS_ONLY_KEYS.filter(({ verdict, section }) => verdict === 'refused' && section.length > 0);
@@ -35,7 +37,7 @@ export function configurationDocument(): string {
   ].join('\n');
 }
 
-/** @throws Error where the text has no pair of markers. */
+/** @throws Error if the text has no pair of markers */
 export function withConfigurationDocument(markdown: string): string {
   const start = markdown.indexOf(START_MARKER);
   const end = markdown.indexOf(END_MARKER);

@@ -1,11 +1,11 @@
 /**
  * Durations as Prometheus writes them: `1h30m`, `50ms`, `0`.
  *
- * Units go from large to small and each appears once at most, as in Prometheus's own parser, so that a section
- * pasted from a prometheus.yml reads the same in both.
+ * Units go from large to small and each appears at most once, as in Prometheus's own parser, so that a section pasted
+ * from a prometheus.yml reads the same in both.
  */
 
-/** A length of time in milliseconds; always whole. */
+/** A length of time in whole milliseconds. */
 export type Milliseconds = number;
 
 const UNITS = [
@@ -19,12 +19,12 @@ const UNITS = [
 ] as const;
 
 /**
- * Also the pattern in the JSON Schema, which Helm gives to Go's RE2: no look-ahead, so that the empty text passes
- * here and is refused below.
+ * Also used as the pattern in the JSON Schema, which Helm gives to Go's RE2. RE2 has no look-ahead, so the empty text
+ * passes here and is refused below.
  */
 export const DURATION_PATTERN = /^(?:0|(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?)$/;
 
-/** Milliseconds, or undefined where the text is not a duration. */
+/** Returns milliseconds, or undefined if the text is not a duration. */
 export function tryParseDuration(text: string): Milliseconds | undefined {
   if (text === '' || !DURATION_PATTERN.test(text)) return undefined;
   let total = 0;
@@ -35,7 +35,7 @@ export function tryParseDuration(text: string): Milliseconds | undefined {
   return total;
 }
 
-/** The shortest way to write it: 90000 -> `1m30s`. */
+/** Returns the shortest way to write it: 90000 -> `1m30s`. */
 export function formatDuration(milliseconds: Milliseconds): string {
   let rest = milliseconds;
   let text = '';

@@ -9,20 +9,20 @@ import { formatSize } from './sizes.ts';
 import { checkUrl, isOwnAddress, type UpstreamUrl } from './url-rules.ts';
 import { proxyRules, tlsRules } from './way-rules.ts';
 
-/** What an entry becomes once its rules hold; undefined parts have a problem of their own. */
+/** The result for an entry. A part is undefined if a problem was reported for it. */
 export interface EntryOutcome {
   readonly name: string | undefined;
   readonly upstream: UpstreamUrl | undefined;
   readonly region: string | undefined;
 }
 
-/** AMP answers 413 above it. */
+/** AMP answers 413 to larger requests. */
 const AMP_MAX_BYTES = 1_000_000;
 
-/** Prometheus gives up after 30s (its default remote_timeout); a second is for the network. */
+/** Prometheus gives up after 30s (its default remote_timeout); one second is for the network. */
 const SENDER_PATIENCE_MS = 29_000;
 
-/** Above it senders notice: each of them waits for its answer before it sends the series' next samples. */
+/** Senders notice a longer deadline, since each waits for its answer before it sends the series' next samples. */
 const LONG_DEADLINE_MS = 1000;
 
 export function entryRules(

@@ -1,5 +1,6 @@
 /**
- * `${VAR}` and `${VAR:-default}` inside a scalar; `$$` is a plain `$`, and a `$` before anything else is itself.
+ * `${VAR}` and `${VAR:-default}` inside a scalar; `$$` is a plain `$`, and a `$` before anything else stands for
+ * itself.
  *
  * It works on scalars that YAML has already parsed, never on the file's text, so that a value from the environment
  * can hold any character and still be one value.
@@ -8,7 +9,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Expansion {
   readonly text: string;
-  /** True where something came from the environment: the text may then be secret and is not to be shown. */
+  /** True if part of the text came from the environment: it may then be secret and must not be shown. */
   readonly expanded: boolean;
   /** Predicates, as in `names the variable X, ...`. */
   readonly problems: readonly string[];

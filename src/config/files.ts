@@ -1,8 +1,8 @@
-/** The files that a configuration names. Whether they are there is a question of the place, not of the configuration. */
+/** Finds the files that a configuration names. Whether they exist depends on the machine, not on the configuration. */
 import { accessSync, constants } from 'node:fs';
 import type { Config } from './schema.ts';
 
-/** One line for each file that cannot be read here: setting, path, cause, remedy. */
+/** Returns one line for each file that cannot be read here: setting, path, cause and remedy. */
 export function unreadableFiles({ server, remote_write }: Config): string[] {
   const named: [string, string | undefined][] = [
     ...Object.entries(server.tls ?? {}).map(([key, file]): [string, string | undefined] => [`server.tls.${key}`, file]),

@@ -1,9 +1,9 @@
 /**
  * The configuration file as JSON Schema (draft-07), for the chart's values.schema.json and for editors.
  *
- * It knows what a single value may be; rules on several keys are parseConfig's alone. Three things are added to
- * what zod writes, for parseConfig allows them: null for a key that is not given, a text with a ${VAR} for any
- * scalar, and Prometheus's keys without effect.
+ * It checks single values; only parseConfig checks rules on several keys. It adds three things to zod's output, since
+ * parseConfig allows them: null for a key that is not given, a text with a ${VAR} for any scalar, and Prometheus's keys
+ * without effect.
  */
 import { z } from 'zod';
 
@@ -12,7 +12,7 @@ import { configSchema } from './schema.ts';
 
 export type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** What is to be filled in is checked once it is. */
+/** A value with a variable is checked once the variable is filled in. */
 const WITH_VARIABLE: JsonSchema = { type: 'string', pattern: String.raw`\$\{` };
 
 export function configJsonSchema(): JsonSchema {
@@ -25,7 +25,7 @@ export function configJsonSchema(): JsonSchema {
   return schema;
 }
 
-/** The properties of a section; lists are stepped through. The table in docs/configuration.md is made from them too. */
+/** Returns the properties of a section, stepping through lists. The table in docs/configuration.md uses them too. */
 function propertiesAt(schema: JsonSchema, section: readonly string[]): JsonSchema['properties'] {
   let current: JsonSchema = schema;
   for (const key of section) {
@@ -36,7 +36,7 @@ function propertiesAt(schema: JsonSchema, section: readonly string[]): JsonSchem
   return sectionOf(current).properties;
 }
 
-/** The section that a property is or may be: itself, its list's items, or one of its alternatives. */
+/** Returns the section that a property is or may be: itself, its list's items, or one of its alternatives. */
 export function sectionOf(property: JsonSchema): JsonSchema {
   const alternative = property.anyOf?.find((each) => typeof each !== 'boolean' && each.type !== 'null');
   const chosen = typeof alternative === 'object' ? alternative : property;

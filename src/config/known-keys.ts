@@ -1,5 +1,5 @@
 /**
- * The keys that the schema knows, and the remedy for one that it does not: the key that was meant, or the section in
+ * Knows the keys of the schema, and the remedy for an unknown key: the key that was probably meant, or the section in
  * which it belongs.
  */
 import { z } from 'zod';
@@ -8,15 +8,15 @@ import { formatKeyPath, type KeyPath } from './problem.ts';
 import { PROMETHEUS_ONLY_KEYS } from './prometheus-keys.ts';
 import { configSchema } from './schema.ts';
 
-/** More changes than this and the suggestion is a guess. */
+/** With more changes than this, a suggestion would be a guess. */
 const MOST_EDITS = 3;
 
-/** The predicate for a key that nothing knows. */
+/** Returns the predicate for an unknown key. */
 export function unknownKeyMessage(section: KeyPath, key: string): string {
   return `is an unknown key; ${didYouMean(section, key)}`;
 }
 
-/** True for a key in a known section that neither the schema nor the list of Prometheus's keys has. */
+/** Returns true for a key in a known section that neither the schema nor the list of Prometheus's keys has. */
 export function isUnknownKey(path: KeyPath): boolean {
   const section = sectionName(path.slice(0, -1));
   const key = path.at(-1);
@@ -54,12 +54,12 @@ function didYouMean(section: KeyPath, key: string): string {
   return `known here: ${siblings.map((known) => known.key).join(', ')}`;
 }
 
-/** A path without its list numbers: `remote_write.queue_config`. */
+/** Returns a path without its list numbers: `remote_write.queue_config`. */
 function sectionName(path: KeyPath): string {
   return formatKeyPath(path.filter((part) => typeof part === 'string'));
 }
 
-/** `maxShards`, `max-shards` and `max_shards` are one word. */
+/** Makes `maxShards`, `max-shards` and `max_shards` the same word. */
 function plain(key: string): string {
   return key.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
 }
@@ -82,7 +82,7 @@ function knownKeys(schema: z.core.$ZodType = configSchema, section = ''): KnownK
   return [];
 }
 
-/** Levenshtein: insertions, deletions and replacements of one character. */
+/** Computes the Levenshtein distance: insertions, deletions and replacements of one character. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [row, left] of a.split('').entries()) {

@@ -2,14 +2,14 @@
 export interface ListenAddress {
   /** An address or host name, IPv6 without brackets, as node:net takes it. */
   readonly host: string;
-  /** 0 lets the system choose. */
+  /** Port 0 lets the system choose. */
   readonly port: number;
 }
 
 const BRACKETED = /^\[([0-9a-fA-F:.]+)\]:(\d{1,5})$/;
 const PLAIN = /^([A-Za-z0-9._-]*):(\d{1,5})$/;
 
-/** undefined where the text is not an address with a port from 0 to 65535. */
+/** Returns undefined if the text is not an address with a port from 0 to 65535. */
 export function tryParseListenAddress(text: string): ListenAddress | undefined {
   const match = BRACKETED.exec(text) ?? PLAIN.exec(text);
   if (match === null) return undefined;

@@ -1,10 +1,10 @@
 /**
- * Configuration file -> Config, or every reason why not, at once.
+ * Turns a configuration file into a Config, or reports every reason why that is impossible at once.
  *
  *     text -> tree of text -> Prometheus-only keys out -> schema -> rules -> Config
  *
- * What the schema refuses is replaced by its default before the rules are asked, so that one run names the
- * mistakes of both; rules on a value that was refused are left out (isSound).
+ * A value that the schema refuses is replaced by its default before the rules run, so that one run names the mistakes
+ * of both. Rules on a refused value are skipped (isSound).
  */
 import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
@@ -23,11 +23,11 @@ import { keyOf, readYaml, type YamlMap, type YamlTree } from './yaml-reader.ts';
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** One sentence each, with its place in the file; to be logged at start. */
+  /** Each is one sentence with its place in the file, to be logged at start. */
   readonly warnings: string[];
 }
 
-/** @throws ConfigError with one sentence per problem, also where the file cannot be read. */
+/** @throws ConfigError with one sentence per problem, also if the file cannot be read */
 export async function loadConfig(file: string, env: Environment): Promise<LoadedConfig> {
   let text: string;
   try {
@@ -39,7 +39,7 @@ export async function loadConfig(file: string, env: Environment): Promise<Loaded
   return parseConfig(text, env, file);
 }
 
-/** The same for text that is at hand. @throws ConfigError */
+/** Does the same for a text. @throws ConfigError */
 export function parseConfig(text: string, env: Environment, fileName = 'config.yaml'): LoadedConfig {
   const reading = readYaml(text, env, fileName);
   const { places, tree } = reading;
@@ -51,11 +51,11 @@ export function parseConfig(text: string, env: Environment, fileName = 'config.y
   const prometheusOnly = takeOutPrometheusOnlyKeys(tree);
   problems.push(...prometheusOnly.problems);
   for (const path of reading.absent) {
-    // The schema never sees them, and a misspelt key is a mistake even with nothing behind it.
+    // The schema never sees these keys, and a misspelt key is a mistake even with nothing behind it.
     if (isUnknownKey(path)) problems.push({ path, message: unknownKeyMessage(path.slice(0, -1), String(path.at(-1))) });
   }
 
-  // A value whose variable is not set is absent: that it is missing follows, and is not a second mistake.
+  // A value whose variable is not set counts as absent; that it is missing is then not a second mistake.
   const unsound: KeyPath[] = reading.problems.map((problem) => problem.path);
   const first = configSchema.safeParse(tree);
   let parsed: ParsedConfig | undefined = first.data;
@@ -80,7 +80,7 @@ export function parseConfig(text: string, env: Environment, fileName = 'config.y
   };
 }
 
-/** Joins what the schema and the rules know of each entry; without problems nothing of it is absent. */
+/** Joins the results of the schema and of the rules for each entry; without problems none of them is absent. */
 function finishedEntries(
   parsed: ParsedConfig,
   outcomes: readonly EntryOutcome[],
@@ -101,10 +101,10 @@ function finishedEntries(
   return [head, ...rest];
 }
 
-/** Stands in for a URL that is missing; no rule is asked about it. */
+/** Stands in for a missing URL; no rule looks at it. */
 const STAND_IN_URL = 'https://url.invalid/';
 
-/** Makes the tree at `path` acceptable to the schema: its default, or a stand-in where it is required. */
+/** Makes the tree at `path` acceptable to the schema: removes the key, or inserts a stand-in if it is required. */
 function repairAt(tree: YamlMap, path: KeyPath): void {
   let parent: YamlTree | undefined = tree;
   for (const part of path.slice(0, -1)) {
@@ -120,7 +120,7 @@ function repairAt(tree: YamlMap, path: KeyPath): void {
   else delete parent[last];
 }
 
-/** Names under which a request to this machine comes back to it. */
+/** Returns the names under which a request to this machine comes back to it. */
 function ownNames(): string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
   return [hostname(), ...addresses];

@@ -1,16 +1,16 @@
-/** What is wrong, or worth a warning, at one key; report.ts makes the sentence of it. */
+/** A problem or a warning about one key; report.ts makes a sentence of it. */
 export type KeyPath = readonly (string | number)[];
 
 export interface Problem {
-  /** The key it is about; the sentence begins with it and with its place in the file. */
+  /** The key that it is about; the sentence begins with it and with its place in the file. */
   readonly path: KeyPath;
   /** Predicate: `is missing; ...`. Never holds a secret. */
   readonly message: string;
-  /** Show the value as it stands in the file between key and predicate. */
+  /** True to show the value as it stands in the file between key and predicate. */
   readonly showValue?: boolean;
 }
 
-/** The outcome of a check: problems stop the start, warnings are logged. */
+/** The results of a check: problems stop the start, warnings are logged. */
 export interface Findings {
   readonly problems: Problem[];
   readonly warnings: Problem[];
@@ -26,7 +26,7 @@ export function formatKeyPath(path: KeyPath): string {
   return text;
 }
 
-/** True where `path` is `ancestor` or below it. */
+/** Returns true if `path` is `ancestor` or below it. */
 export function isWithin(path: KeyPath, ancestor: KeyPath): boolean {
   return ancestor.length <= path.length && ancestor.every((part, index) => part === path[index]);
 }

@@ -1,22 +1,22 @@
 /**
- * Keys of Prometheus (up to 3.14: remote_write, its HTTP client, queue_config, tls_config, sigv4) that are not ours.
+ * Keys of Prometheus (up to 3.14: remote_write, its HTTP client, queue_config, tls_config, sigv4) that the proxy does not have.
  *
- * A section pasted from a prometheus.yml must not surprise: a key that changes nothing here is accepted with a
- * warning that says why; a key that would change the data, the way to the upstream or the signing is refused by
- * name with its remedy. Both are taken out here, before the schema, which knows only keys that do something.
+ * A section pasted from a prometheus.yml must not surprise. A key that changes nothing here is accepted with a warning
+ * that says why. A key that would change the data, the way to the upstream or the signing is refused by name with its
+ * remedy. Both are removed here, before the schema, which knows only keys that do something.
  */
 import type { Findings, KeyPath } from './problem.ts';
 import type { YamlMap, YamlTree } from './yaml-reader.ts';
 
 export interface PrometheusOnlyKey {
-  /** Sections as in a path without list numbers; empty for the top of the file. */
+  /** The section's path without list numbers; empty for the top of the file. */
   readonly section: readonly string[];
   readonly key: string;
   /** `ignored` is accepted with a warning, `refused` stops the start. */
   readonly verdict: 'ignored' | 'refused';
-  /** Follows `has no effect: ` or `is not supported: `. */
+  /** Completes the sentence `has no effect: ` or `is not supported: `. */
   readonly reason: string;
-  /** Values that ask for what happens anyway: accepted without a word. */
+  /** Values that ask for what happens anyway; these are accepted without a warning. */
   readonly fine?: readonly string[];
 }
 
@@ -96,7 +96,7 @@ export const PROMETHEUS_ONLY_KEYS: readonly PrometheusOnlyKey[] = [
   ].map((key) => refused([], key, ONE_SECTION)),
 ];
 
-/** Takes the Prometheus-only keys out of `tree` (which is changed) and says what each of them means here. */
+/** Takes the Prometheus-only keys out of `tree`, which it changes, and reports the meaning of each of them here. */
 export function takeOutPrometheusOnlyKeys(tree: YamlMap): Findings {
   const findings: Findings = { problems: [], warnings: [] };
   for (const prometheusOnly of PROMETHEUS_ONLY_KEYS) {

@@ -1,11 +1,11 @@
-/** What may be told of a configuration: no secrets, and no userinfo of URLs. */
+/** Redacts a configuration: no secrets, and no userinfo of URLs. */
 import type { KeyPath } from './problem.ts';
 
 const REDACTED = '<redacted>';
 
 /**
- * An access key id is no secret, but it tells whose secret to look for; nobody needs it in a log. The headers of
- * proxy_connect_header often authenticate.
+ * An access key id is no secret, but it tells whose secret to look for, and no log needs it. The headers of
+ * proxy_connect_header often hold credentials.
  */
 const SECRET_KEYS = ['access_key', 'secret_key', 'external_id', 'proxy_connect_header'] as const;
 
@@ -18,7 +18,9 @@ export function isUrlKey(key: string | number | undefined): boolean {
   return key === 'url' || key === 'proxy_url';
 }
 
-/** Works on text that is not a valid URL too, for error messages show it: everything up to the last @ goes. */
+/**
+ * Works on a text that is not a valid URL too, since error messages show it: everything up to the last @ is removed.
+ */
 export function hideUserinfo(url: string): string {
   return url.replace(/^([^/]*\/\/)?.*@/s, (_whole, scheme?: string) => `${scheme ?? ''}${REDACTED}@`);
 }

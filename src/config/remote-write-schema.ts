@@ -1,6 +1,6 @@
 /**
- * The schema of one entry of remote_write: Prometheus's own section, as far as a key does something here. schema.ts has
- * the rest of the file, and says how values are kept.
+ * The schema of one entry of remote_write: the keys of Prometheus's own section that do something here. schema.ts has
+ * the rest of the file and describes how values are kept.
  */
 import { z } from 'zod';
 

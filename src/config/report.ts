@@ -1,8 +1,8 @@
 /**
- * Findings -> sentences: place in the file, key, value as it stands there, what is wrong, remedy.
+ * Turns findings into sentences: place in the file, key, value as it stands there, problem, remedy.
  *
- * Values are shown as the file has them, so that `${DB_PASSWORD}` in the wrong place never prints what it stands
- * for; values of secret keys are not shown at all.
+ * Values are shown as the file has them, so that `${DB_PASSWORD}` in the wrong place never prints its value; values of
+ * secret keys are not shown at all.
  */
 import type { z } from 'zod';
 
@@ -13,17 +13,17 @@ import { keyOf, type Place, type Places } from './yaml-reader.ts';
 
 type Issue = z.core.$ZodIssue;
 
-/** One problem for each thing that the schema found wrong. */
+/** Returns one problem for each issue that the schema found. */
 export function problemsOfIssues(issues: readonly Issue[]): Problem[] {
   return issues.flatMap((issue) => {
-    // Keys are text and list numbers only; zod's type allows symbols as well.
+    // zod's type allows symbols, but keys are text and list numbers only.
     const path = issue.path.filter((part) => typeof part !== 'symbol');
     if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message, showValue: true }];
     return issue.keys.map((key) => ({ path: [...path, key], message: unknownKeyMessage(path, key) }));
   });
 }
 
-/** Sentences in the order of the file; what has no place (a key that is missing) stands where its section is. */
+/** Returns sentences in the order of the file; a key that is missing is reported where its section stands. */
 export function sentencesOf(problems: readonly Problem[], places: Places, fileName: string): string[] {
   return problems
     .map((problem) => ({ problem, place: nearestPlace(problem.path, places) }))

@@ -1,18 +1,18 @@
-/** What the rules on several keys are given, and how they speak. */
+/** The input of the rules on several keys, and the wording of their messages. */
 import type { Environment } from './environment.ts';
 import type { KeyPath, Problem } from './problem.ts';
 
 export interface RuleContext {
   readonly env: Environment;
-  /** Host names and addresses under which this machine is reached. */
+  /** The host names and addresses that lead to this machine. */
   readonly ownNames: readonly string[];
-  /** False where the value is the default: a message then says so. */
+  /** Returns false if the value is the default; messages then say so. */
   readonly isGiven: (path: KeyPath) => boolean;
-  /** False where the key's own value was refused: rules on it would speak of a value nobody wrote. */
+  /** Returns false if the key's own value was refused: a rule would then speak of a value nobody wrote. */
   readonly isSound: (path: KeyPath) => boolean;
 }
 
-/** Puts a problem where all its keys are sound, naming each with its value. */
+/** Reports a problem if all its keys are sound, naming each with its value. */
 export function refuseWhere(
   broken: boolean,
   paths: readonly KeyPath[],
@@ -25,7 +25,7 @@ export function refuseWhere(
   into.push({ path, message: message() });
 }
 
-/** `25s`, or `25s (the default)`. */
+/** Returns `25s`, or `25s (the default)`. */
 export function quoted(value: string | number, path: KeyPath, context: RuleContext): string {
   return context.isGiven(path) ? String(value) : `${value} (the default)`;
 }

@@ -1,5 +1,5 @@
 /**
- * Rules that concern several keys: contradictions are refused with both values, what is merely unwise is a warning.
+ * Rules that concern several keys: contradictions are refused with both values, unwise values get a warning.
  *
  * Pure: the names of this machine and the environment come in as arguments.
  */
@@ -17,7 +17,7 @@ export interface RuleFindings extends Findings {
   readonly entries: readonly EntryOutcome[];
 }
 
-/** Everything that no single key can be blamed for. */
+/** Checks everything that concerns more than one key. */
 export function checkRules(config: ParsedConfig, context: RuleContext): RuleFindings {
   const findings: Findings = { problems: [], warnings: [] };
   serverRules(config, context, findings);
@@ -82,7 +82,7 @@ function limitRules({ limits, server }: ParsedConfig, context: RuleContext, find
     });
   }
 
-  // `auto` is never more than there is room for.
+  // `auto` never exceeds this number.
   const { workers } = server;
   if (workers === 'auto' || limits.max_inflight_bytes < limits.max_body_bytes) return;
   const inflight = ['limits', 'max_inflight_bytes'];

@@ -14,13 +14,13 @@ import { DURATION_PATTERN, formatDuration, type Milliseconds, tryParseDuration }
 import { type ListenAddress, tryParseListenAddress } from './listen-address.ts';
 import { type Bytes, formatSize, SIZE_PATTERN, tryParseSize } from './sizes.ts';
 
-/** Node fires a timer of more than 2^31-1 ms at once; 24 days is the last whole day below it. */
+/** Node fires a timer of more than 2^31-1 ms immediately; 24 days is the last whole number of days below it. */
 export const LONGEST_DURATION: Milliseconds = 24 * 86_400_000;
 
 /** The kernel's memory is 32-bit, 4 GiB in all: body, decoded body and slack must fit together. */
 export const LARGEST_SIZE: Bytes = 2 ** 30;
 
-/** Made to be read by people: the key is given to a section as a whole in the file, or not at all. */
+/** Written for people: in the file, a section is either a set of keys or absent. */
 export const SECTION = { error: 'must be a section with keys of its own' } as const;
 
 interface Kind<T> {
@@ -98,7 +98,7 @@ export function choice<const Names extends readonly [string, ...string[]]>(
     .meta({ title: names.join(', '), description });
 }
 
-/** Text that has a default of its own nowhere: absent means not set. */
+/** A text key without a default: absent means not set. */
 export function optionalText(description: string) {
   return z.string({ error: 'must be text' }).optional().meta({ title: 'text', description });
 }

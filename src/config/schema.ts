@@ -2,9 +2,9 @@
  * The one schema of the configuration file: types, defaults, checks of single values, the table in
  * docs/configuration.md (document.ts) and the JSON Schema (json-schema.ts) come from it.
  *
- * Keys keep the YAML's names. Durations are numbers of milliseconds, sizes numbers of bytes, addresses are
- * {host, port}. What concerns several keys at once is in rules.ts and url-rules.ts; keys of Prometheus that are
- * not ours are in prometheus-keys.ts and never get here.
+ * Keys keep the YAML's names. Durations are numbers of milliseconds, sizes numbers of bytes, addresses are {host,
+ * port}. Rules on several keys are in rules.ts and url-rules.ts. Keys of Prometheus that the proxy does not have are in
+ * prometheus-keys.ts and never get here.
  */
 import { z } from 'zod';
 
@@ -163,7 +163,7 @@ export const configSchema = z.strictObject(
   SECTION,
 );
 
-/** What the schema alone makes of a file: names and regions may still be absent. */
+/** The output of the schema alone: names and regions may still be absent. */
 export type ParsedConfig = z.output<typeof configSchema>;
 export type ParsedRemoteWrite = ParsedConfig['remote_write'][number];
 
@@ -173,7 +173,7 @@ export type LogConfig = ParsedConfig['log'];
 export type QueueConfig = ParsedRemoteWrite['queue_config'];
 export type UpstreamTlsConfig = ParsedRemoteWrite['tls_config'];
 
-/** `region` is always known: given, from the URL's host, or from AWS_REGION. */
+/** `region` is always known: from the file, from the URL's host, or from AWS_REGION. */
 export type Sigv4Config = ParsedRemoteWrite['sigv4'] & { region: string };
 
 /**

@@ -3,7 +3,7 @@
  * and a reader who takes one for the other is 5% over it.
  */
 
-/** A size in bytes; always whole. */
+/** A size in whole bytes. */
 export type Bytes = number;
 
 const UNITS = [
@@ -16,10 +16,10 @@ const UNITS = [
   ['B', 1],
 ] as const;
 
-/** Also the pattern in the JSON Schema. */
+/** Also used as the pattern in the JSON Schema. */
 export const SIZE_PATTERN = /^(\d+)(B|KB|KiB|MB|MiB|GB|GiB)?$/;
 
-/** Bytes, or undefined where the text is not a size. */
+/** Returns bytes, or undefined if the text is not a size. */
 export function tryParseSize(text: string): Bytes | undefined {
   const match = SIZE_PATTERN.exec(text);
   if (match === null) return undefined;
@@ -28,7 +28,7 @@ export function tryParseSize(text: string): Bytes | undefined {
   return Number(match[1]) * factor;
 }
 
-/** In the largest unit that divides it: 10485760 -> `10MiB`, 1000000 -> `1MB`. */
+/** Returns the size in the largest unit that divides it: 10485760 -> `10MiB`, 1000000 -> `1MB`. */
 export function formatSize(bytes: Bytes): string {
   for (const [unit, factor] of UNITS) {
     if (bytes >= factor && bytes % factor === 0) return `${bytes / factor}${unit}`;

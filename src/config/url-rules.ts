@@ -1,8 +1,8 @@
 /**
  * Rules of an entry's url, and of the region that comes from it.
  *
- * Hosts of AMP are known, so that a mistake (the query URL, another region, plain http) is found at start and not
- * as a 403 an hour later. Any other host is taken as it is: a stand-in, a gateway, another remote write receiver.
+ * Hosts of AMP are known, so that a mistake (the query URL, another region, plain http) is found at start and not as a
+ * 403 an hour later. Any other host is accepted unchanged: a stand-in, a gateway, another remote write receiver.
  */
 import { formatListenAddress, type ListenAddress } from './listen-address.ts';
 import type { Problem } from './problem.ts';
@@ -14,26 +14,26 @@ const AMP_HOST = new RegExp(
   String.raw`^(?:aps-workspaces(?:-fips)?\.([a-z0-9-]+)|vpce-[a-z0-9-]+\.aps-workspaces(?:-fips)?\.([a-z0-9-]+)\.vpce)\.${AWS_SUFFIX}$`,
 );
 
-/** Nearly: the control plane (aps.REGION...), or a host without its region. */
+/** A host that resembles AMP's: the control plane (aps.REGION...), or a host without its region. */
 const NEARLY_AMP_HOST = new RegExp(String.raw`^aps(?:-[a-z-]+)?\..*${AWS_SUFFIX}$`);
 
 const REMOTE_WRITE_PATH = /^\/workspaces\/[^/]+\/api\/v1\/remote_write$/;
 
 export interface UpstreamUrl {
-  /** Without trailing slashes, userinfo, query and fragment. */
+  /** The URL without trailing slashes, userinfo, query and fragment. */
   readonly href: string;
-  /** Whether AMP's own limits hold for it. */
+  /** True if AMP's own limits apply to it. */
   readonly isAmp: boolean;
-  /** The region that the host names; only hosts of AMP do. */
+  /** The region that the host names; only AMP's hosts name one. */
   readonly region: string | undefined;
-  /** `ws-...`, where the path names one. */
+  /** The workspace id, `ws-...`, if the path names one. */
   readonly workspace: string | undefined;
 }
 
 export interface UrlCheck {
-  /** undefined where it cannot be read at all. */
+  /** Undefined if the URL cannot be read at all. */
   readonly upstream: UpstreamUrl | undefined;
-  /** Predicates without a path: the caller knows which entry this is. */
+  /** Predicates without a path, since the caller knows which entry this is. */
   readonly problems: readonly Omit<Problem, 'path'>[];
   readonly warnings: readonly Omit<Problem, 'path'>[];
 }
@@ -77,7 +77,7 @@ export function checkUrl(text: string): UrlCheck {
   return { upstream: { href: url.href, isAmp, region, workspace }, problems, warnings };
 }
 
-/** A loop: each request would come in again, and again, until a limit ends it. */
+/** Detects a loop: each request would come in again and again, until a limit ends it. */
 export function isOwnAddress(href: string, listen: ListenAddress, ownNames: readonly string[]): boolean {
   const url = new URL(href);
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
@@ -89,13 +89,13 @@ export function isOwnAddress(href: string, listen: ListenAddress, ownNames: read
   return host === listen.host.toLowerCase() || (isLoopback(host) && isLoopback(listen.host));
 }
 
-/** Two sockets that cannot both be bound. */
+/** Returns true for two sockets that cannot both be bound. */
 export function isSameSocket(a: ListenAddress, b: ListenAddress): boolean {
   if (a.port === 0 || a.port !== b.port) return false;
   return formatListenAddress(a) === formatListenAddress(b) || isWildcard(a.host) || isWildcard(b.host);
 }
 
-/** http:// and a host, nothing more; userinfo is allowed, for a proxy may ask for it. */
+/** Accepts http:// and a host, nothing more; userinfo is allowed, since a proxy may ask for it. */
 export function checkProxyUrl(text: string): Omit<Problem, 'path'> | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain = url !== undefined && url.protocol === 'http:' && url.pathname === '/' && url.search + url.hash === '';

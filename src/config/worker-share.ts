@@ -1,5 +1,5 @@
 /**
- * What is one worker's of the configuration: totals are for all workers together, so that a value means the same
+ * Computes one worker's share of the configuration: totals are for all workers together, so that a value means the same
  * whatever server.workers is.
  */
 import type { Config, LimitsConfig, QueueConfig } from './schema.ts';
@@ -9,12 +9,12 @@ export function inflightShare(limits: LimitsConfig, workers: number): Bytes {
   return Math.floor(limits.max_inflight_bytes / workers);
 }
 
-/** Each must be able to hold one body of the largest size. */
+/** Each worker must be able to hold one body of the largest size. */
 export function mostWorkers(limits: LimitsConfig): number {
   return Math.max(1, Math.floor(limits.max_inflight_bytes / limits.max_body_bytes));
 }
 
-/** The configuration that one of `workers` runs with. `capacity` is for each shard, and stays. */
+/** Returns the configuration of one of `workers`. `capacity` is for each shard and does not change. */
 export function workerShare(config: Config, workers: number): Config {
   const share = (queue: QueueConfig): QueueConfig => ({
     ...queue,

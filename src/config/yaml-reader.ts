@@ -1,9 +1,9 @@
 /**
- * YAML text -> a tree of text, with the place of every key and the environment filled in.
+ * Parses YAML text into a tree of text, with the place of every key and the environment filled in.
  *
- * YAML's guesses at types are left out on purpose (its failsafe schema): the key's schema decides whether `0012` is
- * a number. A key without a value, with `null` or with an empty text counts as not given, and so does a section
- * with nothing in it; `role_arn: ${ROLE_ARN:-}` is then no role.
+ * YAML's guesses at types are left out on purpose (its failsafe schema): the key's schema decides whether `0012` is a
+ * number. A key without a value, with `null` or with an empty text counts as not given, and so does an empty section;
+ * `role_arn: ${ROLE_ARN:-}` thus means no role.
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Scalar, type YAMLParseError } from 'yaml';
 
@@ -23,21 +23,21 @@ export interface Place {
   readonly fromEnvironment: boolean;
 }
 
-/** Where each given key stands, by keyOf(path). */
+/** The place of each given key, by keyOf(path). */
 export type Places = ReadonlyMap<string, Place>;
 
 export interface YamlReading {
-  /** undefined where the text is not YAML, or not one section. */
+  /** Undefined if the text is not YAML, or not one section. */
   readonly tree: YamlMap | undefined;
   readonly places: Places;
-  /** Keys that stand in the file and count as not given. */
+  /** Keys that stand in the file but count as not given. */
   readonly absent: readonly KeyPath[];
   readonly problems: readonly Problem[];
-  /** Sentences on text that is not YAML, each with its place. */
+  /** Sentences about text that is not YAML, each with its place. */
   readonly syntaxErrors: readonly string[];
 }
 
-/** Aliases can repeat a node many times over; a configuration has a few dozen keys. */
+/** Aliases can repeat a node many times over, while a configuration has a few dozen keys. */
 const MOST_NODES = 10_000;
 
 /** The deepest key is remote_write[0].queue_config.max_shards; an alias to a section around it has no end. */
@@ -67,7 +67,7 @@ export function readYaml(text: string, env: Environment, fileName: string): Yaml
     if (isAlias(node)) return read(node.resolve(document), path);
     if (isMap(node)) return readMap(node.items, path);
     if (isSeq(node)) {
-      // An empty entry stays an entry: the one after it keeps its number.
+      // An empty entry stays an entry, so that the one after it keeps its number.
       const items = node.items.map((item, index) => {
         record(item, undefined, [...path, index]);
         return read(item, [...path, index]) ?? {};
@@ -125,7 +125,7 @@ export function readYaml(text: string, env: Environment, fileName: string): Yaml
   return { tree, places, absent, problems, syntaxErrors: [] };
 }
 
-/** The first error only: what follows it is mostly its echo. */
+/** Reports the first error only, since later errors mostly follow from it. */
 function syntaxSentence(
   errors: readonly YAMLParseError[],
   text: string,
@@ -142,7 +142,7 @@ function syntaxSentence(
   return `${where}: this is not YAML: ${error.message.replace(/\.$/, '')}${hint}`;
 }
 
-/** The failsafe schema makes text of every scalar. */
+/** The failsafe schema turns every scalar into text. */
 function textOf(scalar: Scalar): string {
   return typeof scalar.value === 'string' ? scalar.value : '';
 }

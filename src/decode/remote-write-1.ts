@@ -1,8 +1,8 @@
 /**
  * decode: checks a whole body (snappy, then the WriteRequest inside) and counts what is in it. Makes no object per
- * series; what it needs of the decoded bytes it has read when it returns, since the kernel reuses its memory.
+ * series. It reads everything it needs from the decoded bytes before it returns, since the kernel reuses its memory.
  *
- * Throws RequestError (400, 413) for a body that would harm the batch it travels in.
+ * Throws RequestError (400, 413) for a body that would harm the batch that it joins.
  */
 import { hash } from 'node:crypto';
 import type { Lease } from '../memory/buffer-pool.ts';
@@ -12,17 +12,19 @@ import { RequestError } from '../outcome/errors.ts';
 import type { Steps } from '../platform/steps.ts';
 import type { ParcelContents } from '../parcel/parcel.ts';
 
-/** Also what batch/split.ts takes, so that a request is not scanned again to be cut. */
+/** Also the input of batch/split.ts, so that a request is not scanned again to be cut. */
 export interface DecodedRequest extends ParcelContents {
-  /** How far back the body's copies reach, in decoded bytes. */
+  /** The most decoded bytes that a copy in the body reaches back. */
   readonly reachBytes: number;
 }
 
-/** Compressed and decoded bytes of what is decoded in one go: 5,000 samples of 800 bytes, or 25 ms of the worst. */
+/**
+ * The compressed and decoded bytes that are decoded in one go: 5,000 samples of 800 bytes, or 25 ms of the worst body.
+ */
 const SMALL_BODY_BYTES = 1024 * 1024;
 const SMALL_RAW_BYTES = 4 * 1024 * 1024;
 
-/** False for a body that is to be decoded in steps. */
+/** Returns false for a body that must be decoded in steps. */
 export function isSmall(body: Uint8Array): boolean {
   const rawBytes = readVarint(body) ?? 0;
   return body.length <= SMALL_BODY_BYTES && rawBytes <= SMALL_RAW_BYTES;
@@ -33,13 +35,16 @@ export function decodeWriteRequest(kernel: Kernel, lease: Lease): DecodedRequest
   return contentsOf(kernel.scan(lease.buffer), lease);
 }
 
-/** As decodeWriteRequest, in steps of 25 ms at most. Nothing else may use the kernel until they have ended. */
+/**
+ * Does the same as decodeWriteRequest, in steps of 25 ms at most. Nothing else may use the kernel until they have
+ * ended.
+ */
 export function* decodeInSteps(kernel: Kernel, lease: Lease): Steps<DecodedRequest> {
   return contentsOf(yield* kernel.scanInSteps(lease.buffer), lease);
 }
 
 function contentsOf(scan: Readonly<Scan>, lease: Lease): DecodedRequest {
-  // Skipping what is unknown is right for a field or two; a message of nothing else would be acknowledged and gone.
+  // Skipping an unknown field or two is right; a message of nothing but unknown fields would be acknowledged and lost.
   if (scan.unknownFields > 0 && scan.series === 0 && scan.metadata === 0) {
     throw new RequestError(
       'BODY_NOT_WRITE_REQUEST',
@@ -74,5 +79,5 @@ function dedupKeyOf(cluster: string, replica: string): string {
   return key.length <= LONGEST_KEY ? key : `${key.length}#${hash('sha256', Buffer.from(key, 'latin1'))}`;
 }
 
-/** Label values have no bound of their own, and keys are kept. */
+/** Label values are not bounded otherwise, and keys are kept. */
 const LONGEST_KEY = 300;

@@ -1,18 +1,18 @@
 /**
- * Memory for bodies, used again. Every Buffer over 4 KiB is memory outside V8's heap; at a million samples a second
- * they come so fast that V8 collects all garbage dozens of times a second to be rid of them (a third of the CPU at 2000
- * samples a request, bench/throughput/main.ts). A lease is given back by whoever holds it last, once; one that is forgotten
- * is merely collected.
+ * Reusable memory for bodies. Every Buffer over 4 KiB is memory outside V8's heap. At a million samples a second they
+ * come so fast that V8 would collect all garbage dozens of times a second to free them (a third of the CPU at 2000
+ * samples a request, bench/throughput/main.ts). Its last holder releases a lease, once; a lease that is never released is
+ * merely garbage-collected.
  */
 
-/** Sizes of what is kept: powers of two and the halves between them, so that less than a third of one lies idle. */
+/** The sizes that are kept: powers of two and the halves between them, so that less than a third of each lies idle. */
 const CLASSES: readonly number[] = Array.from({ length: 17 }, (_, index) =>
   index % 2 === 0 ? 4096 << (index / 2) : 6144 << ((index - 1) / 2),
 );
 const LARGEST_BYTES = 1024 * 1024;
 
 export class Lease {
-  /** Of exactly the bytes asked for, and not cleared. Not to be touched after `release`. */
+  /** Exactly the bytes asked for, not cleared. Must not be touched after `release`. */
   readonly buffer: Buffer;
   readonly #pool: BufferPool;
   #memory: ArrayBuffer | undefined;
@@ -23,7 +23,7 @@ export class Lease {
     this.buffer = Buffer.from(memory, 0, bytes);
   }
 
-  /** Gives the memory back; a second time does nothing. */
+  /** Returns the memory to the pool; a second call does nothing. */
   release(): void {
     if (this.#memory === undefined) return;
     this.#pool.keep(this.#memory);
@@ -36,7 +36,7 @@ export class BufferPool {
   readonly #idle: ArrayBuffer[][] = CLASSES.map(() => []);
   #idleBytes = 0;
 
-  /** @param maxIdleBytes kept for later at most */
+  /** @param maxIdleBytes the most memory kept for later use */
   constructor(maxIdleBytes: number) {
     this.#maxIdleBytes = maxIdleBytes;
   }
@@ -54,7 +54,7 @@ export class BufferPool {
     return new Lease(this, kept, bytes);
   }
 
-  /** For Lease. */
+  /** Called by Lease. */
   keep(memory: ArrayBuffer): void {
     if (this.#idleBytes + memory.byteLength > this.#maxIdleBytes) return;
     const kept = this.#idle[CLASSES.indexOf(memory.byteLength)];

@@ -1,29 +1,36 @@
-/** What delivery remembers of a sender and of each of its connections. Receive makes them; delivery keeps them up to date. */
+/**
+ * The state that delivery remembers of a sender and of each of its connections. Receive makes them; delivery keeps them
+ * up to date.
+ */
 
 import type { KernelCost } from '../codec/kernel-turns.ts';
 
-/** One sender: an address, which behind NAT may be several. */
+/** One sender, identified by its address; behind NAT one address may stand for several. */
 export interface SenderActivity extends KernelCost {
   readonly address: string;
-  /** When a request of it was last batched separately, ms of the monotonic clock; -Infinity before. */
+  /**
+   * The time when a request of this sender was last batched separately, ms of the monotonic clock; -Infinity before.
+   */
   isolatedAtMs: number;
 }
 
 /** One connection, which carries one request at a time. */
 export interface ConnectionActivity {
   readonly sender: SenderActivity;
-  /** When its last request came, ms of the monotonic clock; -Infinity before. */
+  /** The time when its last request came, ms of the monotonic clock; -Infinity before. */
   arrivedAtMs: number;
-  /** When AMP last took a request of it, ms of the monotonic clock; -Infinity before. */
+  /** The time when AMP last accepted one of its requests, ms of the monotonic clock; -Infinity before. */
   deliveredAtMs: number;
-  /** Who expects its next request: it is expected in one place, though it may write to several destinations. */
+  /**
+   * The object that expects its next request. Only one does, though the connection may write to several destinations.
+   */
   expectedBy: ExpectsArrival | undefined;
   /** The window of time in which it was answered (batch/expected-arrivals.ts). */
   window: number;
 }
 
 export interface ExpectsArrival {
-  /** The connection is not expected any more. */
+  /** Stops expecting a request of the connection. */
   forget(connection: ConnectionActivity): void;
 }
 

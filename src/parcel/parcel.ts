@@ -1,11 +1,11 @@
 /**
- * A parcel: one checked request of one sender on its way to the upstream. It owns the compressed body as it came
- * (never written to after this), its counts, and who is to be told its outcome. The stages hand the parcel forward, and
+ * A parcel: one checked request of one sender on its way to the upstream. It owns the compressed body as it came (never
+ * written to after this), its counts, and the callback that tells its outcome. The stages hand the parcel forward, and
  * one of them settles it, once.
  *
- * Settled is not finished with: an attempt may still be reading the body when the sender has had its answer. So the
- * memory is given back by the room that holds the parcel last: the queue, for one that was settled as it waited, or
- * the sender.
+ * A settled parcel may still be in use: an attempt may be reading the body when the sender has had its answer. So the
+ * memory is released by the stage that holds the parcel last: the queue, for a parcel that was settled while it waited,
+ * or the delivery.
  */
 import type { Lease } from '../memory/buffer-pool.ts';
 import type { JoinPart } from '../codec/snappy/join.ts';
@@ -14,36 +14,36 @@ import type { ConnectionActivity } from './connection-activity.ts';
 import type { MergeKey } from './merge-key.ts';
 
 export interface ParcelContents {
-  /** The compressed body as received, in memory that is lent. */
+  /** The compressed body as received, in leased memory. */
   readonly lease: Lease;
-  /** Bytes after decompression. */
+  /** The size after decompression, in bytes. */
   readonly rawBytes: number;
-  /** How far back the copies in the body reach, in decoded bytes. */
+  /** The most decoded bytes that a copy in the body reaches back. */
   readonly reachBytes: number;
-  /** Where the snappy elements start in `body`. */
+  /** The offset in `body` where the snappy elements start. */
   readonly elementsAt: number;
   readonly series: number;
   readonly samples: number;
   readonly histograms: number;
   readonly exemplars: number;
   readonly metadata: number;
-  /** Lowest and highest timestamp of samples and histograms, ms since the epoch; NaN without any. */
+  /** The lowest and highest timestamp of samples and histograms, ms since the epoch; NaN if there are none. */
   readonly minTimestampMs: number;
   readonly maxTimestampMs: number;
-  /** Fields of the request that remote write 1.0 does not define; each may hold for the whole request. */
+  /** The number of fields that remote write 1.0 does not define; each may apply to the whole request. */
   readonly unknownFields: number;
   /** The labels by which AMP deduplicates the whole request; '' when it does not. */
   readonly dedupKey: string;
 }
 
-/** All in ms of the monotonic clock. */
+/** The times of a parcel, all in ms of the monotonic clock. */
 export interface ParcelTimes {
   readonly arrivedAtMs: number;
   readonly deadlineAtMs: number;
   readonly queuedAtMs: number;
 }
 
-/** Told of every parcel's outcome, once. */
+/** Records every parcel's outcome, once. */
 export interface ParcelLedger {
   close(parcel: Parcel, outcome: Outcome): void;
 }
@@ -61,27 +61,30 @@ export class Parcel implements JoinPart {
   readonly maxTimestampMs: number;
   readonly dedupKey: string;
   readonly mergeKey: MergeKey;
-  /** Samples and histograms: what `max_samples_per_send` and `capacity` count. */
+  /** The number of samples and histograms, which `max_samples_per_send` and `capacity` count. */
   readonly sampleCount: number;
-  /** What it counts against `capacity`: samples, histograms and metadata entries, and something even without any. */
+  /** The cost against `capacity`: samples, histograms and metadata entries; at least 1. */
   readonly capacityCost: number;
-  /** When the request's head was read. */
+  /** The time when the request's head was read. */
   readonly arrivedAtMs: number;
-  /** The sender is answered by then. */
+  /** The time by which the sender is answered. */
   readonly deadlineAtMs: number;
-  /** The connection that it came on. */
+  /** The connection on which it came. */
   readonly connection: ConnectionActivity;
-  /** When it was checked and ready to queue. */
+  /** The time when it was checked and ready to queue. */
   readonly queuedAtMs: number;
-  /** Its neighbours in the list that it is in (open-parcels.ts). */
+  /** The next older and newer parcels in the list that contains it (open-parcels.ts). */
   older: Parcel | undefined = undefined;
   newer: Parcel | undefined = undefined;
   readonly #ledger: ParcelLedger;
   #lease: Lease | undefined;
   #outcome: Outcome | undefined;
-  /** Told the outcome, once, when it is settled. Must not throw. */
+  /** Called with the outcome, once, when it is settled. Must not throw. */
   onSettled: ((outcome: Outcome) => void) | undefined;
-  /** The queue that it waits in, for a batch or for another attempt. It is told when the parcel is settled there. */
+  /**
+   * The queue in which it waits, for a batch or for another attempt. The queue is told when the parcel is settled
+   * there.
+   */
   waitingIn: { forget(parcel: Parcel): void } | undefined;
 
   constructor(
@@ -113,18 +116,18 @@ export class Parcel implements JoinPart {
     this.#ledger = ledger;
   }
 
-  /** Address of its sender. */
+  /** The address of its sender. */
   get sender(): string {
     return this.connection.sender.address;
   }
 
-  /** The compressed body. Throws once its memory was given back. */
+  /** The compressed body. Throws once its memory was released. */
   get body(): Buffer {
-    if (this.#lease === undefined) throw new Error('the body of a parcel was used after it was given back');
+    if (this.#lease === undefined) throw new Error('the body of a parcel was used after its memory was released');
     return this.#lease.buffer;
   }
 
-  /** Gives the body's memory back; nobody reads it from here on. */
+  /** Releases the body's memory; nobody may read the body from then on. */
   releaseBody(): void {
     this.#lease?.release();
     this.#lease = undefined;
@@ -139,7 +142,7 @@ export class Parcel implements JoinPart {
     return this.#outcome;
   }
 
-  /** False when it was settled before: the first outcome stands. */
+  /** Settles it; returns false if it was settled before, since the first outcome stands. */
   trySettle(outcome: Outcome): boolean {
     if (this.#outcome !== undefined) return false;
     this.#outcome = outcome;

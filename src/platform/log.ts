@@ -6,12 +6,12 @@ export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
-  /** The same log with these fields on every line. */
+  /** Returns the same log with these fields added to every line. */
   child(fields: object): Log;
 }
 
 export interface LogOptions {
-  /** The least severe lines to write. */
+  /** The least severe level that is written. */
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly format: 'json' | 'text';
 }
@@ -32,7 +32,7 @@ function timeField(): string {
   return `,"time":"${new Date().toISOString()}"`;
 }
 
-/** `12:00:00.000 INFO  listening  address=... `, from one JSON line. */
+/** Formats one JSON line as `12:00:00.000 INFO  listening  address=... `. */
 function asText(line: string): string {
   const { level, time, msg, ...fields }: Record<string, unknown> = JSON.parse(line);
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${valueText(value)}`);
@@ -40,18 +40,18 @@ function asText(line: string): string {
   return `${escaped([at, String(level).toUpperCase().padEnd(5), String(msg), ...rest].join(' '))}\n`;
 }
 
-/** Quoted where a reader could take it for several fields. */
+/** Values are quoted if a reader could take them for several fields. */
 function valueText(value: unknown): string {
   return typeof value === 'string' && !/[\s"=]/.test(value) ? value : JSON.stringify(value);
 }
 
-/** What ends a line, moves a terminal's cursor, turns the direction of writing or is not seen. */
+/** Characters that end a line, move a terminal's cursor, change the writing direction or are invisible. */
 const UNSEEN = /[\p{C}\u2028\u2029]/gu;
 const LINE_END = '\n';
 
 /**
- * A text that comes from outside forges no line and hides nothing in one. JSON stays the same JSON, for such characters
- * stand within its strings only.
+ * Escapes such characters, so that a text from outside forges no line and hides nothing in one. JSON stays equivalent,
+ * since these characters occur only within its strings.
  *
  * @param kept the one such character that stays
  */

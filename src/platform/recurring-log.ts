@@ -1,6 +1,7 @@
 /**
- * Warnings that come with every attempt while something is wrong: the first of a kind is logged at once, and after that
- * one line an interval says how many more there were. An outage fills no disk that way, and the cause stays in sight.
+ * Limits warnings that come with every attempt while something is wrong: the first of a kind is logged immediately, and
+ * after that one line per interval says how many more there were. An outage thus fills no disk, and its cause stays
+ * visible.
  */
 interface Recurrence {
   loggedAtMs: number;
@@ -8,7 +9,7 @@ interface Recurrence {
 }
 
 const INTERVAL_MS = 10_000;
-/** Kinds that are told apart; messages of an upstream are not bounded otherwise. */
+/** The most kinds that are told apart, since an upstream's messages are not bounded otherwise. */
 const MAX_KINDS = 50;
 
 export class RecurringLog {
@@ -21,7 +22,7 @@ export class RecurringLog {
     this.#nowMs = nowMs;
   }
 
-  /** @param kind what makes two warnings the same; the message may differ */
+  /** @param kind identifies equal warnings; their messages may differ */
   warn(kind: string, fields: object, message: string): void {
     const nowMs = this.#nowMs();
     const known = this.#kinds.get(kind);

@@ -1,6 +1,6 @@
 /**
- * Work in steps: a generator that yields wherever the event loop may do something else before it goes on. It is begun by
- * its first step, and its result is what it returns.
+ * Work in steps: a generator that yields wherever the event loop may do something else before it goes on. Its first
+ * step begins it, and its return value is the result.
  */
 export type Steps<T> = Generator<undefined, T, undefined>;
 

@@ -256,7 +256,7 @@ describe('a body that is decoded in steps', () => {
     const steps = decodeInSteps(large, body);
     steps.next();
     requestErrorOf(() => decodeWriteRequest(large, body));
-    expect(() => finish(steps)).toThrow('used by two at once');
+    expect(() => finish(steps)).toThrow('used by two callers at once');
   });
 
   test('is one that is large, compressed or decoded', () => {

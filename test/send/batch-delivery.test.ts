@@ -558,7 +558,7 @@ test('a batch that waits for its next attempt ends at once when its parcels are 
   await done;
   expect(parcel.outcome).toMatchObject({ kind: 'refused', reason: 'draining' });
   expect(rig.retryQueue.batches).toBe(0);
-  expect(() => parcel.body).toThrow('given back');
+  expect(() => parcel.body).toThrow('its memory was released');
 });
 
 test('without credentials nothing is sent, and the refusal says why', async () => {

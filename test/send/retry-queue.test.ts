@@ -108,7 +108,7 @@ test('a parcel that is settled while it waits gives back its place and its body 
   const { retryQueue, queue } = scene;
   gone.trySettle(GONE);
   expect([retryQueue.batches, retryQueue.samples, queue.capacityUsed]).toEqual([1, 2, 2]);
-  expect(() => gone.body).toThrow('given back');
+  expect(() => gone.body).toThrow('its memory was released');
   expect(stays.body).toHaveLength(10);
   expect(retryQueue.tryTake('shared', 1)).toBe(delivery);
   expect(delivery.pending()).toEqual([stays]);

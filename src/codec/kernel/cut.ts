@@ -15,23 +15,23 @@ import { getResult, setResult } from './results';
 import { fieldEnd, scanFields, setLimits } from './scan';
 
 /**
- * Takes fields of the checked request from `from` on, one at least, for as long as they have together at most
- * `maxSamples` samples and histograms and `maxBytes` decoded bytes. (So a field that is over a limit by itself is
- * taken alone: with anything before it, it does not fit, and after it nothing does.)
+ * Takes fields of the checked request from `from` on, at least one, as long as they have together at most `maxSamples`
+ * samples and histograms and `maxBytes` decoded bytes. (A field that exceeds a limit by itself is taken alone: it does
+ * not fit behind another field, and nothing fits behind it.)
  *
- * The request is decoded up to `end`, and that is all of it where `isWhole`. Where it is not and its fields end too
- * early, SLOT_MORE is 1, and the call is to be repeated with what was returned as `to` (first: `from`) and a later end.
- * Returns where the piece ends; its counts are in the results block.
+ * The request is decoded up to `end`, which is its end if `isWhole`. If it is not whole and its decoded fields end too
+ * early, SLOT_MORE is 1; the caller then repeats the call with the returned position as `to` (`from` the first time)
+ * and a later end. Returns where the piece ends; its counts are in the results block.
  */
 export function takePiece(from: u32, to: u32, end: u32, isWhole: bool, maxSamples: u32, maxBytes: u32): u32 {
-  // What was accepted is not limited again.
+  // An accepted request is not limited again.
   setLimits(NO_LIMIT, NO_LIMIT, NO_LIMIT, NO_LIMIT);
   setResult(SLOT_MORE, 0);
   if (to == from) clearCounts();
   let p = to;
   let isOneByOne = false;
   while (p < end || !isWhole) {
-    // Some fields at once, as scanning them one by one takes longer.
+    // Takes some fields at once, as scanning them one by one takes longer.
     const most: u32 = isOneByOne ? 1 : AT_ONCE_BYTES;
     let next = p;
     let isOver = false;
@@ -50,10 +50,10 @@ export function takePiece(from: u32, to: u32, end: u32, isWhole: bool, maxSample
     if (next == p) break;
     saveCounts();
     scanFields(p, next);
-    // (A first field that is over by itself is taken alone: it is looked at one by one.)
+    // (A first field that exceeds the limit by itself is taken alone, since it is looked at one by one.)
     if (getResult(SLOT_SAMPLES) + getResult(SLOT_HISTOGRAMS) > maxSamples) {
       if (isOneByOne) {
-        // That field was one too many, where it is not the first.
+        // The last field was one too many, unless it is the first.
         if (p > from) restoreCounts();
         return p > from ? p : next;
       }

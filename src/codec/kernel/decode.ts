@@ -3,11 +3,11 @@
  * (https://github.com/google/snappy/blob/main/format_description.txt).
  *
  * The hot loop takes literals of up to 60 bytes and copies with 1- and 2-byte offsets of 16 and more, without a branch
- * on the kind or the length of the element (real bodies mix them so that such a branch cannot be predicted). What
- * remains to wait for is where the next element starts, which is asked for each one after the other. So the steps from
- * element to element are worked out beforehand, for a window of the input, at every byte as if one started there: then
- * it is a load and an addition. Whatever else is met goes to `element`, which checks everything and names the fault.
- * bench/micro/kernel.ts justifies it.
+ * on the kind or the length of the element (real bodies mix them so that such a branch cannot be predicted). The
+ * remaining cost is finding where the next element starts, since each start depends on the element before. So the loop
+ * works out the steps from element to element beforehand, for a window of the input, at every byte as if an element
+ * started there: finding the next start is then a load and an addition. Every other element goes to `element`, which
+ * checks everything and names the fault. bench/micro/kernel.ts justifies this.
  */
 import {
   COPY_BEFORE_START,
@@ -32,27 +32,30 @@ import {
 } from './layout';
 import { fail, getResult, setResult } from './results';
 
-/** The longest copy, and what is written for any element in the hot loop. */
+/** The length of the longest copy, and the bytes that the hot loop writes for any element. */
 const COPIED_BYTES: u32 = 64;
 const WINDOW_BYTES: u32 = STEPS_BYTES;
-/** One mark a window for a body of less than this, one in two for less than twice this, and so on: half of MOST_MARKS. */
+/**
+ * A body of fewer bytes than this gets one mark per window, a body of less than twice this one mark per two windows,
+ * and so on: half of MOST_MARKS.
+ */
 const MARKED_BYTES: u32 = (WINDOW_BYTES * MOST_MARKS) >>> 1;
 const MARKS_END: u32 = MARKS_AT + (MOST_MARKS << 3);
-/** Of copies with 1- and 2-byte offsets. */
+/** The largest offset of a copy with 1 or 2 offset bytes. */
 const FARTHEST: u32 = 65535;
 
-/** Where the next element starts, and where its bytes go, after `element`. */
+/** The addresses of the next element and of its decoded bytes, set by `element`. */
 let nextIn: u32 = 0;
 let nextOut: u32 = 0;
 
-/** Where the next mark goes, and how many windows it is until then. */
+/** The address of the next mark, and the number of windows until then. */
 let mark: u32 = MARKS_AT;
 let untilMark: u32 = 0;
 let markEvery: u32 = 1;
 
 /**
- * Decodes the elements in [from, fromEnd) into exactly [to, toEnd). Writes at most 16 bytes beyond toEnd.
- * Returns whether all is well; else a fault is noted, at an address in the input. Leaves marks for findKept.
+ * Decodes the elements in [from, fromEnd) into exactly [to, toEnd). Writes at most 16 bytes beyond toEnd. Returns false
+ * after noting a fault, at an address in the input. Leaves marks for findKept.
  */
 export function decodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): bool {
   startRun(from, fromEnd);
@@ -68,9 +71,10 @@ export function startRun(from: u32, fromEnd: u32): void {
 }
 
 /**
- * As decodeElements, but stops at the first element that begins at `stop` or behind it; copies may reach back to
- * `base`, from where on the output area holds what was decoded before. In the results block is then where the next
- * element begins and where its bytes go: where to go on, with the same `base`, `fromEnd` and `toEnd`.
+ * Does the same as decodeElements, but stops at the first element that begins at `stop` or behind it. Copies may reach
+ * back to `base`, where the bytes that were decoded before start in the output area. The results block then says where
+ * the next element begins and where its bytes go, so that the caller can continue with the same `base`, `fromEnd` and
+ * `toEnd`.
  */
 export function decodeRun(base: u32, from: u32, fromEnd: u32, to: u32, toEnd: u32, stop: u32): bool {
   let ip = from;
@@ -81,7 +85,7 @@ export function decodeRun(base: u32, from: u32, fromEnd: u32, to: u32, toEnd: u3
     untilMark = markEvery;
     putMark(ip, op);
   }
-  // The hot loop counts from where a copy can first reach back 16 bytes.
+  // The hot loop starts where a copy can first reach back 16 bytes.
   while (ip < fromEnd && op < base16 && op < stop) {
     if (!element(ip, fromEnd, op, base, toEnd)) return false;
     ip = nextIn;
@@ -92,7 +96,7 @@ export function decodeRun(base: u32, from: u32, fromEnd: u32, to: u32, toEnd: u3
       putMark(ip, op);
       untilMark = markEvery;
     }
-    // The window ends at WINDOW_BYTES, which is a constant, so that positions in it start late where the input is short.
+    // The window ends at the constant WINDOW_BYTES, so positions in it start late when the input is short.
     let position = WINDOW_BYTES - min<u32>(fromEnd - ip, WINDOW_BYTES);
     const window = ip - position;
     writeSteps(window, position);
@@ -100,7 +104,7 @@ export function decodeRun(base: u32, from: u32, fromEnd: u32, to: u32, toEnd: u3
       let behind16 = op - base16;
       while (op <= lastOut) {
         const next = position + <u32>load<u8>(position, STEPS_AT);
-        // It is whole in the window, and so in the input.
+        // The element lies entirely in the window, and so in the input.
         if (next > WINDOW_BYTES) break;
         const at = window + position;
         const tag = <u32>load<u8>(at);
@@ -110,7 +114,7 @@ export function decodeRun(base: u32, from: u32, fromEnd: u32, to: u32, toEnd: u3
         // Long literals, 4-byte offsets, patterns that repeat within 16 bytes, and copies from before the start.
         if (offsetLess16 > behind16) break;
         const source = select<u32>(op - 16 - offsetLess16, at + 1, tag & 3);
-        // In this order each load sees what the copy itself has written 16 or more bytes before.
+        // This order lets each load see the bytes that the copy itself has written 16 or more bytes before.
         v128.store(op, v128.load(source));
         v128.store(op, v128.load(source, 16), 16);
         v128.store(op, v128.load(source, 32), 32);
@@ -146,11 +150,11 @@ function putMark(ip: u32, op: u32): void {
 }
 
 /**
- * For each byte of a window, from `start` to its end and one further: how far it is to the next element if one starts
- * there. Of long literals and 4-byte offsets it says nothing that is used.
+ * Computes the distance to the next element for each byte of a window, from `start` to one behind its end, as if an
+ * element started there. The values for long literals and 4-byte offsets are never used.
  */
 function writeSteps(window: u32, start: u32): void {
-  // Loaded: V8 keeps these in registers, and makes written constants anew for each step.
+  // These are loaded, since V8 keeps loaded values in registers but rebuilds literal constants in each step.
   const ones = v128.load8_splat(CONSTANTS_AT);
   const kindBits = v128.load8_splat(CONSTANTS_AT, 1);
   const lengthBits = v128.load8_splat(CONSTANTS_AT, 2);
@@ -163,7 +167,10 @@ function writeSteps(window: u32, start: u32): void {
   }
 }
 
-/** Any one element at `ip`, everything checked. Sets nextIn and nextOut, or notes a fault and returns false. */
+/**
+ * Decodes one element of any kind at `ip`, with all checks. Sets nextIn and nextOut, or notes a fault and returns
+ * false.
+ */
 function element(ip: u32, fromEnd: u32, op: u32, to: u32, toEnd: u32): bool {
   const tag = <u32>load<u8>(ip);
   const kind = tag & 3;
@@ -171,13 +178,13 @@ function element(ip: u32, fromEnd: u32, op: u32, to: u32, toEnd: u32): bool {
   if (kind == 0) {
     let start = ip + 1;
     if (length > 60) {
-      // 1 to 4 bytes of length follow; the load may reach into the slack.
+      // The length takes the next 1 to 4 bytes; the load may reach into the slack.
       const extra = length - 60;
       if (extra > fromEnd - start) return fail(LITERAL_PAST_INPUT, ip) != 0;
       const mask = <u32>0xffffffff >>> (32 - (extra << 3));
       const lengthLess1 = load<u32>(start) & mask;
       start += extra;
-      // Compared before 1 is added: 2^32 would wrap to 0.
+      // The comparison comes before 1 is added, since 2^32 would wrap to 0.
       if (lengthLess1 >= fromEnd - start) return fail(LITERAL_PAST_INPUT, ip) != 0;
       length = lengthLess1 + 1;
     } else if (length > fromEnd - start) return fail(LITERAL_PAST_INPUT, ip) != 0;
@@ -214,7 +221,7 @@ function element(ip: u32, fromEnd: u32, op: u32, to: u32, toEnd: u32): bool {
   return true;
 }
 
-/** Copies in steps of 16, forward, so an overlap of 16 bytes or more away repeats as snappy wants it. */
+/** Copies forward in steps of 16, so an overlap at a distance of 16 bytes or more repeats as snappy requires. */
 function copyForward(to: u32, from: u32, length: u32): void {
   const end = to + length;
   do {
@@ -228,7 +235,7 @@ function copyForward(to: u32, from: u32, length: u32): void {
 function repeatPattern(to: u32, offset: u32, length: u32): void {
   const end = to + length;
   const pattern = i8x16.swizzle(v128.load(to - offset), v128.load(PATTERNS_AT + (offset << 4)));
-  // Whole repetitions that fit 16 bytes, so that every store begins where the pattern does.
+  // The step is a multiple of the pattern that fits 16 bytes, so that every store begins where the pattern does.
   const step = <u32>load<u8>(PATTERNS_AT + offset);
   do {
     v128.store(to, pattern);
@@ -237,13 +244,11 @@ function repeatPattern(to: u32, offset: u32, length: u32): void {
 }
 
 /**
- * Writes the tables, once.
- * Patterns: row N says which byte of a pattern of N bytes each of 16 bytes is; the otherwise unused row 0 holds at N
- * how many of the 16 bytes are whole repetitions.
- * Elements: for each tag byte, in 8 bytes: 0-1 which bits of the 2 bytes behind the tag belong to the offset, 2 the
- * length, 3 the bytes that the element takes (0 for a literal of more than 60), 4-7 what is added to the offset, less 16.
- * A literal gets an offset of 16, which always passes for one; the tags that `element` must handle get one that never
- * does.
+ * Writes the tables, once. Patterns: row N says, for each of 16 bytes, which byte of a pattern of N bytes it is; row 0,
+ * otherwise unused, holds at N how many of the 16 bytes are whole repetitions. Elements: 8 bytes for each tag byte:
+ * bytes 0-1 mask the offset bits in the 2 bytes behind the tag, byte 2 is the length, byte 3 is the number of bytes
+ * that the element takes (0 for a literal of more than 60), bytes 4-7 are added to the offset, less 16. A literal gets
+ * an offset of 16, which always passes the check; the tags that `element` must handle get an offset that never passes.
  * Constants: the bytes that writeSteps needs.
  */
 export function writeTables(): void {

@@ -2,10 +2,10 @@
  * Snappy encoding of one block's elements, by the format description
  * (https://github.com/google/snappy/blob/main/format_description.txt).
  *
- * The input is taken in blocks of 64 KiB, each with a fresh hash table of 4-byte sequences (so the table holds 16-bit
- * positions), greedily: look at the next 4 bytes, and where they were seen before in the block, copy as far as both
- * agree. Where nothing is found for long, the steps grow, so that what cannot be compressed costs little.
- * bench/micro/kernel.ts shows speed and ratio beside the libraries'.
+ * The encoder takes the input in blocks of 64 KiB, each with a fresh hash table of 4-byte sequences (so the table holds
+ * 16-bit positions). It is greedy: it looks at the next 4 bytes and, if they occurred before in the block, copies as
+ * far as both agree. When it finds nothing for long, its steps grow, so that incompressible input costs little.
+ * bench/micro/kernel.ts compares its speed and ratio with other libraries.
  */
 import { BLOCK_BYTES, ENCODED_BLOCK_BYTES, HASH_TABLE_AT, HASH_TABLE_ENTRIES } from './layout';
 
@@ -16,8 +16,8 @@ const BLOCK_ROOM: u32 = ENCODED_BLOCK_BYTES;
 const MOST_ENTRIES: u32 = HASH_TABLE_ENTRIES;
 
 /**
- * Encodes [from, fromEnd) as elements (without the length in front) to [to, toEnd). Returns where they end, or 0 if
- * there might not be room: a block is begun only where its worst case fits.
+ * Encodes [from, fromEnd) as elements (without the length in front) to [to, toEnd). Returns where they end, or 0 if the
+ * space might not suffice: a block is begun only if its worst case fits.
  */
 export function encodeElements(from: u32, fromEnd: u32, to: u32, toEnd: u32): u32 {
   let out = to;
@@ -45,7 +45,7 @@ function encodeBlock(block: u32, end: u32, to: u32): u32 {
     const last = end - LAST_BYTES;
     let p = block + 1;
     while (true) {
-      // Looks for 4 bytes that were seen before.
+      // Looks for 4 bytes that occurred before.
       let candidate: u32;
       let tries: u32 = 32;
       while (true) {
@@ -57,7 +57,7 @@ function encodeBlock(block: u32, end: u32, to: u32): u32 {
         p += tries++ >>> 5;
       }
       if (literal < p) out = putLiteral(out, literal, p);
-      // Copies for as long as one follows upon another.
+      // Copies as long as one copy follows directly upon another.
       while (true) {
         const matched = 4 + matchLength(candidate + 4, p + 4, end);
         out = putCopy(out, p - candidate, matched);
@@ -80,7 +80,7 @@ function slotOf(bytes: u32, shift: u32): u32 {
   return HASH_TABLE_AT + (((bytes * 0x1e35a7bd) >>> shift) << 1);
 }
 
-/** How many bytes from `a` and from `b`, the later one, agree, up to `end`. */
+/** Returns how many bytes from `a` and from `b`, the later one, agree, up to `end`. */
 function matchLength(a: u32, b: u32, end: u32): u32 {
   const start = b;
   while (b + 16 <= end) {
@@ -96,7 +96,7 @@ function matchLength(a: u32, b: u32, end: u32): u32 {
   return b - start;
 }
 
-/** Writes [from, end), at least one byte, as a literal. May write up to 15 bytes more, into room or slack. */
+/** Writes [from, end), at least one byte, as a literal. May write up to 15 bytes more, into free space or slack. */
 function putLiteral(to: u32, from: u32, end: u32): u32 {
   const length = end - from;
   const lengthLess1 = length - 1;
@@ -108,7 +108,7 @@ function putLiteral(to: u32, from: u32, end: u32): u32 {
     store<u8>(to, lengthLess1, 1);
     to += 2;
   } else {
-    // A block has 65536 bytes at most.
+    // A block has at most 65536 bytes.
     store<u8>(to, 61 << 2);
     store<u16>(to, <u16>lengthLess1, 1);
     to += 3;
@@ -120,7 +120,7 @@ function putLiteral(to: u32, from: u32, end: u32): u32 {
 
 /** Writes copies for `length` bytes, at least 4, from `offset` bytes back. */
 function putCopy(to: u32, offset: u32, length: u32): u32 {
-  // 60 where 64 would leave less than the 4 bytes that the shortest form takes.
+  // Takes 60 where 64 would leave less than the 4 bytes of the shortest form.
   while (length >= 68) {
     to = putCopy2(to, offset, 64);
     length -= 64;

@@ -1,6 +1,6 @@
 /**
- * What can be wrong with a body. Shared by the kernel (AssemblyScript), which writes the number, and its binding
- * (../kernel.ts), which has the sentence for it.
+ * The faults that a body can have. Shared by the kernel (AssemblyScript), which writes the number, and its binding
+ * (../kernel.ts), which finds the sentence for it.
  */
 export const LITERAL_PAST_INPUT = 1;
 export const LITERAL_PAST_OUTPUT = 2;
@@ -24,7 +24,7 @@ export const PACKED_NOT_WHOLE = 18;
 
 export const SERIES_WITHOUT_LABELS = 19;
 
-/** Counts over what the request may hold. */
+/** Counts that exceed the limits of one request. */
 export const TOO_MANY_SERIES = 20;
 export const TOO_MANY_SAMPLES = 21;
 export const TOO_MANY_METADATA = 22;

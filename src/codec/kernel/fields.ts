@@ -1,12 +1,12 @@
 /**
  * The careful reader of the wire format (https://protobuf.dev/programming-guides/encoding/), for every message of
- * remote write 1.0 and for whatever the hot loop of scan.ts does not take.
+ * remote write 1.0 and for everything that the hot loop of scan.ts leaves to it.
  *
- * It is as strict as the Go decoder of the receivers and somewhat stricter: every length is checked against the
- * message around it, a known field must have its wire type, field numbers are 1 to 2^29 - 1, varints take at most 10
- * bytes, packed fields end where their last element does, groups are closed by their own number. Unknown fields of
- * every wire type are skipped. Every function takes the position and the end of what it may read and returns the
- * position behind it, or 0 with a fault noted.
+ * It is somewhat stricter than the Go decoder of the receivers: every length is checked against the message around it,
+ * a known field must have its wire type, field numbers are 1 to 2^29 - 1, varints take at most 10 bytes, packed fields
+ * end where their last element does, groups are closed by their own number. Unknown fields of every wire type are
+ * skipped. Every function takes the position and the end of what it may read and returns the position behind it, or 0
+ * with a fault noted.
  */
 import {
   FIELD_NUMBER_ZERO,
@@ -37,7 +37,10 @@ import {
 import { fail, getResult, setResult } from './results';
 import { noteTimestamp } from './timestamps';
 
-/** What a field holds. Below 16, so that a message's fields fit one u64: 4 bits for each of the numbers 1 to 16. */
+/**
+ * The kind of value that a field holds. All are below 16, so that a message's fields fit one u64: 4 bits for each of
+ * the numbers 1 to 16.
+ */
 const UNKNOWN: u32 = 0;
 const VARINT: u32 = 1;
 const FIXED64: u32 = 2;
@@ -54,7 +57,7 @@ const MESSAGE_SERIES: u32 = 12;
 const MESSAGE_METADATA: u32 = 13;
 const MESSAGE_REQUEST: u32 = 14;
 
-/** The fields of a message, field 1 in the lowest 4 bits: read the digits from the right, beside proto/*.proto. */
+/** The fields of a message, field 1 in the lowest 4 bits: read the digits from the right, next to proto/*.proto. */
 function fieldsOf(message: u32): u64 {
   switch (message) {
     case MESSAGE_LABEL:
@@ -81,14 +84,14 @@ export let varint: u64 = 0;
 export let tag: u32 = 0;
 export let length: u32 = 0;
 
-/** How many more fields may be read one by one: what this reader does costs many times what the hot loop does. */
+/** The number of further fields that may be read one by one: this reader costs many times more than the hot loop. */
 let fieldsLeft: u32 = 0;
 
 export function allowFields(count: u32): void {
   fieldsLeft = count;
 }
 
-/** Counts the field at `at`; false and a fault noted when it is one too many. */
+/** Counts the field at `at`. Returns false after noting a fault when it is one too many. */
 export function countField(at: u32): bool {
   if (fieldsLeft == 0) return fail(TOO_MANY_FIELDS, at) != 0;
   fieldsLeft--;
@@ -130,7 +133,7 @@ export function readTag(at: u32, end: u32): u32 {
   return p;
 }
 
-/** Reads a length into `length`; that many bytes are there. */
+/** Reads a length into `length` and checks that so many bytes follow. */
 export function readLength(at: u32, end: u32): u32 {
   const p = readVarint(at, end);
   if (p == 0) return 0;
@@ -181,17 +184,19 @@ export function skipField(at: u32, p: u32, end: u32): u32 {
   return 0;
 }
 
-/** The fields of a WriteRequest in [p, end): checked, and counted in the results block. */
+/** Checks the fields of a WriteRequest in [p, end) and counts them in the results block. */
 export function walkRequest(p: u32, end: u32): u32 {
   return walk(MESSAGE_REQUEST, p, p, end, 0);
 }
 
-/** The content of one TimeSeries, whose field starts at `at`, from `p` on; at least `labels` labels are before it. */
+/**
+ * Reads the content of one TimeSeries, whose field starts at `at`, from `p` on; at least `labels` labels precede it.
+ */
 export function walkSeries(at: u32, p: u32, end: u32, labels: u32): u32 {
   return walk(MESSAGE_SERIES, at, p, end, labels);
 }
 
-/** One message of any kind. It calls itself for nested messages, 3 deep at most by their definition. */
+/** Reads one message of any kind. It calls itself for nested messages, which are at most 3 deep by definition. */
 function walk(message: u32, messageAt: u32, p: u32, end: u32, labels: u32): u32 {
   const fields = fieldsOf(message);
   let timestampMs: i64 = 0;
@@ -265,15 +270,19 @@ function endMessage(message: u32, at: u32, labels: u32, timestampMs: i64): bool 
   return true;
 }
 
-/** Whether [p, end) is varints of at most 9 bytes, the last of them whole; 16 bytes at a time. Longer ones may be right. */
+/**
+ * Returns true if [p, end) holds varints of at most 9 bytes, the last of them whole; checks 16 bytes at a time. Longer
+ * varints may still be valid.
+ */
 function areVarints(p: u32, end: u32): bool {
   if (p == end) return true;
   if (load<u8>(end - 1) >= 0x80) return false;
-  // Which bytes go on, in the order of the bytes: the 16 before and the 16 here.
+  // The continuation bits, in the order of the bytes: the 16 bytes before and these 16.
   let goOn: u32 = 0;
   for (; p < end; p += 16) {
     goOn = (goOn >>> 16) | ((<u32>i8x16.bitmask(v128.load(p))) << 16);
-    // Runs of 2, 4, 8 and 9; what lies behind the end can only begin one there, since the last byte does not go on.
+    // Finds runs of 2, 4, 8 and 9. Bytes behind the end can only begin a run there, since the last byte has no
+    // continuation bit.
     const two = goOn & (goOn >>> 1);
     const four = two & (two >>> 2);
     const eight = four & (four >>> 4);

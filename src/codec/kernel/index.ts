@@ -1,6 +1,6 @@
 /**
  * The kernel's exports: pure functions on areas of the imported memory (layout.ts), for ../kernel.ts. Addresses and
- * sizes are trusted, what lies in the areas is not.
+ * sizes are trusted; the contents of the areas are not.
  */
 import { writeTables } from './decode';
 

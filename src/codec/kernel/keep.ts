@@ -1,13 +1,13 @@
 /**
- * Finds which elements of a decoded block a piece of what they decode to can have as they are, so that only the piece's
- * ends are encoded anew.
+ * Finds which elements of a decoded block a piece of the decoded bytes can reuse unchanged, so that only the piece's
+ * ends are encoded again.
  *
  * Elements copy from a distance, not from a position. So a run of them means the same in another block as long as
  * nothing in it copies from before that block's start. Compressors that start afresh every 64 KiB, as all known ones
  * do, leave at most that much behind a cut to be encoded; with a block of another kind it is more, up to all of it.
  *
- * Where elements start is known only from those before, so decodeElements leaves marks on its way, and a search begins
- * at the last one before it.
+ * The start of an element is known only from the elements before it, so decodeElements leaves marks on its way, and a
+ * search begins at the last mark before its target.
  */
 import {
   ELEMENTS_AT,
@@ -21,14 +21,14 @@ import {
 } from './layout';
 import { getResult, setResult } from './results';
 
-/** Where an element starts, and where its bytes go, after `seek`. */
+/** The addresses of an element and of its decoded bytes, set by `seek`. */
 let foundAt: u32 = 0;
 let foundOut: u32 = 0;
 
 /**
- * Of the block that was decoded last, whose elements end at `elementsEnd`, finds those that the piece [from, end) of
- * the output area can keep. In the results block are then the addresses where the run begins and ends, and where its
- * bytes do in the output area; where it is empty, the latter mean nothing.
+ * Finds the elements of the last decoded block that the piece [from, end) of the output area can keep; the block's
+ * elements end at `elementsEnd`. The results block then holds the addresses where the run begins and ends, and where
+ * its bytes begin and end in the output area. If the run is empty, the latter mean nothing.
  */
 export function findKept(elementsEnd: u32, from: u32, end: u32): void {
   seek(elementsEnd, from);
@@ -55,14 +55,16 @@ export function findKept(elementsEnd: u32, from: u32, end: u32): void {
   setResult(SLOT_KEPT_END_OUT, foundOut);
 }
 
-/** Finds the element in which `border` of the output area lies: where it starts, and where its bytes go. */
+/**
+ * Finds the element whose bytes contain `border` of the output area: where the element starts, and where its bytes go.
+ */
 export function findElement(elementsEnd: u32, border: u32): void {
   seek(elementsEnd, border);
   setResult(SLOT_KEPT_AT, foundAt);
   setResult(SLOT_KEPT_OUT, foundOut);
 }
 
-/** Finds the element in which `border` of the output area lies, or with which it begins; elementsEnd where none is. */
+/** Finds the element that contains `border` of the output area or begins at it; elementsEnd if there is none. */
 function seek(elementsEnd: u32, border: u32): void {
   const mark = lastMark(border);
   let at = load<u32>(mark);
@@ -77,7 +79,7 @@ function seek(elementsEnd: u32, border: u32): void {
   foundOut = out;
 }
 
-/** The last mark at or before `out` of the output area. */
+/** Returns the last mark at or before `out` of the output area. */
 function lastMark(out: u32): u32 {
   let low: u32 = 0;
   let high = getResult(SLOT_MARKS);
@@ -89,19 +91,19 @@ function lastMark(out: u32): u32 {
   return MARKS_AT + (low << 3);
 }
 
-/** Bytes that the element at `at` takes, with its tag and its distance or its literal's bytes. */
+/** The number of bytes of the element at `at`, including its tag and its distance or its literal's bytes. */
 function elementBytes(at: u32): u32 {
   const bytes = <u32>load<u8>(rowOf(at), ELEMENTS_AT + 3);
   return bytes != 0 ? bytes : longLiteralHead(at) + longLiteral(at);
 }
 
-/** Bytes that it decodes to. */
+/** The number of bytes that the element decodes to. */
 function decodedBytes(at: u32): u32 {
   const row = rowOf(at);
   return load<u8>(row, ELEMENTS_AT + 3) != 0 ? <u32>load<u8>(row, ELEMENTS_AT + 2) : longLiteral(at);
 }
 
-/** How far back it copies from; 0 for a literal. */
+/** The distance that the element copies from; 0 for a literal. */
 function distance(at: u32): u32 {
   const tag = <u32>load<u8>(at);
   const kind = tag & 3;
@@ -110,12 +112,12 @@ function distance(at: u32): u32 {
   return high | (<u32>load<u16>(at, 1) & <u32>load<u16>(rowOf(at), ELEMENTS_AT));
 }
 
-/** The tag and the 1 to 4 bytes of length of a literal of more than 60 bytes. */
+/** The size of the tag and the 1 to 4 length bytes of a literal of more than 60 bytes. */
 function longLiteralHead(at: u32): u32 {
   return (<u32>load<u8>(at) >>> 2) - 58;
 }
 
-/** The bytes of a literal of more than 60; the load may reach into the slack. */
+/** The number of bytes in a literal of more than 60; the load may reach into the slack. */
 function longLiteral(at: u32): u32 {
   const lengthBytes = longLiteralHead(at) - 1;
   return (load<u32>(at, 1) & (<u32>0xffffffff >>> (32 - (lengthBytes << 3)))) + 1;

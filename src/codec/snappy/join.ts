@@ -8,16 +8,16 @@
  */
 import { varintBytes, writeVarint } from './varint.ts';
 
-/** One body as Kernel.scan has accepted it; nothing is checked here. */
+/** A body that Kernel.scan has accepted; nothing is checked here. */
 export interface JoinPart {
   body: Uint8Array;
-  /** What the body decodes to, in bytes. */
+  /** The decoded size of the body, in bytes. */
   rawBytes: number;
-  /** Offset of the elements, behind the varint. */
+  /** The offset of the elements, behind the varint. */
   elementsAt: number;
 }
 
-/** Gives memory of exactly so many bytes, which need not be cleared. */
+/** Returns memory of exactly so many bytes, which need not be cleared. */
 export type Allocate = (bytes: number) => Buffer;
 
 export function allocateUnsafe(bytes: number): Buffer {
@@ -25,8 +25,8 @@ export function allocateUnsafe(bytes: number): Buffer {
 }
 
 /**
- * The joined body. Of one part it is the body itself, not a copy; else it is written to what `allocate` gives.
- * Throws RangeError from 4 GiB of decoded bytes on.
+ * Returns the joined body. For one part this is the body itself, not a copy; otherwise it is written to memory from
+ * `allocate`. Throws RangeError from 4 GiB of decoded bytes on.
  */
 export function joinBodies(parts: readonly JoinPart[], allocate: Allocate = allocateUnsafe): Buffer {
   const [first] = parts;
@@ -37,7 +37,7 @@ export function joinBodies(parts: readonly JoinPart[], allocate: Allocate = allo
     rawBytes += part.rawBytes;
     elementBytes += part.body.length - part.elementsAt;
   }
-  // Not zeroed: every byte is written below.
+  // Not zeroed, since every byte is written below.
   const joined = allocate(varintBytes(rawBytes) + elementBytes);
   let at = writeVarint(joined, 0, rawBytes);
   for (const { body, elementsAt } of parts) {
@@ -47,7 +47,7 @@ export function joinBodies(parts: readonly JoinPart[], allocate: Allocate = allo
   return joined;
 }
 
-/** The same bytes as a Buffer; not copied. */
+/** Returns the same bytes as a Buffer, without copying. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -5,7 +5,7 @@
 
 const MAX_UINT32 = 0xffffffff;
 
-/** How many bytes `value` takes. Throws RangeError unless it is a whole number of 0 to 2^32 - 1. */
+/** Returns how many bytes `value` takes. Throws RangeError unless it is a whole number from 0 to 2^32 - 1. */
 export function varintBytes(value: number): number {
   if (!Number.isInteger(value) || value < 0 || value > MAX_UINT32) {
     throw new RangeError(`a snappy block cannot declare ${value} bytes; the most is ${MAX_UINT32}`);
@@ -15,7 +15,7 @@ export function varintBytes(value: number): number {
   return bytes;
 }
 
-/** Writes `value` at `at` and returns the offset behind it. Throws RangeError where it does not fit. */
+/** Writes `value` at `at` and returns the offset behind it. Throws RangeError if it does not fit. */
 export function writeVarint(target: Uint8Array, at: number, value: number): number {
   const end = at + varintBytes(value);
   if (end > target.length) throw new RangeError(`no room for a varint of ${end - at} bytes at ${at}`);
@@ -29,8 +29,8 @@ export function writeVarint(target: Uint8Array, at: number, value: number): numb
 }
 
 /**
- * Reads the varint that `source` starts with. Undefined if it is cut off, takes more than 5 bytes or says more than
- * 2^32 - 1. Where it ends is found by `varintEnd`: two numbers would be an object per request.
+ * Reads the varint that `source` starts with. Returns undefined if it is cut off, takes more than 5 bytes or exceeds
+ * 2^32 - 1. `varintEnd` finds where it ends: returning two numbers would allocate an object per request.
  */
 export function readVarint(source: Uint8Array): number | undefined {
   const end = varintEnd(source);
@@ -40,7 +40,7 @@ export function readVarint(source: Uint8Array): number | undefined {
   return value <= MAX_UINT32 ? value : undefined;
 }
 
-/** The offset behind the varint that `source` starts with, 1 to 5; 0 if it does not end in time. */
+/** Returns the offset behind the varint that `source` starts with, 1 to 5; 0 if it does not end in time. */
 export function varintEnd(source: Uint8Array): number {
   const longest = Math.min(source.length, 5);
   for (let at = 0; at < longest; at += 1) if ((source[at] ?? 0) < 0x80) return at + 1;
