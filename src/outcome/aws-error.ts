@@ -1,5 +1,5 @@
 /**
- * Tells errors of AWS itself, which stands before AMP, from AMP's verdicts on data. AWS answers some of them with 400.
+ * Tells errors of AWS's front end from AMP's verdicts on data. AWS answers some of them with 400.
  * https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
  */
 import type { UpstreamText } from './upstream-text.ts';
@@ -15,7 +15,7 @@ const AUTHENTICATION =
   /^(?:RequestExpired|RequestInTheFuture|RequestTimeTooSkewed|SignatureExpired|ExpiredToken(?:Id)?|IncompleteSignature|InvalidSignature|SignatureDoesNotMatch|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|InvalidToken|MissingAuthenticationToken|AccessDenied|AuthFailure|NotAuthorized|OptInRequired|Unauthorized(?:Operation)?)(?:Exception)?$/;
 
 /**
- * Sentences of AWS that come without a type, from their beginning on. None is the beginning of a sentence about data.
+ * The beginnings of AWS's sentences that come without a type. No sentence about data begins like one of them.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
  */
 const SENTENCES: readonly (readonly [beginning: RegExp, error: AwsError])[] = [
@@ -31,7 +31,7 @@ const SENTENCES: readonly (readonly [beginning: RegExp, error: AwsError])[] = [
   [/^User: arn:\S+ is not authorized to perform: /i, 'authentication'],
 ];
 
-/** Undefined for everything that is not positively an error of AWS of one of these kinds. */
+/** Returns undefined for everything that is not clearly an AWS error of one of these kinds. */
 export function awsErrorOf({ errorType, said }: UpstreamText): AwsError | undefined {
   if (errorType !== undefined) {
     if (THROTTLING.test(errorType)) return 'throttling';

@@ -1,9 +1,9 @@
 /**
- * Maps one answer of the upstream to a verdict on the batch: deliver, reject, cut, sign anew, or try again.
+ * Maps one answer of the upstream to a verdict on the batch: deliver, reject, cut, sign again, or retry.
  *
  * The rule behind it is what Prometheus does with a status: it drops on every 4xx (429 by default too) and keeps and
- * resends on 5xx. So a 4xx goes out only for what must not be sent again. Everything that is recognised as a verdict on
- * data stays one; only what is positively not AMP's is held back.
+ * resends on 5xx. So a sender gets a 4xx only for data that must not be sent again. Every recognised verdict on data is
+ * passed on; only answers that clearly are not AMP's are held back.
  */
 import { STATUS_CODES } from 'node:http';
 import { awsErrorOf, type AwsError } from './aws-error.ts';
@@ -15,12 +15,12 @@ import { isMarkup, readUpstreamText, titleOf } from './upstream-text.ts';
 
 type Answered = Extract<UpstreamAnswer, { readonly kind: 'answered' }>;
 
-/** A sender is shown as much of what AMP said as is kept of it. */
+/** The most of AMP's text that a sender is shown; no more of it is kept. */
 const SHOWN_TO_SENDER = 1024;
 
 /**
- * One row a kind of answer: 2xx; what is not AMP's; errors of AWS itself; 401 and 403; 413; 408, 429 and 503; 404 and
- * its like, 3xx and 5xx; any other 4xx.
+ * Handles one kind of answer after the other: 2xx; answers that are not AMP's; errors of AWS itself; 401 and 403; 413;
+ * 408, 429 and 503; 404 and similar, 3xx and 5xx; any other 4xx.
  *
  * Every message is redacted.
  */
@@ -62,16 +62,16 @@ export function classify(answer: UpstreamAnswer, nowMs: number): Verdict {
     const throttle = quota === undefined || quota === 'data' ? 'unknown' : quota;
     return throttled(code, throttle, status === 503, retryAfterMs, message);
   }
-  // Left of those that are verdicts: 413, and what says in words that a message is too large.
+  // The remaining verdicts are 413, and messages that say that a request is too large.
   if (status === 413 || isVerdict(status)) return { kind: 'too_large', message };
-  // The configuration or the network on the way is at fault, not what the sender sent.
+  // The configuration or the network is at fault, not the sender's data.
   const mayLieInData = status >= 500;
   return { kind: 'retry', code, throttle: undefined, down: true, mayLieInData, retryAfterMs, message };
 }
 
 /**
- * The `code` label of `upstream_responses_total`: the failure, the status, or the status after what it stands for where
- * its number alone would mislead: `foreign_400`, `throttled_400`, `unauthorized_400`, `quota_429`.
+ * Returns the `code` label of `upstream_responses_total`: the failure, the status, or, where the number alone would
+ * mislead, the status behind its meaning: `foreign_400`, `throttled_400`, `unauthorized_400`, `quota_429`.
  */
 export function responseCode(answer: UpstreamAnswer): string {
   if (answer.kind === 'failed') return answer.reason;
@@ -85,7 +85,7 @@ function codeOf(status: number, special: ReadAnswer['special']): string {
 interface ReadAnswer {
   readonly said: string;
   readonly awsError: AwsError | undefined;
-  /** What the answer stands for, where its status alone would mislead. */
+  /** The meaning of the answer, if its status alone would mislead. */
   readonly special: 'foreign' | 'throttled' | 'unauthorized' | 'quota' | undefined;
 }
 
@@ -118,10 +118,10 @@ function throttled(
   return { kind: 'retry', code, throttle, down, mayLieInData: throttle === 'unknown', retryAfterMs, message };
 }
 
-/** Said to whoever asks with a wrong URL, method, header or proxy, or does not pay; whatever a sender sends, it is so. */
+/** Statuses that answer a wrong URL, method, header or proxy, or an unpaid bill, whatever the data. */
 const OURS: ReadonlySet<number> = new Set([402, 404, 405, 406, 407, 410, 411, 414, 415, 421, 426, 431]);
 
-/** A 4xx that says something about the data that was sent, if it is AMP's. */
+/** Returns true for a 4xx that says something about the data, if it is AMP's. */
 function isVerdict(status: number): boolean {
   return status >= 400 && status < 500 && !NO_VERDICT.has(status) && !OURS.has(status);
 }
@@ -129,8 +129,8 @@ function isVerdict(status: number): boolean {
 const NO_VERDICT: ReadonlySet<number> = new Set([401, 403, 408, 413, 429]);
 
 /**
- * A status that means something if it is AMP's: a page in its place is somebody else's. A 413 is cut whoever says it, and
- * the others are tried again anyway.
+ * Returns true for a status that means something only if it is AMP's: a web page in its place comes from something
+ * else. A 413 is cut whoever says it, and the other statuses are retried anyway.
  */
 function mustBeAmp(status: number): boolean {
   return (status >= 200 && status < 300) || status === 401 || status === 403 || isVerdict(status);
@@ -140,11 +140,14 @@ function shown(said: string): string {
   return redact(said, SHOWN_TO_SENDER);
 }
 
-/** Servers that got plain HTTP on a port of TLS: Go's net/http (crypto/tls), Envoy and HAProxy in its wording, nginx. */
+/**
+ * The wording of servers that got plain HTTP on a TLS port: Go's net/http (crypto/tls), Envoy and HAProxy in its
+ * wording, nginx.
+ */
 const WANTS_TLS =
   /^(?:Client sent an HTTP request to an HTTPS server|The plain HTTP request was sent to HTTPS port)\b/i;
 
-/** What to do about it, where somebody can do something. */
+/** Returns the remedy, if there is one. */
 function remedy(code: string): string {
   if (code.startsWith('foreign_'))
     return ' (a page, not an answer of AMP; check the url of remote_write and proxy_url)';
@@ -161,7 +164,10 @@ function remedy(code: string): string {
   return '';
 }
 
-/** `Retry-After` in seconds or as an HTTP date (RFC 9110, section 10.2.3), as milliseconds from now; undefined if neither. */
+/**
+ * Returns `Retry-After`, in seconds or as an HTTP date (RFC 9110, section 10.2.3), as milliseconds from now; undefined
+ * if it is neither.
+ */
 export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
   if (value === undefined) return undefined;
   if (/^\s*\d{1,9}\s*$/.test(value)) return Number(value) * 1000;

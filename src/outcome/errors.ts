@@ -5,24 +5,24 @@
  * and for configuration that cannot be used. Codes never change, so that a log search or an alert can rely on them.
  */
 
-/** What a sender is told when its request is refused before it becomes a parcel: stable code -> HTTP status. */
+/** The answers to requests that are refused before they become parcels: stable code -> HTTP status. */
 export const REQUEST_ERROR_STATUS = {
   /** The body is not one valid snappy block. */
   BODY_NOT_SNAPPY: 400,
   /** The decoded body is not a valid remote write 1.0 WriteRequest. */
   BODY_NOT_WRITE_REQUEST: 400,
-  /** A TimeSeries without labels: Cortex refuses the whole request for it, and it would take a batch along. */
+  /** A TimeSeries without labels: Cortex rejects the whole request for it, and with it the whole batch. */
   SERIES_WITHOUT_LABELS: 400,
-  /** Compressed body over limits.max_body_bytes. */
+  /** The compressed body exceeds limits.max_body_bytes. */
   BODY_TOO_LARGE: 413,
-  /** Declared decoded size over limits.max_decoded_bytes. */
+  /** The declared decoded size exceeds limits.max_decoded_bytes. */
   DECODED_TOO_LARGE: 413,
-  /** More series, samples, metadata entries or fields than limits.max_..._per_request. */
+  /** The request has more series, samples, metadata entries or fields than limits.max_..._per_request. */
   TOO_MANY_SERIES: 413,
   TOO_MANY_SAMPLES: 413,
   TOO_MANY_METADATA: 413,
   TOO_MANY_FIELDS: 413,
-  /** A request that would have to be cut into more than batch/split.ts's MAX_PIECES. */
+  /** The request would have to be cut into more than batch/split.ts's MAX_PIECES. */
   TOO_MANY_PIECES: 413,
   /** Content-Type or Content-Encoding is not that of remote write 1.0. */
   UNSUPPORTED_ENCODING: 415,

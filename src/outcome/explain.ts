@@ -1,8 +1,8 @@
-/** Answers and failures in words of the proxy, with their remedy. */
+/** Explains answers and failures in the proxy's own words, with their remedy. */
 import type { Verdict } from './outcome.ts';
 
 export interface Explanation {
-  /** Goes on from the name of the upstream: `answers 403 (forbidden)`. */
+  /** Continues a sentence that begins with the upstream: `answers 403 (forbidden)`. */
   readonly what: string;
   readonly remedy: string;
 }
@@ -134,8 +134,8 @@ const ELSE_BY_CLASS: Readonly<Record<string, string>> = {
 };
 
 /**
- * @param code an HTTP status, the name of a failure, of a reason to refuse or to reject, or what classify.ts's
- *   `responseCode` makes of an answer
+ * @param code an HTTP status, the name of a failure or of a reason to refuse or reject, or a result of classify.ts's
+ *   `responseCode`
  */
 export function explain(code: string): Explanation {
   const known = Object.hasOwn(KNOWN, code) ? KNOWN[code] : undefined;
@@ -145,7 +145,7 @@ export function explain(code: string): Explanation {
   return { what: `answers ${code}`, remedy: ELSE_BY_CLASS[code.slice(0, 1)] ?? '' };
 }
 
-/** What an HTTP proxy says instead of opening a tunnel, or what is true of every status that it says. */
+/** Explains the answer of an HTTP proxy that opens no tunnel, or the general case of such an answer. */
 function refusedByProxy(status: string): Explanation {
   const what = `is behind an HTTP proxy that opens no tunnel to it (${status})`;
   switch (status) {
@@ -167,14 +167,14 @@ function refusedByProxy(status: string): Explanation {
 }
 
 /**
- * A message of Node without its advice on flags of Node, which nobody can give to a pod; tls_config.ca_file is the key
- * for it.
+ * Removes Node's advice on flags of Node, which nobody can give to a pod, from a message; tls_config.ca_file serves
+ * instead.
  */
 export function withoutNodeFlags(message: string): string {
   return message.replaceAll(/;? if the root CA is installed locally, try running Node\.js with --\S+/g, '');
 }
 
-/** Answers whose status alone would mislead. */
+/** Explains answers whose status alone would mislead. */
 const SPECIAL: Readonly<Record<string, (status: string) => Explanation>> = {
   foreign: (status) => ({
     what: `does not answer; something else sends text of its own or a web page (${status})`,
@@ -194,7 +194,7 @@ const SPECIAL: Readonly<Record<string, (status: string) => Explanation>> = {
   quota: () => SERIES_QUOTA,
 };
 
-/** A few words for a table. */
+/** Returns a few words for a table. */
 export function shortWords(code: string): string {
   if (code === '200' || code === '204') return 'taken';
   if (code === '202') return 'taken from another replica';
@@ -202,8 +202,8 @@ export function shortWords(code: string): string {
 }
 
 /**
- * What became of an attempt, in words of the proxy alone. Anybody may be told, since nothing that the upstream said is
- * quoted: it may hold the series of one sender.
+ * Summarises an attempt in the proxy's own words. Everybody may read it, since it quotes nothing that the upstream
+ * said, which may hold the series of one sender.
  */
 export function failureSummary(verdict: Verdict): string {
   switch (verdict.kind) {
@@ -215,7 +215,8 @@ export function failureSummary(verdict: Verdict): string {
     case 'unauthorized':
       return `the upstream ${explain(verdict.code).what}`;
     case 'retry':
-      // What kept us from asking at all (DNS, a refused connection, TLS, credentials) is in our own words.
+      // If the proxy could not ask at all (DNS, a refused connection, TLS, credentials), the message is in its own
+      // words.
       if (!verdict.mayLieInData && !/\d/.test(verdict.code)) return verdict.message;
       return `the upstream ${explain(verdict.code).what}`;
   }

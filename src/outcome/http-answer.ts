@@ -5,15 +5,15 @@ export interface HttpAnswer {
   readonly status: number;
   /** Empty for 204. */
   readonly body: string;
-  /** Seconds; only with 503. */
+  /** In seconds; only with 503. */
   readonly retryAfter: number | undefined;
 }
 
 const NO_CONTENT: HttpAnswer = { status: 204, body: '', retryAfter: undefined };
-/** The least there is: what is refused here is refused cheaply, and may pass in a moment. */
+/** The least value: a refusal costs little, and the cause may pass in a moment. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** What the sender of a parcel is told. */
+/** Returns the answer to the sender of a parcel. */
 export function httpAnswer(outcome: Outcome): HttpAnswer {
   switch (outcome.kind) {
     case 'delivered':
@@ -29,7 +29,7 @@ export function httpAnswer(outcome: Outcome): HttpAnswer {
   }
 }
 
-/** A quota on data is told as 400: senders that are set to send again on 429 would do so for hours. */
+/** A quota on data is answered with 400, since senders that resend on 429 would do so for hours. */
 function toldStatus(status: number): number {
   return status === 429 ? 400 : status;
 }

@@ -1,15 +1,15 @@
 /**
- * The vocabulary of results: what an attempt upstream brought, what is decided about its batch, and what becomes of a
- * request. classify.ts decides about a batch, http-answer.ts what a sender is told.
+ * The vocabulary of results: the answer to an attempt upstream, the verdict on its batch, and the outcome of a request.
+ * classify.ts decides about a batch, http-answer.ts about the answer to a sender.
  */
 import type { RejectionReason } from './rejection-reason.ts';
 
-/** What happened to one attempt upstream. Every field is what was seen on the wire; nothing is interpreted yet. */
+/** The result of one attempt upstream. Every field is what was seen on the wire; nothing is interpreted yet. */
 export type UpstreamAnswer =
   | {
       readonly kind: 'answered';
       readonly status: number;
-      /** First KiB of the body, as text. */
+      /** The first KiB of the body, as text. */
       readonly message: string;
       readonly retryAfter: string | undefined;
       /** The upstream's `Date` header. */
@@ -20,7 +20,7 @@ export type UpstreamAnswer =
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string };
 
 /**
- * Why no answer came, as a metric label. explain.ts has the words and the remedy for each.
+ * The reason why no answer came, as a metric label. explain.ts has the words and the remedy for each.
  *
  * - `connect_refused`: nobody listens on that port. `connect_timeout`: no connection came about, as behind a firewall
  *   that drops packets. `connect_unreachable`: the network has no route to the address.
@@ -48,17 +48,17 @@ export type FailureReason =
   | 'credentials';
 
 /**
- * What the upstream asked to have less of: `samples` in a second (its ingestion rate), `requests` in a second, or it did
- * not say in words that are known.
+ * The resource that the upstream asked to use less of: `samples` per second (its ingestion rate), `requests` per
+ * second, or `unknown` if its words are not known.
  */
 export type Throttle = 'samples' | 'requests' | 'unknown';
 
-/** What to do with a batch after an attempt. */
+/** The decision about a batch after an attempt. */
 export type Verdict =
   | { readonly kind: 'delivered'; readonly deduplicated: boolean }
   | {
       readonly kind: 'rejected';
-      /** The upstream's status; what the sender is told is for http-answer.ts. */
+      /** The upstream's status; http-answer.ts decides the sender's. */
       readonly status: number;
       readonly reason: RejectionReason;
       readonly message: string;
@@ -69,20 +69,23 @@ export type Verdict =
       readonly kind: 'retry';
       /** The status, or what failed. */
       readonly code: string;
-      /** Undefined when it did not ask for less. */
+      /** Undefined when the upstream did not ask for less. */
       readonly throttle: Throttle | undefined;
-      /** It did not do its work at all: no answer, or one of a server that fails or is not the right one. */
+      /**
+       * True if the upstream did not do its work at all: no answer, or the answer of a server that fails or is the
+       * wrong one.
+       */
       readonly down: boolean;
       /**
-       * It may be what was sent that makes the upstream fail: 5xx, a timeout, a reset, 429 in unknown words. False for
-       * what no data can cause: credentials, DNS, a connection that is refused, TLS, a wrong URL.
+       * True if the data may be what makes the upstream fail: 5xx, a timeout, a reset, 429 in unknown words. False for
+       * failures that no data can cause: credentials, DNS, a refused connection, TLS, a wrong URL.
        */
       readonly mayLieInData: boolean;
       readonly retryAfterMs: number | undefined;
       readonly message: string;
     };
 
-/** Why a parcel was refused though nothing is wrong with it, as a metric label. Its sender is to send it again. */
+/** The reason why a parcel was refused although nothing is wrong with it, as a metric label. Its sender resends it. */
 export const REFUSAL_REASONS = [
   'delivery_timeout',
   'queue_full',
@@ -93,7 +96,7 @@ export const REFUSAL_REASONS = [
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
-/** The end of a parcel. Everything but `delivered` and `rejected` is for the sender to send again. */
+/** The end of a parcel. For every outcome but `delivered` and `rejected`, the sender resends it. */
 export type Outcome =
   | { readonly kind: 'delivered'; readonly deduplicated: boolean }
   | {
@@ -107,7 +110,7 @@ export type Outcome =
       readonly kind: 'refused';
       readonly reason: RefusalReason;
       readonly message: string;
-      /** When it is worth another try, where that is known. */
+      /** The time after which another try is worthwhile, if it is known. */
       readonly retryAfterMs?: number;
     };
 

@@ -10,7 +10,7 @@ export type Quota = 'data' | 'samples' | 'requests';
 interface Wording {
   readonly words: RegExp;
   readonly quota: Quota;
-  /** Where the words come from. */
+  /** The source of the wording. */
   readonly source: string;
 }
 
@@ -22,7 +22,7 @@ const MIMIR_LIMITER = 'grafana/mimir pkg/ingester/limiter.go';
 const MIMIR_IDS = 'grafana/mimir pkg/util/globalerror/user.go';
 const MIMIR_DISTRIBUTOR = 'grafana/mimir pkg/distributor/errors.go';
 
-/** The first that matches is taken. */
+/** The first match wins. */
 export const WORDINGS: readonly Wording[] = [
   { words: /per-user series limit/i, quota: 'data', source: `${AMP}, ${CORTEX_LIMITER}, ${MIMIR_LIMITER}` },
   { words: /per-metric series limit/i, quota: 'data', source: `${AMP}, ${CORTEX_LIMITER}, ${MIMIR_LIMITER}` },
@@ -46,7 +46,7 @@ export const WORDINGS: readonly Wording[] = [
   { words: /err-mimir-tenant-max-request-rate/, quota: 'requests', source: MIMIR_IDS },
 ];
 
-/** Undefined when it does not say so in words that are known. */
+/** Returns undefined if the text names no quota in known words. */
 export function quotaOf(said: string): Quota | undefined {
   const own = ownWords(said);
   return WORDINGS.find(({ words }) => words.test(own))?.quota;

@@ -1,6 +1,6 @@
 /**
- * Why AMP rejected samples, as a metric label. AMP answers in the words of Cortex and of the Prometheus TSDB, first
- * error only. The upstream's own words are matched, never the parts that a sender chose.
+ * The reason why AMP rejected samples, as a metric label. AMP answers in the words of Cortex and of the Prometheus
+ * TSDB, first error only. The upstream's own words are matched, never the parts that a sender chose.
  */
 import { ownWords } from './upstream-text.ts';
 
@@ -23,15 +23,15 @@ export const REJECTION_REASONS = [
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
 
 /**
- * The first that matches is taken. Sources: cortexproject/cortex pkg/ingester/limiter.go, pkg/util/validation/errors.go
- * and validate.go, pkg/ha/ha_tracker.go; grafana/mimir pkg/distributor/validate.go and errors.go, pkg/ingester/errors.go;
+ * The first match wins. Sources: cortexproject/cortex pkg/ingester/limiter.go, pkg/util/validation/errors.go and
+ * validate.go, pkg/ha/ha_tracker.go; grafana/mimir pkg/distributor/validate.go and errors.go, pkg/ingester/errors.go;
  * prometheus/prometheus storage/interface.go and model/histogram/generic.go.
  */
 const WORDS: readonly (readonly [words: RegExp, reason: RejectionReason])[] = [
   // Cortex pkg/util/http.go; gRPC; Mimir pkg/distributor/push.go.
   [/message larger than max|its message size .{0,40}is larger than the allowed limit/i, 'too_large'],
   [/exemplar/i, 'exemplar'],
-  // limiter.go of both; quota.ts has each of them.
+  // limiter.go of both; quota.ts lists each wording.
   [
     /(?:series|metadata|metric) limit|limits? per label ?set|limit of \d+ (?:series|metrics)|err-mimir-max-(?:series|metadata|active)/i,
     'series_limit',
@@ -58,7 +58,7 @@ const WORDS: readonly (readonly [words: RegExp, reason: RejectionReason])[] = [
   [/label|metric name|without labels/i, 'invalid_labels'],
 ];
 
-/** @param said the upstream's sentence, out of its envelope */
+/** @param said the upstream's sentence, without its envelope */
 export function rejectionReason(status: number, said: string): RejectionReason {
   if (status === 413) return 'too_large';
   const own = ownWords(said);

@@ -5,9 +5,9 @@
  */
 
 export interface UpstreamText {
-  /** An error type of AWS without its namespace, such as `ThrottlingException`; undefined when none is named. */
+  /** AWS's error type without its namespace, such as `ThrottlingException`; undefined if none is named. */
   readonly errorType: string | undefined;
-  /** What is said, out of its JSON envelope if it has one. */
+  /** The upstream's sentence, without its JSON envelope. */
   readonly said: string;
 }
 
@@ -15,7 +15,7 @@ export interface UpstreamText {
 const TYPE_FIELDS: ReadonlySet<string> = new Set(['__type', 'code', 'Code', 'errorType']);
 const TEXT_FIELDS: ReadonlySet<string> = new Set(['message', 'Message', 'error', 'errorMessage']);
 
-/** @param errorType the `x-amzn-ErrorType` header, which goes before what the body says */
+/** @param errorType the `x-amzn-ErrorType` header, which takes precedence over the body */
 export function readUpstreamText(body: string, errorType: string | undefined): UpstreamText {
   let named = errorType;
   let said: string | undefined;
@@ -26,7 +26,7 @@ export function readUpstreamText(body: string, errorType: string | undefined): U
   return { errorType: named === undefined ? undefined : bareType(named), said: said ?? body };
 }
 
-/** `com.amazonaws.aps#ThrottlingException:http://...` is `ThrottlingException`. */
+/** Turns `com.amazonaws.aps#ThrottlingException:http://...` into `ThrottlingException`. */
 function bareType(named: string): string {
   const [bare = ''] = named.slice(named.lastIndexOf('#') + 1).split(':', 1);
   return bare.trim();
@@ -38,7 +38,7 @@ const STRING = /"((?:[^"\\]|\\.)*)(?:"|\\?$)/y;
 const SCALAR = /[^\s",{}[\]]+/y;
 const COMMA = /\s*,/y;
 
-/** The string fields of a JSON object, up to its first field that is neither a string nor a scalar. */
+/** Yields the string fields of a JSON object, up to its first field that is neither a string nor a scalar. */
 function* topLevelStrings(body: string): Generator<readonly [field: string, value: string]> {
   const start = /^\s*\{/.exec(body);
   if (start === null) return;
@@ -64,33 +64,33 @@ function unescaped(text: string): string {
     const value: unknown = JSON.parse(`"${text}"`);
     return typeof value === 'string' ? value : text;
   } catch {
-    // Cut off within an escape, or with a line end as it is.
+    // The string may be cut off within an escape, or hold a raw line end.
     return text.replaceAll(/\\(["\\/])/g, '$1').replaceAll(String.raw`\n`, '\n');
   }
 }
 
 /**
- * What stands before the first part that a sender chose: a quoted string, a label set, or what follows one of the words
- * that Cortex, Mimir and Prometheus put before a metric name. An apostrophe within a word is none of them.
+ * The text before the first part that a sender chose: a quoted string, a label set, or what follows one of the words
+ * that Cortex, Mimir and Prometheus put before a metric name. An apostrophe within a word does not count.
  */
 const BEFORE_SENDERS_PART =
   /(?=["`{])|(?<![A-Za-z])(?=')|(?:series|metric|timestamp|labelset|label|labels|unit|value)(?:=|: )|\bfor (?:series|metric) |\bseries (?=\S*\{)/i;
 
-/** The upstream's own words, which stand before everything that a sender chose. */
+/** Returns the upstream's own words, which stand before everything that a sender chose. */
 export function ownWords(said: string): string {
   const found = BEFORE_SENDERS_PART.exec(said);
   return found === null ? said : said.slice(0, found.index + found[0].length);
 }
 
 /**
- * A page or an XML document instead of a sentence: a load balancer, nginx, a TLS inspector. AMP answers plain text or
- * JSON.
+ * Detects a page or an XML document instead of a sentence: a load balancer, nginx, a TLS inspector. AMP answers plain
+ * text or JSON.
  */
 export function isMarkup(body: string): boolean {
   return /^\uFEFF?\s*<(?:!doctype|!--|\?xml|html|head|title|body|h1|center)/i.test(body);
 }
 
-/** What a page is called, which says more than its mark-up. */
+/** Returns the title of a page, which says more than its mark-up. */
 export function titleOf(page: string): string {
   return /<title>([^<]{1,200})/i.exec(page)?.[1] ?? page.replaceAll(/<[^>]{0,200}>/g, ' ');
 }

@@ -1,7 +1,7 @@
 /**
- * queue: takes requests in, or refuses them with the reason, and remembers what their outcomes say of their senders.
+ * queue: accepts requests, or refuses them with the reason, and remembers what their outcomes say about their senders.
  *
- * Contract: every request that is accepted is entered in the ledger here, and its outcome is told to `onSettled` once.
+ * Contract: every accepted request is entered in the ledger here, and `onSettled` is called with its outcome once.
  */
 import type { Batcher } from '../batch/batcher.ts';
 import type { ExpectedArrivals } from '../batch/expected-arrivals.ts';
@@ -22,21 +22,21 @@ export interface IntakeDeps {
   readonly deliveryTimeoutMs: number;
   readonly outOfOrderWindowMs: number;
   readonly ledger: Ledger;
-  /** What waits for its first batch, and what waits for another attempt. */
+  /** The parcels that wait for their first batch, and those that wait for another attempt. */
   readonly waiting: ParcelQueue;
   readonly retrying: RetryQueue;
   readonly batcher: Batcher;
   readonly expected: ExpectedArrivals;
   readonly health: UpstreamHealth;
   readonly metrics: DestinationMetrics;
-  /** Told of the end of every request. */
+  /** Called at the end of every request. */
   readonly settled: (sender: string, outcome: Outcome) => void;
-  /** There may be work for a shard. */
+  /** Called when there may be work for a shard. */
   readonly poke: () => void;
   readonly log: Log;
   /** Monotonic clock, ms. */
   readonly nowMs: () => number;
-  /** The upstream's idea of the time, ms since the epoch. */
+  /** The time by the upstream's clock, ms since the epoch. */
   readonly upstreamMs: () => number;
 }
 
@@ -50,8 +50,8 @@ export class Intake implements ParcelLedger {
   }
 
   /**
-   * Takes a request from its sender, body and all, until its outcome is told to `onSettled`, once: before this returns
-   * when there is no place for it. Who calls may settle it first, when the sender has gone.
+   * Takes a request with its body and calls `onSettled` with its outcome once; before this returns if the request is
+   * refused. The caller may settle it first, when the sender has gone.
    *
    * @param arrivedAtMs when its head was read, ms of the monotonic clock
    */
@@ -85,7 +85,7 @@ export class Intake implements ParcelLedger {
     return parcel;
   }
 
-  /** Called by the parcel, once. */
+  /** Called once by each parcel. */
   close(parcel: Parcel, outcome: Outcome): void {
     this.#deps.ledger.close(parcel, outcome);
     this.#deps.health.probes.settled(parcel);
@@ -94,19 +94,21 @@ export class Intake implements ParcelLedger {
     const nowMs = this.#deps.nowMs();
     this.#deps.metrics.observeDelivery(outcome.kind, nowMs - parcel.arrivedAtMs);
     if (outcome.kind === 'delivered') connection.deliveredAtMs = nowMs;
-    // A sender that is refused comes again after its Retry-After, or is gone.
+    // A refused sender comes back after its Retry-After, or is gone.
     if (outcome.kind !== 'refused') this.#deps.expected.answered(connection, nowMs);
     if (outcome.kind === 'rejected') this.#rejected(parcel, outcome);
   }
 
-  /** The upstream went down: those that were tried already go on as probes, and all others are refused. */
+  /**
+   * Called when the upstream goes down: parcels that were tried already continue as probes, and all others are refused.
+   */
   refuseWhileDown(): void {
     const { probes, lastFailure } = this.#deps.health;
     const pending = this.#deps.ledger.pending();
     this.#deps.health.beginProbing(pending.filter(({ waitingIn }) => waitingIn !== this.#deps.waiting));
     const refused = pending.filter((parcel) => !probes.has(parcel));
     for (const parcel of refused) parcel.trySettle(downOutcome(this.#deps.health));
-    // They may be waiting for much longer than a probe does.
+    // Their waits may be much longer than the probe interval.
     this.#deps.retrying.wake(this.#deps.nowMs());
     this.#deps.poke();
     const message = 'the upstream is down; senders are told to wait';
@@ -117,12 +119,12 @@ export class Intake implements ParcelLedger {
     const { sender, sampleCount, mergeKey } = parcel;
     const remedy = reason === 'series_limit' ? { remedy: explain(reason).remedy } : {};
     this.#rejections.warn(
-      // Not by sender: as many lines as there are senders would fill the log.
+      // Warnings are not grouped by sender, since one line per sender would fill the log.
       `${status} ${reason}`,
       { sender, status, reason, samples: sampleCount, answer: message, ...remedy },
       'the upstream rejected a request for good; its sender was told, and drops it',
     );
-    // Requests that share no batch harm nobody.
+    // Requests that share no batch harm no other sender.
     if (mergeKey.kind !== 'unmergeable') this.#deps.health.isolate(parcel);
   }
 
@@ -137,7 +139,7 @@ export class Intake implements ParcelLedger {
     return isMergeable ? sharedKey(contents.dedupKey) : uniqueKey('unmergeable');
   }
 
-  /** A refusal when there is no place for it. */
+  /** Returns a refusal if there is no place for it. */
   #enqueue(parcel: Parcel, nowMs: number): Extract<Outcome, { kind: 'refused' }> | undefined {
     if (this.#deps.batcher.tryAdd(parcel, nowMs)) {
       this.#deps.poke();
@@ -149,7 +151,7 @@ export class Intake implements ParcelLedger {
     return { kind: 'refused', reason: 'queue_full', message };
   }
 
-  /** What would only wait in vain is refused at once. */
+  /** A request that would wait in vain is refused immediately. */
   #refusalFor(parcel: Parcel, nowMs: number): Extract<Outcome, { kind: 'refused' }> | undefined {
     if (!this.#deps.health.isDown) return undefined;
     const { admitted, displaced } = this.#deps.health.probes.tryAdmit(parcel, nowMs);
@@ -164,8 +166,11 @@ function faultOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** False for a request that AMP may take once but reject when it is sent again: it holds exemplars, or old samples. */
+/**
+ * Returns false for a request that AMP accepts once but may reject when it is resent: it holds exemplars, or old
+ * samples.
+ */
 function isRepeatable({ exemplars, minTimestampMs, unknownFields }: ParcelContents, sinceMs: number): boolean {
-  // Without samples there is no lowest timestamp: metadata may be repeated.
+  // Metadata may be repeated: a request without samples has no lowest timestamp.
   return exemplars === 0 && unknownFields === 0 && !(minTimestampMs < sinceMs);
 }

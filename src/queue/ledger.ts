@@ -2,8 +2,8 @@
  * Ledger: every parcel from its acceptance to its outcome, so that at any moment
  * received = delivered + rejected + refused + pending, in samples (histograms included).
  *
- * It also keeps the promise that a sender is answered inside `delivery_timeout`: `sweep` refuses what is due.
- * What it walks is as long as the number of open requests, which the server bounds.
+ * It also keeps the promise that a sender is answered inside `delivery_timeout`: `sweep` refuses parcels whose deadline
+ * has passed. It walks the open requests, whose number the server bounds.
  */
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import type { Outcome } from '../outcome/outcome.ts';
@@ -18,7 +18,7 @@ export class Ledger {
     this.#metrics = metrics;
   }
 
-  /** Requests that wait for their outcome. */
+  /** The number of requests that wait for their outcome. */
   get parcels(): number {
     return this.#pending.size;
   }
@@ -57,7 +57,9 @@ export class Ledger {
     }
   }
 
-  /** Refuses every parcel whose deadline is not after `untilMs` (monotonic clock). @param why for its sender */
+  /**
+   * Refuses every parcel whose deadline is not after `untilMs` (monotonic clock). @param why the reason, for the sender
+   */
   sweep(untilMs: number, why: string): void {
     for (const parcel of this.#pending.filter(({ deadlineAtMs }) => deadlineAtMs <= untilMs)) {
       parcel.trySettle({
@@ -73,7 +75,7 @@ export class Ledger {
     return this.#pending.filter(() => true);
   }
 
-  /** Refuses all that is pending. */
+  /** Refuses all pending parcels. */
   refuseAll(outcome: Extract<Outcome, { kind: 'refused' }>): void {
     for (const parcel of this.pending()) parcel.trySettle(outcome);
   }

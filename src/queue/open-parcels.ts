@@ -15,7 +15,7 @@ export class OpenParcels {
     return this.#size;
   }
 
-  /** As the newest. A parcel is in one such list at most, and once. */
+  /** Adds a parcel as the newest. A parcel is in at most one such list, and once. */
   add(parcel: Parcel): void {
     parcel.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = parcel;
@@ -24,20 +24,22 @@ export class OpenParcels {
     this.#size += 1;
   }
 
-  /** Takes out a parcel that is in it. */
+  /** Removes a parcel from the list. */
   remove(parcel: Parcel): void {
     const { older, newer } = parcel;
     if (older === undefined) this.#oldest = newer;
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
     else newer.older = older;
-    // So that a parcel that lives on keeps no other alive.
+    // Cleared so that a parcel that lives on keeps no other alive.
     parcel.older = undefined;
     parcel.newer = undefined;
     this.#size -= 1;
   }
 
-  /** Those that `isMeant` holds for, the oldest first, in an array that later changes leave as it is. */
+  /**
+   * Returns the parcels for which `isMeant` is true, the oldest first, in an array that later changes do not affect.
+   */
   filter(isMeant: (parcel: Parcel) => boolean): Parcel[] {
     const meant: Parcel[] = [];
     for (let parcel = this.#oldest; parcel !== undefined; parcel = parcel.newer) {

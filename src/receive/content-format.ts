@@ -1,4 +1,6 @@
-/** Which requests are taken: those of remote write 1.0, by the head alone, before a byte of the body is read. */
+/**
+ * Decides which requests are accepted: those of remote write 1.0, by the head alone, before a byte of the body is read.
+ */
 import { RequestError } from '../outcome/errors.ts';
 
 const SUPPORTED =
@@ -31,7 +33,7 @@ function assertContentType(value: string | undefined): void {
   }
 }
 
-/** What a sender wrote, short enough to read and without control characters. */
+/** Quotes a sender's value, short enough to read and without control characters. */
 function quoted(value: string | undefined): string {
   if (value === undefined) return '(none)';
   return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value);

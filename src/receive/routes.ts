@@ -10,14 +10,14 @@
  */
 export interface RoutedEntry {
   readonly name: string;
-  /** Workspace id in the URL, if it has one. */
+  /** The workspace id in the URL, if it has one. */
   readonly workspaceId: string | undefined;
 }
 
 /** The answer to a request that leads nowhere. */
 export interface Unrouted {
   readonly status: 404 | 405 | 503;
-  /** Label of the metric of requests that were turned away. */
+  /** A label of the metric of requests that were denied early (turned away). */
   readonly reason: 'unknown_route' | 'unknown_entry';
   readonly message: string;
   readonly headers: Readonly<Record<string, string | number>>;
@@ -29,11 +29,11 @@ export type Found<Entry> =
 
 const WRITE_PATH = '/api/v1/write';
 const SUPPORTED = `${WRITE_PATH}, ${WRITE_PATH}/NAME or /workspaces/WS/api/v1/remote_write`;
-/** A path as senders write it: names of entries and workspaces need no more than this. */
+/** A path as senders write it; names of entries and workspaces need no other characters. */
 const PLAIN = /^[\w./-]+$/;
 const NAMED = /^\/api\/v1\/write\/(.*)$/;
 const OF_WORKSPACE = /^\/workspaces\/(.*)\/remote_write$/;
-/** Nothing changes before somebody has corrected a path or restarted the proxy. */
+/** Nothing changes until somebody corrects a path or restarts the proxy. */
 const RETRY_AFTER_SECONDS = 10;
 
 export class Routes<Entry extends RoutedEntry> {
@@ -42,7 +42,7 @@ export class Routes<Entry extends RoutedEntry> {
 
   constructor(entries: readonly [Entry, ...Entry[]]) {
     this.#names = entries.map(({ name }) => name).join(', ');
-    // Where two have one workspace, the first is meant.
+    // If two entries have the same workspace, the first one gets the requests.
     for (const entry of entries.toReversed()) {
       this.#byPath.set(`${WRITE_PATH}/${entry.name}`, entry);
       if (entry.workspaceId !== undefined) {
@@ -52,17 +52,17 @@ export class Routes<Entry extends RoutedEntry> {
     this.#byPath.set(WRITE_PATH, entries[0]);
   }
 
-  /** The entry of a path that is written exactly as above. */
+  /** Returns the entry of a path that is written exactly as above. */
   tryExact(path: string): Entry | undefined {
     return this.#byPath.get(path);
   }
 
-  /** True where the path needs no decoding and has no query, whether it leads anywhere or not. */
+  /** Returns true if the path needs no decoding and has no query, whether it leads anywhere or not. */
   isPlain(path: string): boolean {
     return PLAIN.test(path);
   }
 
-  /** @param target of the request line, whatever it holds */
+  /** @param target the target of the request line, whatever it holds */
   find(method: string, target: string): Found<Entry> {
     const path = decoded(target.replace(/[?#].*$/s, '')).replace(/\/$/, '');
     if (method !== 'POST') return { unrouted: path.includes('write') ? wrongMethod(method) : unknownRoute() };
@@ -100,7 +100,7 @@ function decoded(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {
-    return path; // Not an escaped text; then it is no path of ours either.
+    return path; // A malformed escape is no path of the proxy either.
   }
 }
 

@@ -7,13 +7,13 @@ import { NO_KERNEL_COST } from '../codec/kernel-turns.ts';
 /** All connections of one address. */
 export interface SenderAddress extends Holder, SenderActivity {
   connections: number;
-  /** Since the first of its connections, for the status page. */
+  /** Counted since the first of its connections, for the status page. */
   requests: number;
   /** Samples and histograms in requests that could be decoded. */
   samples: number;
-  /** 0 before the first answer. */
+  /** 0 until the first answer. */
   lastStatus: number;
-  /** What the last answer that was not 2xx said. */
+  /** The text of the last answer that was not 2xx. */
   lastRefusal: string;
 }
 

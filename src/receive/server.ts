@@ -15,16 +15,16 @@ import type { WriteHandler } from './write-handler.ts';
 
 export interface RoutedDestination extends Destination, RoutedEntry {}
 
-/** Of all senders together; limits.max_connections_per_address is half of it. */
+/** The limit for all senders together; limits.max_connections_per_address is half of it. */
 const MAX_CONNECTIONS = 20_000;
 const REMEDY =
   'raise limits.max_connections_per_address where many senders have this address, as behind a balancer; ' +
   'else look for a sender that does not use its connections again';
 
-/** What the server does about connections that are too many. */
+/** The treatment of excess connections. */
 export type FastPathConnectionDeps = Pick<ConnectionCapDeps, 'maxOfAddress' | 'count' | 'log'>;
 
-/** How long the fast path waits, and by which clock. */
+/** The timeouts of the fast path, and its clock. */
 export type FastPathTiming = Omit<FastPathOptions, 'tryHandle'>;
 const LANE: FastPathTiming = {
   timeouts: { firstRequest: HEADERS_TIMEOUT_MS, request: REQUEST_TIMEOUT_MS, keepAlive: KEEP_ALIVE_TIMEOUT_MS },
@@ -45,7 +45,7 @@ export function makeServer(
     if (destination === undefined) route.handleUnrouted(exchange, target, unrouted);
     else route.handle(exchange, destination);
   };
-  // Paths that lead nowhere are taken too: who may not send is told the same of them, to the byte.
+  // Paths that lead nowhere are taken too, since an unauthorised sender gets the same answer for them, to the byte.
   const tryHandle = (exchange: Exchange, path: string): boolean => {
     const destination = routes.tryExact(path);
     if (destination !== undefined) route.handle(exchange, destination);
@@ -56,7 +56,7 @@ export function makeServer(
   const entry: RequestListener = (request, response) => {
     handle(new NodeExchange(request, response), request.method ?? '', request.url ?? '');
   };
-  // Fastify leaves these alone where it does not make the server itself.
+  // Fastify leaves these settings alone when it does not create the server itself.
   const limits = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -64,7 +64,7 @@ export function makeServer(
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
     noDelay: true,
   };
-  // TLS is read by Node's HTTP server alone.
+  // TLS is handled by Node's HTTP server alone.
   const makeHttpServer = (): Server => {
     if (tls === undefined) return new FastPathServer(limits, entry, { ...timing, tryHandle });
     const handshakeTimeout = timing.timeouts.firstRequest;
@@ -77,7 +77,7 @@ export function makeServer(
     requestIdHeader: false,
     forceCloseConnections: false,
     return503OnClosing: false,
-    // Fastify listens and closes; no request is routed or read by it. On localhost it asks for a server for each address.
+    // Fastify listens and closes; it routes and reads no request. On localhost it asks for one server per address.
     serverFactory: () => {
       const made = makeHttpServer();
       capConnections(made, { ...connections, maxConnections: MAX_CONNECTIONS, remedy: REMEDY, nowMs: timing.nowMs });

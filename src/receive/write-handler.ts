@@ -1,4 +1,4 @@
-/** receive: lets a request in, or turns its sender away, and remembers what is to be known of its connection. */
+/** receive: admits a request or denies it early, and keeps the state of its connection. */
 import type { Socket } from 'node:net';
 import { NEW_CONNECTION } from '../parcel/connection-activity.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,14 +19,14 @@ import {
 
 export interface WriteHandlerDeps extends WriteRequestDeps {
   readonly log: WriteRequestDeps['log'] & { warn(fields: object, message: string): void };
-  /** Who may send; everybody without one. */
+  /** Checks who may send; without it everybody may. */
   readonly auth?: Authenticator | undefined;
-  /** Connections older than this are closed after their answer, ms; 0 never. */
+  /** Connections older than this are closed after their answer, ms; 0 means never. */
   readonly maxConnectionAgeMs: number;
   readonly random: () => number;
 }
 
-/** What follows a login. */
+/** The steps that follow a login. */
 interface Login {
   readonly admitted: () => void;
   readonly turnedAway: (refusal: LoginRefusal) => void;
@@ -49,7 +49,7 @@ export class WriteHandler {
     this.#warnings = new RecurringLog((fields, message) => deps.log.warn(fields, message), deps.nowMs);
   }
 
-  /** Requests that have no answer yet, those included whose body is still coming. */
+  /** Requests without an answer yet, including those whose body is still arriving. */
   get open(): number {
     return this.#openRequests.open;
   }
@@ -59,12 +59,15 @@ export class WriteHandler {
     return this.#senders.all();
   }
 
-  /** From now on every answer asks the sender to come back on a new connection. */
+  /** From now on every answer asks the sender to reconnect. */
   drain(): void {
     this.#openRequests.draining = true;
   }
 
-  /** A request that leads to no destination; who may not send is told only that. @param target of its request line */
+  /**
+   * Answers a request that leads to no destination; an unauthorised sender learns nothing more. @param target of its
+   * request line
+   */
   handleUnrouted(exchange: Exchange, target: string, unrouted: Unrouted): void {
     const { status, reason, message, headers } = unrouted;
     const address = exchange.socket.remoteAddress ?? '';
@@ -116,7 +119,7 @@ export class WriteHandler {
     }
   }
 
-  /** Calls one of the two once. @param known what is known without checking a password */
+  /** Calls one of the two callbacks once. @param known the result if it is known without checking a password */
   async #denyUnless(
     auth: Authenticator,
     known: AuthResult | undefined,
@@ -132,7 +135,7 @@ export class WriteHandler {
       this.#deps.log.error({ error: messageOf(error) }, 'a password could not be checked');
     }
     if (result !== 'allowed') {
-      // A connection that has shown no right credentials is not kept.
+      // A connection that has not authenticated is not kept.
       exchange.closeAfterAnswer();
       if (result === 'refused') {
         this.#warnings.warn(
@@ -151,7 +154,8 @@ export class WriteHandler {
       }
       turnedAway(refusalOf(result, auth.scheme));
     }
-    // Gone while its password was checked: its end has been told already, and nothing would give back what it holds.
+    // The sender may have gone while its password was checked. Its end was reported already, and nothing would release
+    // what it holds.
     else if (!exchange.gone) admitted();
   }
 
@@ -164,7 +168,7 @@ export class WriteHandler {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
       const { maxConnectionAgeMs, random } = this.#deps;
-      // Up to a tenth earlier, so that connections made together do not end together.
+      // The age is up to a tenth shorter, so that connections made together do not end together.
       const ageMs = maxConnectionAgeMs === 0 ? Infinity : maxConnectionAgeMs * (1 - 0.1 * random());
       const sender = this.#senders.connected(socket);
       connection = { ...NEW_CONNECTION, sender, closeAfterMs: nowMs + ageMs };

@@ -1,7 +1,7 @@
 /**
- * A visit: one request from its admission to its answer.
+ * Handles one request from its admission to its answer.
  *
- * admit (head only) -> read the body -> decode into a parcel -> hand it to its destination -> be told its outcome.
+ * admit (head only) -> read the body -> decode into a parcel -> hand it to its destination -> receive its outcome.
  * Exactly one answer is written; nothing is written to a sender that has gone.
  */
 import type { BufferPool, Lease } from '../memory/buffer-pool.ts';
@@ -24,8 +24,8 @@ import type { SenderAddress } from './senders.ts';
 export interface Destination {
   readonly name: string;
   /**
-   * Takes a request, body and all, until its outcome is told to `onSettled`, once: before this returns when there is no
-   * place for it.
+   * Takes a request with its body and calls `onSettled` with its outcome once; before this returns if the request is
+   * refused.
    *
    * @param arrivedAtMs when its head was read, ms of the monotonic clock
    */
@@ -38,17 +38,17 @@ export interface Destination {
 }
 
 export interface AcceptedRequest {
-  /** Without effect when it has an outcome. */
+  /** Has no effect once it has an outcome. */
   trySettle(outcome: Outcome): boolean;
 }
 
 export interface WriteRequestDeps {
-  /** For small bodies. */
+  /** The kernel for small bodies. */
   readonly kernel: Kernel;
-  /** Whose body is decoded next. */
+  /** Decides whose body is decoded next. */
   readonly turns: KernelTurns;
   readonly budget: ByteBudget;
-  /** Where bodies are read into. */
+  /** The pool that bodies are read into. */
   readonly pool: BufferPool;
   readonly maxBodyBytes: number;
   readonly metrics: Metrics;
@@ -57,15 +57,15 @@ export interface WriteRequestDeps {
   readonly nowMs: () => number;
 }
 
-/** What all visits have in common. */
+/** The state that all requests share. */
 export interface OpenRequests {
-  /** Requests that have no answer yet, those included whose body is still coming. */
+  /** Requests without an answer yet, including those whose body is still arriving. */
   open: number;
-  /** Every answer asks the sender to come back on a new connection. */
+  /** True when every answer asks the sender to reconnect. */
   draining: boolean;
 }
 
-/** What is remembered of a sender's connection. */
+/** The state of a sender's connection. */
 export interface Connection extends ConnectionActivity {
   readonly sender: SenderAddress;
   readonly closeAfterMs: number;
@@ -100,7 +100,7 @@ export class WriteRequestHandler implements ExchangeListener {
     this.#reservation = new Reservation(deps.budget, connection.sender);
   }
 
-  /** Not let in by server.auth: nothing of it is read. */
+  /** Denies a request that server.auth does not admit; nothing of it is read. */
   deny({ status, reason, told, text, headers }: LoginRefusal): void {
     const { metrics } = this.#deps;
     const { sender } = this.#connection;
@@ -139,7 +139,7 @@ export class WriteRequestHandler implements ExchangeListener {
     }
   }
 
-  /** False for one whose sender has gone while it waited for its turn; its body is given back. */
+  /** Returns false if the sender has gone while its request waited for its turn; the body is then released. */
   #isWanted(body: Lease): boolean {
     if (this.#ended) body.release();
     return !this.#ended;
@@ -163,7 +163,7 @@ export class WriteRequestHandler implements ExchangeListener {
     try {
       this.#accepted = this.#destination.accept(contents, this.#connection, this.#arrivedAtMs, this.#onSettled);
     } catch (error) {
-      // It throws before it owns the body.
+      // A throw means that it does not own the body yet.
       this.#notDecoded(body, error);
     }
   }
@@ -181,7 +181,7 @@ export class WriteRequestHandler implements ExchangeListener {
       this.#answer({ status: error.httpStatus, body: error.message, retryAfter });
       return;
     }
-    log.error({ error: messageOf(error) }, 'a request failed for a fault of the proxy');
+    log.error({ error: messageOf(error) }, 'internal error while handling a request');
     this.#answer(httpAnswer(INTERNAL));
   }
 
@@ -189,11 +189,11 @@ export class WriteRequestHandler implements ExchangeListener {
     this.#ended = true;
     this.#reservation.release();
     this.#openRequests.open -= 1;
-    // Without effect when it was answered.
+    // Has no effect once it was answered.
     this.#accepted?.trySettle(SENDER_GONE);
   }
 
-  /** In the middle of a batch's end: what goes wrong here must not reach the others. */
+  /** This runs in the middle of settling a batch: an error here must not reach the other requests. */
   readonly #onSettled = (outcome: Outcome): void => {
     try {
       this.#answer(httpAnswer(outcome));

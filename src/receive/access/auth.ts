@@ -1,9 +1,9 @@
 /**
- * Auth: who may send. A bearer token, or names and passwords as bcrypt or scrypt hashes, from a file that is read again
- * when it changes.
+ * Auth: decides who may send. It knows a bearer token, or names and passwords as bcrypt or scrypt hashes, from a file
+ * that is read again when it changes.
  *
- * Compared in constant time. A password hash takes tens of milliseconds to check, on purpose, so that what was checked
- * is remembered (as a keyed digest, never as it came), and checks wait in a short line for a thread of their own.
+ * Comparisons take constant time. Checking a password hash takes tens of milliseconds, on purpose. So results are
+ * remembered (as a keyed digest, never in clear), and checks wait in a short line for a separate thread.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { monotonicMs } from '../../platform/clock.ts';
@@ -18,7 +18,7 @@ export type AuthConfig = {
   readonly basic_auth_file?: string | undefined;
 };
 
-/** `busy`: more unknown passwords are waiting to be checked than is good for the others; ask again. */
+/** `busy`: too many unknown passwords are waiting to be checked; the sender may try again. */
 export type AuthResult = 'allowed' | 'refused' | 'busy';
 
 const MAX_REMEMBERED = 1_000;
@@ -32,17 +32,20 @@ export class Authenticator {
   readonly #stop: () => void;
   #tokenDigest: Buffer | undefined;
   #hashes: ReadonlyMap<string, string> = new Map();
-  /** Digests of Authorization headers that were right; emptied when the file changes. */
+  /** Digests of Authorization headers that were correct; emptied when the file changes. */
   readonly #allowed = new Set<string>();
   readonly #refusedUntilMs = new Map<string, number>();
   readonly #underWay = new Map<string, Promise<AuthResult>>();
   readonly #failures = new LoginFailures();
-  /** By address and name, so that a name that nobody guesses gets in beside one that is guessed at the same address. */
+  /**
+   * Kept by address and name, so that a name that nobody guesses gets in although another name is guessed from the same
+   * address.
+   */
   readonly #failuresOfAccounts = new LoginFailures();
   readonly #line = new LoginLine({ failuresOf: (login) => this.#failuresOf(login), nowMs: monotonicMs });
   readonly #thread: PasswordThread;
 
-  /** Throws when the file cannot be read or has nothing that can be used. */
+  /** Throws if the file cannot be read or holds nothing usable. */
   constructor(config: AuthConfig, log: WatchLog) {
     const { bearer_token_file: tokenFile, basic_auth_file: passwordFile } = config;
     this.scheme = tokenFile === undefined ? 'Basic' : 'Bearer';
@@ -60,15 +63,15 @@ export class Authenticator {
   }
 
   /**
-   * Notes that a sender is told so.
-   * @returns how long to wait before it is told, ms: the more failures its address has, the longer
+   * Records that a sender is refused.
+   * @returns the wait before it is told, in ms: the more failures its address has, the longer
    */
   refuse(result: Exclude<AuthResult, 'allowed'>, sender: string, nowMs: number): number {
     if (result === 'refused') this.#failures.note(sender, nowMs);
     return this.#failures.takeWaitMs(sender, nowMs);
   }
 
-  /** What is known without asking for time; undefined when a password has to be checked. */
+  /** Returns the result if it is known without checking a password; undefined otherwise. */
   tryCheck(header: string | undefined, nowMs: number): AuthResult | undefined {
     const credentials = this.#credentials(header);
     if (credentials === '') return 'refused';
@@ -80,11 +83,14 @@ export class Authenticator {
     return (this.#refusedUntilMs.get(digest) ?? 0) > nowMs ? 'refused' : undefined;
   }
 
-  /** Checks a name and password against the file. Rejects when they could not be checked. @param sender address of who asks */
+  /**
+   * Checks a name and password against the file. Rejects when they could not be checked. @param sender the sender's
+   * address
+   */
   async check(header: string | undefined, nowMs: number, sender = ''): Promise<AuthResult> {
     const known = this.tryCheck(header, nowMs);
     if (known !== undefined) return known;
-    // The connections of one sender come at once after a restart, all with the same password.
+    // After a restart all connections of one sender come at once, with the same password.
     const credentials = this.#credentials(header);
     const digest = this.#digest(credentials).toString('base64');
     const underWay = this.#underWay.get(digest);
@@ -101,14 +107,14 @@ export class Authenticator {
     }
   }
 
-  /** Those of its name at its address come first, those of its address then. */
+  /** Counts the failures of its name at its address first, then those of its address. */
   #failuresOf({ address, account }: Login): number {
     const nowMs = monotonicMs();
     const ofAccount = this.#failuresOfAccounts.of(`${address} ${account}`, nowMs);
     return MANY_FAILURES * ofAccount + Math.min(MANY_FAILURES, this.#failures.of(address, nowMs));
   }
 
-  /** What follows the scheme; empty where the header is not of this scheme and form. */
+  /** Returns the text behind the scheme; empty if the header is not of this scheme and form. */
   #credentials(header: string | undefined): string {
     const [, scheme = '', credentials = ''] = /^([A-Za-z]+) +(\S+) *$/.exec(header ?? '') ?? [];
     return scheme.toLowerCase() === this.scheme.toLowerCase() ? credentials : '';
@@ -118,8 +124,8 @@ export class Authenticator {
     const credentials = this.#credentials(header);
     const [name, password] = nameAndPassword(credentials);
     const hashes = this.#hashes;
-    // An unknown name takes as long as a wrong password of one of the known, always the same one, so that names cannot
-    // be told from the time.
+    // Checking an unknown name takes as long as checking a wrong password of a known name, always the same one, so that
+    // timing reveals no names.
     const decoys = [...hashes.values()];
     const hash = hashes.get(name) ?? decoys[this.#digest(name).readUInt16LE(0) % decoys.length] ?? '';
     const right = (await this.#thread.matches(password, hash)) && hashes.has(name);
@@ -166,7 +172,7 @@ export class Authenticator {
   }
 }
 
-/** Of Basic credentials: a password may have colons. */
+/** Splits Basic credentials; a password may contain colons. */
 function nameAndPassword(credentials: string): [name: string, password: string] {
   const [name = '', ...rest] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
   return [name, rest.join(':')];

@@ -1,5 +1,5 @@
 /**
- * Bounds the bytes that all senders together may make this process hold, and the size of one body. Both are refused by
+ * Bounds the bytes that all senders together may make this process hold, and the size of one body. Both are checked on
  * the head of a request alone, before a byte of its body is read.
  */
 import { formatSize } from '../../config/sizes.ts';
@@ -21,13 +21,13 @@ export interface Holder {
 }
 
 /**
- * A sender may hold up to this many times what is left free: one alone three quarters of the whole, two that flood three
- * sevenths each, and whatever they do, some is left for the next (dynamic thresholds, as switches share their buffers:
- * Choudhury and Hahne, 1998).
+ * A sender may hold up to this many times the free bytes: one sender alone three quarters of the whole, two that flood
+ * three sevenths each, so that some bytes always remain for the next sender (dynamic thresholds, as switches share
+ * their buffers: Choudhury and Hahne, 1998).
  */
 const SHARE_OF_FREE = 3;
 
-/** Bytes held from admission to outcome. */
+/** Counts the bytes held from admission to outcome. */
 export class ByteBudget {
   readonly limitBytes: number;
   #usedBytes = 0;
@@ -40,7 +40,7 @@ export class ByteBudget {
     return this.#usedBytes;
   }
 
-  /** Throws OVER_INFLIGHT_BYTES when the budget, or the sender's share of it, is used up. */
+  /** Throws OVER_INFLIGHT_BYTES if the budget, or the sender's share of it, is used up. */
   reserve(bytes: number, holder: Holder): void {
     const freeBytes = this.limitBytes - this.#usedBytes - bytes;
     const heldBytes = holder.heldBytes + bytes;
@@ -55,8 +55,8 @@ export class ByteBudget {
   }
 
   /**
-   * Counts what is held for requests that were let in, beside their bodies: it is never refused, but the next request
-   * may be. @param bytes negative for what is given back
+   * Counts bytes that admitted requests hold beside their bodies. They are never refused, but the next request may be.
+   * @param bytes negative to release them
    */
   hold(bytes: number): void {
     this.#usedBytes += bytes;

@@ -1,5 +1,5 @@
 /**
- * How many connections an address may have, below what all have together: nobody takes them all. One that is too many
+ * Caps the connections of one address below the total for all, so that no sender takes them all. An excess connection
  * is closed before a byte of it is read.
  */
 import type { Server, Socket } from 'node:net';
@@ -8,7 +8,7 @@ import { RecurringLog } from '../../platform/recurring-log.ts';
 export interface ConnectionCapDeps {
   readonly maxConnections: number;
   readonly maxOfAddress: number;
-  /** What the log advises when an address has too many. */
+  /** The advice in the log when an address has too many. */
   readonly remedy: string;
   readonly count: (reason: RefusedConnection) => void;
   readonly log: { warn(fields: object, message: string): void };
@@ -18,7 +18,7 @@ export interface ConnectionCapDeps {
 
 export type RefusedConnection = 'too_many_of_address' | 'too_many';
 
-/** To be called before the server listens, when all its listeners are there. */
+/** Must be called before the server listens, after all its listeners were added. */
 export function capConnections(server: Server, deps: ConnectionCapDeps): void {
   const { maxConnections, maxOfAddress, remedy, count, log, nowMs } = deps;
   const warnings = new RecurringLog((fields, message) => log.warn(fields, message), nowMs);

@@ -1,32 +1,32 @@
 /**
- * The logins that failed, by address, and how far apart an address is refused: the more failures, the slower, so that
- * guessing takes neither processors nor the time of anybody else. Everything is forgotten after a minute without one.
+ * Counts failed logins by address, and spaces out the refusals of an address: the more failures, the slower, so that
+ * guessing takes neither CPU nor other senders' time. A minute without a failure forgets them all.
  */
 interface Failures {
   count: number;
   lastAtMs: number;
-  /** When the next refusal may be told. */
+  /** The earliest time of the next refusal. */
   nextAtMs: number;
 }
 
 const FORGOTTEN_AFTER_MS = 60_000;
 const MAX_ADDRESSES = 10_000;
-/** Between two refusals: twice as long after each failure, up to the most. */
+/** The interval between two refusals: it doubles after each failure, up to the maximum. */
 const MIN_INTERVAL_MS = 4;
 const MAX_INTERVAL_MS = 250;
-/** Who has many connections waits for all of them, but not longer than a sender waits for an answer. */
+/** An address with many connections waits for all of them, but not longer than a sender waits for an answer. */
 const MAX_WAIT_MS = 10_000;
 
 export class LoginFailures {
-  /** The one whose last refusal is the longest ago comes first. */
+  /** The address whose last refusal is the oldest comes first. */
   readonly #byAddress = new Map<string, Failures>();
 
-  /** Addresses that are remembered. */
+  /** The number of addresses remembered. */
   get size(): number {
     return this.#byAddress.size;
   }
 
-  /** How many there were; 0 for an address without any. @param nowMs of the monotonic clock */
+  /** Returns the number of failures; 0 for an address without any. @param nowMs of the monotonic clock */
   of(address: string, nowMs: number): number {
     return this.#find(address, nowMs)?.count ?? 0;
   }
@@ -37,7 +37,7 @@ export class LoginFailures {
     failures.lastAtMs = nowMs;
   }
 
-  /** How long the address has to wait for its next refusal, ms; each counts for the one after it. */
+  /** Returns the wait of the address before its next refusal, in ms; each call delays the one after it. */
   takeWaitMs(address: string, nowMs: number): number {
     const failures = this.#make(address, nowMs);
     const atMs = Math.min(Math.max(failures.nextAtMs, nowMs), nowMs + MAX_WAIT_MS);

@@ -1,13 +1,13 @@
 /**
- * The line of logins whose passwords are to be checked, one at a time. Those with fewer failures are served first. When
- * every place is taken, the login with the most failures gives way. After a login that has failures the next such login
- * rests for four times as long, so that guessing takes a fifth of a processor at most.
+ * The line of logins whose passwords wait to be checked, one at a time. Logins with fewer failures go first. When every
+ * place is taken, the login with the most failures loses its place. After a check of a login with failures, the next
+ * such login waits four times as long as the check took, so that guessing takes at most a fifth of a processor.
  */
 import type { AuthResult } from './auth.ts';
 
 export interface Login {
   readonly address: string;
-  /** The name that it gives, as whatever tells names apart. */
+  /** The name that it gives, in any form that tells names apart. */
   readonly account: string;
 }
 
@@ -17,21 +17,21 @@ interface Waiting extends Login {
 }
 
 export interface LoginLineDeps {
-  /** How much speaks against it: 0 where nothing like it failed lately. */
+  /** The number of recent failures of similar logins; 0 if there are none. */
   readonly failuresOf: (login: Login) => number;
   /** Monotonic clock, ms. */
   readonly nowMs: () => number;
 }
 
 const PLACES = 16;
-/** Of one address, so that nobody keeps the others from being checked; and of one name that it gives. */
+/** Places per address, so that no address keeps the others from being checked; and per name at an address. */
 const PLACES_OF_ADDRESS = 4;
 const PLACES_OF_ACCOUNT = 2;
 const REST = 4;
 
 export class LoginLine {
   readonly #deps: LoginLineDeps;
-  /** In the order of their coming. */
+  /** In order of arrival. */
   #waiting: Waiting[] = [];
   #current: Waiting | undefined;
   #restUntilMs = -Infinity;
@@ -41,7 +41,7 @@ export class LoginLine {
     this.#deps = deps;
   }
 
-  /** Resolves with what `check` does, or with busy where there is no place for it, or not any more. */
+  /** Resolves with the result of `check`, or with busy if there is no place for it, or no longer. */
   async enter({ address, account }: Login, check: () => Promise<AuthResult>): Promise<AuthResult> {
     const all = this.#current === undefined ? this.#waiting : [this.#current, ...this.#waiting];
     const ofAddress = all.filter((each) => each.address === address);
@@ -95,7 +95,7 @@ export class LoginLine {
     this.#next();
   }
 
-  /** The first of those whose failures are more, or less, than everybody's. */
+  /** Returns the first login whose failures are more, or fewer, than everybody's. */
   #extreme(isBeyond: (mine: number, best: number) => boolean): Waiting | undefined {
     let found: Waiting | undefined;
     let best = 0;

@@ -1,9 +1,9 @@
-/** What a sender is told that server.auth does not let in: the same whatever it asked for. */
+/** The answer to a sender that server.auth denies: the same whatever it asked for. */
 import type { AuthResult } from './auth.ts';
 
 export interface LoginRefusal {
   readonly status: 401 | 503;
-  /** Label of the metric of requests that were turned away. */
+  /** A label of the metric of requests that were denied early (turned away). */
   readonly reason: 'unauthorized' | 'too_many_logins';
   /** For the status page. */
   readonly told: string;
@@ -12,7 +12,7 @@ export interface LoginRefusal {
   readonly headers: Readonly<Record<string, string | number>>;
 }
 
-/** @param scheme for the sender to use */
+/** @param scheme the scheme that the sender must use */
 export function refusalOf(result: Exclude<AuthResult, 'allowed'>, scheme: string): LoginRefusal {
   if (result === 'busy') return TOO_MANY;
   return {

@@ -2,18 +2,18 @@
 import { scryptSync, timingSafeEqual } from 'node:crypto';
 import { compareSync } from 'bcryptjs';
 
-/** As `htpasswd -B` writes it. */
+/** The form that `htpasswd -B` writes. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
-/** bcrypt reads no more of a password. */
+/** bcrypt ignores the bytes of a password behind these. */
 const BCRYPT_MAX_BYTES = 72;
 /** The PHC form, as passlib and others write it: log2 N, r, p, salt, hash (base64 without padding). */
 const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/.]+)\$([A-Za-z0-9+/.]+)$/;
-/** 128 x N x r bytes are needed; of a hash that asks for more than this, the file is wrong. */
+/** A hash needs 128 x N x r bytes; a file with a hash that needs more than this is wrong. */
 const SCRYPT_MAX_BYTES = 256 * 1024 * 1024;
 
 const LEAST_HASH_BYTES = 16;
 
-/** Whole, and of a cost that a process which has other work can pay. */
+/** Returns true if the hash is whole, and its cost is one that a busy process can pay. */
 export function isPasswordHash(text: string): boolean {
   const cost = Number(BCRYPT.exec(text)?.[1] ?? 0);
   if (cost >= 4 && cost <= 12) return true;
@@ -28,10 +28,10 @@ export function isPasswordHash(text: string): boolean {
   );
 }
 
-/** Blocks its thread for as long as it takes. @param hash of a form that isPasswordHash takes */
+/** Blocks its thread until it is done. @param hash in a form that isPasswordHash accepts */
 export function matchesSync(password: string, hash: string): boolean {
   const parts = SCRYPT.exec(hash);
-  // What is longer than bcrypt reads would pass for all that begins alike.
+  // A password longer than bcrypt reads would match every password with the same beginning.
   if (parts === null) return compareSync(password, hash) && Buffer.byteLength(password) <= BCRYPT_MAX_BYTES;
   const [, ln = '', r = '', p = '', salt = '', expected = ''] = parts;
   const wanted = fromPhc(expected);

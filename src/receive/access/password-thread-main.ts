@@ -1,4 +1,4 @@
-/** What the thread of password-thread.ts runs. */
+/** The code that the thread of password-thread.ts runs. */
 import { parentPort } from 'node:worker_threads';
 import { matchesSync } from './password-hash.ts';
 import type { PasswordQuestion } from './password-thread.ts';

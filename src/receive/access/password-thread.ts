@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 
-/** To the thread, which answers with true or false. */
+/** A message to the thread, which answers true or false. */
 export interface PasswordQuestion {
   readonly password: string;
   readonly hash: string;
@@ -18,7 +18,7 @@ interface Job {
 
 /** The slowest hash that a password file may hold takes seconds. */
 const TIMEOUT_MS = 30_000;
-/** bcryptjs needs little; the memory of scrypt is not V8's. */
+/** bcryptjs needs little memory, and scrypt's memory is outside V8's heap. */
 const HEAP_MB = 32;
 const MAIN = new URL('./password-thread-main.ts', import.meta.url);
 
@@ -29,14 +29,14 @@ export class PasswordThread {
   #worker: Worker | undefined;
   #job: Job | undefined;
 
-  /** @param main what the thread runs */
+  /** @param main the file that the thread runs */
   constructor(log: { error(fields: object, message: string): void }, main = MAIN, timeoutMs = TIMEOUT_MS) {
     this.#log = log;
     this.#main = main;
     this.#timeoutMs = timeoutMs;
   }
 
-  /** To be called again only when it has settled. Rejects when the thread ended or hung before it had an answer. */
+  /** Must not be called again before it has settled. Rejects if the thread ended or hung before it answered. */
   async matches(password: string, hash: string): Promise<boolean> {
     if (this.#job !== undefined) throw new Error('a password is being checked already');
     this.#worker ??= this.#start();
@@ -57,7 +57,7 @@ export class PasswordThread {
   }
 
   #start(): Worker {
-    // It needs neither the flags of this process nor the secrets in its environment.
+    // The thread needs neither the flags of this process nor the secrets in its environment.
     const worker = new Worker(this.#main, {
       name: 'passwords',
       env: {},
@@ -69,12 +69,12 @@ export class PasswordThread {
     });
     worker.on('error', (error) => this.#end(worker, error instanceof Error ? error.message : String(error)));
     worker.on('exit', (code) => this.#end(worker, `exit status ${code}`));
-    // After the listeners, since one for messages keeps the process.
+    // Called after the listeners were added, since a listener for messages keeps the process alive.
     worker.unref();
     return worker;
   }
 
-  /** Without effect for a thread that has been replaced, or stopped. */
+  /** Has no effect for a thread that was replaced or stopped. */
   #end(worker: Worker, how: string): void {
     if (worker !== this.#worker) return;
     this.#worker = undefined;

@@ -1,6 +1,6 @@
 /**
- * TLS for senders: certificate, key and the authority of client certificates, read again when they change. Connections
- * that are open keep what they were made with.
+ * TLS for senders: certificate, key and the authority of client certificates, read again when they change. Open
+ * connections keep the certificate they were made with.
  */
 import { createSecureContext } from 'node:tls';
 import { assertCertificates } from '../../platform/certificates.ts';
@@ -27,7 +27,7 @@ export class ServerTls {
   #material: TlsMaterial = { cert: '', key: '', minVersion: MIN_VERSION };
   #changed: ((material: TlsMaterial) => void) | undefined;
 
-  /** Throws when a file cannot be read or certificate and key do not belong together. */
+  /** Throws if a file cannot be read or certificate and key do not belong together. */
   constructor(config: TlsConfig, log: WatchLog) {
     this.#config = config;
     const { cert_file: cert, key_file: key, client_ca_file: ca } = config;
@@ -40,7 +40,7 @@ export class ServerTls {
     return { ...this.#material, requestCert: wantsClients, rejectUnauthorized: wantsClients };
   }
 
-  /** `changed` gets what new connections are to use from then on. */
+  /** Calls `changed` with the material that new connections use from then on. */
   onChange(changed: (material: TlsMaterial) => void): void {
     this.#changed = changed;
   }
@@ -56,7 +56,7 @@ export class ServerTls {
       minVersion: MIN_VERSION,
       ...(ca === undefined ? {} : { ca }),
     };
-    // Node takes an empty text as none: the server would then have no certificate, or trust every public authority.
+    // Node takes an empty text as absent: the server would then have no certificate, or trust every public authority.
     assertCertificates(cert, this.#config.cert_file);
     if (ca !== undefined) assertCertificates(ca, this.#config.client_ca_file ?? '');
     if (key.trim() === '') throw new Error(`${this.#config.key_file} holds no private key`);

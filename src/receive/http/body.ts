@@ -1,15 +1,15 @@
 /**
  * Reads one request body from Node's HTTP server, under the byte budget.
  *
- * The declared length is reserved before anything is read; a chunked body is reserved as it comes. What arrives is
- * copied once, into memory that is used again.
+ * The declared length is reserved before anything is read; a chunked body is reserved as it comes. The bytes are copied
+ * once, into pooled memory.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Lease } from '../../memory/buffer-pool.ts';
 import { assertBodySize } from '../access/byte-budget.ts';
 import { LEAST_BYTES, takeDeclared, type Intake } from './exchange.ts';
 
-/** Length that the head declares, or undefined for a chunked body. The HTTP parser has checked its form. */
+/** Returns the length that the head declares, or undefined for a chunked body. The HTTP parser has checked its form. */
 export function declaredBytes(request: IncomingMessage): number | undefined {
   const length = request.headers['content-length'];
   return length === undefined ? undefined : Number(length);
@@ -33,7 +33,7 @@ export function readBody(request: IncomingMessage, intake: Intake, done: BodyRes
   }
 }
 
-/** The HTTP parser gives exactly as many bytes as were declared, or an error. */
+/** The HTTP parser delivers exactly as many bytes as were declared, or an error. */
 function readDeclared(request: IncomingMessage, lease: Lease, done: BodyResult): void {
   let bytes = 0;
   let handedOn = false;
@@ -53,7 +53,7 @@ function readDeclared(request: IncomingMessage, lease: Lease, done: BodyResult):
   });
 }
 
-/** A body of unknown length is kept in the chunks it comes in until its end. */
+/** A body of unknown length is kept in its chunks until its end. */
 function readChunked(request: IncomingMessage, { maxBodyBytes, reservation, pool }: Intake, done: BodyResult): void {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -11,37 +11,44 @@ export interface Exchange {
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
-  /** The sender has closed its connection; nobody can be answered. */
+  /** True once the sender has closed its connection; nobody can be answered. */
   readonly gone: boolean;
-  /** Who is told when the exchange is over. Set before the body is asked for. */
+  /** The listener of the end of the exchange. Set before the body is requested. */
   listener: ExchangeListener | undefined;
   /** Closes the connection after the answer. */
   closeAfterAnswer(): void;
-  /** Nothing of the body is wanted, and the answer comes later; closeAfterAnswer was called. */
+  /** Announces that the body is not wanted and that the answer comes later; closeAfterAnswer was called. */
   discardBody(): void;
-  /** Tells the listener once what became of the body; throws RequestError when the head says that it is too large. */
+  /**
+   * Reads the body and tells the listener the result once; throws RequestError if the head says that it is too large.
+   */
   readBody(intake: Intake): void;
-  /** Writes the one answer; what is left of the body is thrown away. @param headers beside those that every answer has */
+  /**
+   * Writes the one answer; the rest of the body is discarded. @param headers in addition to those that every answer has
+   */
   answer(status: number, text: string, headers?: Readonly<Record<string, string | number>>): void;
 }
 
 export interface ExchangeListener {
-  /** The body is there, in memory that is the listener's to give back. */
+  /** The body has arrived, in memory that the listener must release. */
   bodyRead(body: Lease): void;
-  /** The body is too large or too much (RequestError), or could not be read. Not told when the sender broke off. */
+  /**
+   * The body is too large or exceeds the budget (RequestError), or could not be read. Not called when the sender broke
+   * off.
+   */
   bodyFailed(error: unknown): void;
-  /** The exchange is over: answered, or the sender has gone. Told once. */
+  /** The exchange is over: answered, or the sender has gone. Called once. */
   ended(): void;
 }
 
-/** Where a body is read to, and under which limits. */
+/** The memory and the limits for reading a body. */
 export interface Intake {
   readonly maxBodyBytes: number;
   readonly reservation: Reservation;
   readonly pool: BufferPool;
 }
 
-/** What one request holds of the budget, given back once whatever happens. */
+/** The bytes of the budget that one request holds; they are released exactly once. */
 export class Reservation {
   readonly #budget: ByteBudget;
   readonly #holder: Holder;
@@ -64,10 +71,13 @@ export class Reservation {
   }
 }
 
-/** What any request costs this process, however small its body. */
+/** The cost of any request to this process, however small its body. */
 export const LEAST_BYTES = 4096;
 
-/** Memory for a body of a declared length, reserved before a byte of it is read. Throws RequestError (413 or 503). */
+/**
+ * Returns memory for a body of a declared length, reserved before a byte of it is read. Throws RequestError (413 or
+ * 503).
+ */
 export function takeDeclared(bytes: number, { maxBodyBytes, reservation, pool }: Intake): Lease {
   assertBodySize(bytes, maxBodyBytes);
   reservation.grow(Math.max(bytes, LEAST_BYTES));

@@ -2,7 +2,7 @@
  * Answers a request whose body is not worth reading.
  *
  * Most senders read an answer only when they have written their whole body, and a connection that is closed with bytes
- * unread is reset, which takes the answer along. So the answer is written at once and whole, and the rest of the body
+ * unread is reset, which destroys the answer. So the answer is written immediately and whole, and the rest of the body
  * is read and thrown away, up to a bound in bytes and time, before the exchange is ended.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -10,7 +10,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 export const LINGER_MS = 2_000;
 export const LINGER_BYTES = 64 * 1024 * 1024;
 
-/** @param headers beside Content-Type and Content-Length */
+/** @param headers in addition to Content-Type and Content-Length */
 export function answerText(
   request: IncomingMessage,
   response: ServerResponse,

@@ -1,6 +1,6 @@
 /**
- * An exchange through Node's HTTP server: whatever the fast path does not take. TLS, chunked bodies, other routes, pipelined
- * requests, and heads that come in pieces.
+ * An exchange through Node's HTTP server, which handles all requests that the fast path does not take: TLS, chunked
+ * bodies, other routes, pipelined requests, and heads that come in pieces.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -51,7 +51,7 @@ export class NodeExchange implements Exchange {
     this.#response.shouldKeepAlive = false;
   }
 
-  /** Node's HTTP server holds some KB of it, and reads no further. */
+  /** Node's HTTP server holds some KB of the body and reads no further. */
   discardBody(): void {}
 
   readBody(intake: Intake): void {

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 
 type Headers = Readonly<Record<string, string | number>>;
 
-/** What a connection that stays open for so long, or that is closed, says of itself. */
+/** Returns the header lines about the connection: how long it stays open, or that it is closed. */
 export function connectionLines(keepAliveMs: number | undefined): string {
   if (keepAliveMs === undefined) return 'Connection: close';
   return `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}`;
@@ -13,7 +13,7 @@ let noContentAnswer = '';
 let noContentConnection = '';
 let noContentSecond = 0;
 
-/** The answer to nearly every request, made anew when the second changes. */
+/** The answer to nearly every request, rebuilt when the second changes. */
 export function noContent(connection: string): string {
   const second = Math.floor(Date.now() / 1000);
   if (second !== noContentSecond || connection !== noContentConnection) {

@@ -20,22 +20,22 @@ import type { RequestHead } from './request-head.ts';
 
 type State = 'idle' | 'admitting' | 'reading' | 'waiting' | 'refusing' | 'skipping' | 'handed' | 'closing' | 'ended';
 
-/** What a connection needs of the server around it. */
+/** The server's side of a connection. */
 export interface ConnectionOwner {
-  /** Takes a request; false when its path is none of the fast path's. */
+  /** Takes a request; returns false if its path does not belong to the fast path. */
   tryHandle(exchange: Exchange, path: string): boolean;
-  /** Node's HTTP server takes the connection over; what it has not read yet is put back into the socket first. */
+  /** Hands the connection over to Node's HTTP server; its unread bytes are put back into the socket first. */
   handOver(connection: FastPathConnection): void;
-  /** Counts bytes that are kept; false when all connections together keep too many. */
+  /** Counts bytes that are kept; returns false if all connections together keep too many. */
   tryKeep(bytes: number): boolean;
   letGo(bytes: number): void;
-  /** No new request is to follow on this connection. */
+  /** True when no further request may follow on this connection. */
   readonly closing: boolean;
 }
 
-/** All in ms, and up to two sweeps more. */
+/** Timeouts in ms; each may last up to two sweeps longer. */
 export interface FastPathTimeouts {
-  /** From the connection's beginning to its first request. */
+  /** From the start of the connection to its first request. */
   readonly firstRequest: number;
   /** From a request's head to the end of its body. */
   readonly request: number;
@@ -51,26 +51,29 @@ export class FastPathConnection implements Exchange {
   readonly socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #timeouts: FastPathTimeouts;
-  /** What the answers of a connection that stays open say of it. */
+  /** The header lines of answers on a connection that stays open. */
   readonly #stays: string;
   listener: ExchangeListener | undefined;
   #state: State = 'idle';
-  /** How long the state that it is in may last, ms. */
+  /** The time that the current state may last, ms. */
   #timeoutMs: number;
-  /** When that is over, ms of the monotonic clock: counted from the first sweep, which spares a request the clock. */
+  /**
+   * The end of that time, ms of the monotonic clock. It counts from the first sweep, so that a request needs no clock
+   * reading.
+   */
   #timeoutAtMs: number | undefined;
   readonly #heads = new HeadReader();
-  /** Of the request that is under way. */
+  /** The head of the current request. */
   #head: RequestHead | undefined;
   #lease: Lease | undefined;
-  /** Of the body, what is still to come. */
+  /** The bytes of the body that have not arrived yet. */
   #remaining = 0;
   #closeAfter = false;
-  /** What was read and is not used up yet. */
+  /** The bytes that were read and are not used up yet. */
   #chunk: Buffer = NOTHING;
   #at = 0;
   #end = 0;
-  /** Of the chunk, when it is a copy of its own. */
+  /** The size of the chunk if it is a copy of its own. */
   #keptBytes = 0;
   #consuming = false;
   #lingerTimer: NodeJS.Timeout | undefined;
@@ -117,7 +120,7 @@ export class FastPathConnection implements Exchange {
     this.#discard();
   }
 
-  /** Takes what the socket has read, before the buffer is used again; false when the socket is to pause. */
+  /** Takes the bytes that the socket has read, before the buffer is reused; returns false to pause the socket. */
   read(bytes: number, buffer: Buffer): boolean {
     if (this.#state === 'handed') return this.socket.push(Buffer.from(buffer.subarray(0, bytes))); // copies
     this.#chunk = buffer;
@@ -129,7 +132,7 @@ export class FastPathConnection implements Exchange {
   readBody(intake: Intake): void {
     const lease = takeDeclared(this.#remaining, intake);
     if (this.#consuming && this.#end - this.#at >= this.#remaining) {
-      // All of it came with the head, as nearly always.
+      // Nearly always the whole body came with the head.
       this.#copyTo(lease);
       this.#hold(lease);
       return;
@@ -152,7 +155,7 @@ export class FastPathConnection implements Exchange {
     else this.#skipRest();
   }
 
-  /** Ends what has lasted too long. */
+  /** Ends the connection if its state has lasted too long. */
   sweep(nowMs: number): void {
     this.#timeoutAtMs ??= nowMs + this.#timeoutMs;
     if (nowMs < this.#timeoutAtMs) return;
@@ -165,7 +168,7 @@ export class FastPathConnection implements Exchange {
     this.#close();
   }
 
-  /** Sends what is read from here on, and the first bytes again, the ordinary way. */
+  /** Returns the unused bytes to the socket, which is read the ordinary way from here on. */
   putBack(): void {
     this.#state = 'handed';
     this.socket.removeListener('error', ignore);
@@ -209,7 +212,7 @@ export class FastPathConnection implements Exchange {
     }
   }
 
-  /** Keeps what is not used up until it can be; meanwhile the socket is paused. */
+  /** Keeps unused bytes until they can be used; meanwhile the socket is paused. */
   #keep(): void {
     if (this.#keptBytes > 0) return;
     const bytes = this.#end - this.#at;
@@ -224,7 +227,7 @@ export class FastPathConnection implements Exchange {
     }
   }
 
-  /** No request follows on this connection, so that what is behind the body goes too. */
+  /** No request follows on this connection, so the bytes behind the body are discarded too. */
   #discard(): void {
     this.#remaining -= Math.min(this.#remaining, this.#end - this.#at);
     this.#letGo();
@@ -238,7 +241,7 @@ export class FastPathConnection implements Exchange {
     this.#end = 0;
   }
 
-  /** Uses up what was kept, and reads on. */
+  /** Uses up the kept bytes, and reads on. */
   #goOn(): void {
     if (this.#at < this.#end) {
       if (this.#consume() && !this.socket.destroyed) this.socket.resume();
@@ -249,7 +252,7 @@ export class FastPathConnection implements Exchange {
     const at = this.#at;
     const head = this.#heads.tryRead(this.#chunk, at, this.#end);
     const { bodyAt } = this.#heads;
-    // More than one request at a time is left to Node's HTTP server too.
+    // Pipelined requests are left to Node's HTTP server too.
     if (head === undefined || this.#end - bodyAt > head.contentLength) {
       this.#owner.handOver(this);
       return;
@@ -272,7 +275,7 @@ export class FastPathConnection implements Exchange {
     this.#hold(lease);
   }
 
-  /** As much of the body as was read. */
+  /** Copies as much of the body as was read. */
   #copyTo({ buffer }: Lease): void {
     const bytes = Math.min(this.#remaining, this.#end - this.#at);
     this.#chunk.copy(buffer, buffer.length - this.#remaining, this.#at, this.#at + bytes); // copies
@@ -280,13 +283,16 @@ export class FastPathConnection implements Exchange {
     this.#remaining -= bytes;
   }
 
-  /** The body is whole. */
+  /** Called when the body is complete. */
   #hold(body: Lease): void {
     this.#become('waiting', Infinity);
     this.listener?.bodyRead(body);
   }
 
-  /** Answered before its body was read: a sender may read the answer only when it has written all of it. */
+  /**
+   * Skips the rest of a body that was answered early: a sender may read the answer only after it has written the whole
+   * body.
+   */
   #skipRest(): void {
     this.#lease?.release();
     this.#lease = undefined;
@@ -305,7 +311,7 @@ export class FastPathConnection implements Exchange {
     else if (this.#skipped > LINGER_BYTES) this.socket.destroy();
   }
 
-  /** The answer is written and the body is read. */
+  /** Called when the answer is written and the body is read. */
   #finish(): void {
     clearTimeout(this.#lingerTimer);
     const { listener } = this;
@@ -328,7 +334,7 @@ export class FastPathConnection implements Exchange {
     this.#timeoutAtMs = undefined;
   }
 
-  /** The sender writes no more; as Node's HTTP server does, that is taken for its having gone. */
+  /** The sender writes no more; like Node's HTTP server, this treats the sender as gone. */
   readonly #onEnd = (): void => {
     if (this.#state === 'idle' || this.#state === 'closing') this.socket.end();
     else this.socket.destroy();
@@ -346,5 +352,5 @@ export class FastPathConnection implements Exchange {
   };
 }
 
-/** 'close' follows, and says all there is to say. */
+/** 'close' follows and does all that is needed. */
 function ignore(): void {}

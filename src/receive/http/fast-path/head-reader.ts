@@ -1,6 +1,6 @@
 /**
- * Reads the heads of one connection. The next one mostly differs from the last in nothing but its length, so that it
- * need not be parsed: bytes that are the same mean the same.
+ * Reads the heads of one connection. Consecutive heads mostly differ in nothing but the length, so the next one need
+ * not be parsed: equal bytes mean the same.
  */
 import { tryParseHead, type RequestHead } from './request-head.ts';
 
@@ -9,22 +9,20 @@ const MAX_HEAD_BYTES = 8 * 1024;
 const CONTENT_LENGTH = /\r\ncontent-length:[\t ]*(\d+)/i;
 const MAX_DIGITS = 10;
 const ZERO = 0x30;
-/** Heads in a row that were not the last one again, before none is remembered any more. */
+/** The number of consecutive mismatches after which heads are no longer remembered. */
 const MAX_MISSES = 4;
 
 export class HeadReader {
-  /** Where the body of the last head that was read begins. */
+  /** The position where the body of the last head begins. */
   bodyAt = 0;
-  /** The last head with the empty line that ends it, without the digits of its length. */
+  /** The last head including the empty line that ends it, without the digits of its length. */
   #bytes: Buffer | undefined;
-  /** Where the digits were. */
+  /** The position of the digits. */
   #digitsAt = 0;
   #head: RequestHead | undefined;
   #misses = 0;
 
-  /**
-   * Undefined where the bytes from `at` to `end` do not begin with a whole head of remote write as tryParseHead knows it.
-   */
+  /** Returns undefined if the bytes from `at` to `end` do not begin with a whole head that tryParseHead accepts. */
   tryRead(chunk: Buffer, at: number, end: number): RequestHead | undefined {
     const recalled = this.#tryRecall(chunk, at, end);
     if (recalled !== undefined) {
@@ -51,7 +49,7 @@ export class HeadReader {
     this.#head = head;
   }
 
-  /** The head at `at`, where it is the remembered one with whatever length. */
+  /** Returns the head at `at` if it equals the remembered one in all but the length. */
   #tryRecall(chunk: Buffer, at: number, end: number): RequestHead | undefined {
     const bytes = this.#bytes;
     const head = this.#head;

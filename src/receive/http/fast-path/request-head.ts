@@ -1,8 +1,8 @@
 /**
  * The head of a remote write request as Prometheus, vmagent and the OpenTelemetry collector write it, and no other.
  *
- * Whatever is unusual is not decided here: it is left to Node's HTTP server, which knows all of HTTP. So this only has
- * to be certain of what it takes: one POST in HTTP/1.1, of one declared length, on a connection that stays open.
+ * Everything unusual is left to Node's HTTP server, which knows all of HTTP. So this file only has to be certain of the
+ * requests that it accepts: one POST in HTTP/1.1, of one declared length, on a connection that stays open.
  * https://www.rfc-editor.org/rfc/rfc9112
  */
 import { fieldValue, TEXT, TOKEN } from '../../../platform/header-field.ts';
@@ -18,7 +18,7 @@ export interface RequestHead {
 /** Request line, then header lines without folding, white space before the colon, bare CR, LF or other controls. */
 const FORM = new RegExp(String.raw`^POST (/[\x21-\x7e]*) HTTP/1\.1(?:\r\n${TOKEN}:${TEXT})+$`);
 const LENGTH = /^\d{1,10}$/;
-/** Node's HTTP server forgets what comes after a thousand. */
+/** Node's HTTP server ignores header lines after the first thousand. */
 const MAX_LINES = 100;
 
 /** @param text the head as Latin-1, without the empty line that ends it; undefined when it is not such a head */
@@ -75,7 +75,7 @@ export function tryParseHead(text: string): RequestHead | undefined {
   return { path, contentLength: Number(contentLength), contentType, contentEncoding, authorization };
 }
 
-/** The constant where the value is the same: what is cut out of a text is compared with it byte by byte, each time. */
+/** Returns the constant if the value is equal, since a substring would be compared byte by byte each time. */
 function itself(value: string, constant: string): string {
   return value === constant ? constant : value;
 }

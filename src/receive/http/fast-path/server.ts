@@ -13,18 +13,18 @@ import type { Exchange } from '../exchange.ts';
 import { FastPathConnection, type ConnectionOwner, type FastPathTimeouts } from './connection.ts';
 
 export interface FastPathOptions {
-  /** Takes a request with this path; false when it is not the fast path's to take. */
+  /** Takes a request with this path; returns false if it does not belong to the fast path. */
   readonly tryHandle: (exchange: Exchange, path: string) => boolean;
   readonly timeouts: FastPathTimeouts;
-  /** How often connections are looked at that may have lasted too long, ms. */
+  /** The interval at which connections are checked for timeouts, ms. */
   readonly checkIntervalMs: number;
   /** Monotonic clock, ms. */
   readonly nowMs: () => number;
 }
 
-/** Most requests of 2000 samples come in two reads; larger ones gain nothing more. */
+/** Most requests of 2000 samples arrive in two reads; a larger buffer gains nothing more. */
 const READ_BYTES = 256 * 1024;
-/** Of what was read before it could be used, at most; it comes before the byte budget. */
+/** The most bytes kept that were read before they could be used; they precede the byte budget. */
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
 export class FastPathServer extends Server implements ConnectionOwner {
@@ -33,7 +33,7 @@ export class FastPathServer extends Server implements ConnectionOwner {
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #timer: NodeJS.Timeout;
   #keptBytes = 0;
-  /** Of Node's HTTP server, for what is handed over. */
+  /** The connection listeners of Node's HTTP server, for connections that are handed over. */
   readonly #listeners: readonly ((socket: Socket) => void)[];
 
   constructor(options: ServerOptions, listener: RequestListener, fastPath: FastPathOptions) {
@@ -42,7 +42,7 @@ export class FastPathServer extends Server implements ConnectionOwner {
     this.#listeners = this.listeners('connection');
     this.removeAllListeners('connection');
     this.on('connection', (socket: Socket) => this.#take(socket));
-    // Nothing is read before the fast path has said where to.
+    // Nothing is read before the fast path has chosen a buffer.
     Object.assign(this, { pauseOnConnect: true });
     this.#timer = setInterval(() => this.#sweep(), fastPath.checkIntervalMs).unref();
     this.once('close', () => clearInterval(this.#timer));
@@ -52,12 +52,12 @@ export class FastPathServer extends Server implements ConnectionOwner {
     return !this.listening;
   }
 
-  /** Connections that the fast path has. */
+  /** The number of connections on the fast path. */
   get fastPathConnections(): number {
     return this.#connections.size;
   }
 
-  /** What connections keep that could not be used when it was read. */
+  /** The bytes that connections keep because they could not be used when they were read. */
   get keptBytes(): number {
     return this.#keptBytes;
   }
@@ -94,8 +94,8 @@ export class FastPathServer extends Server implements ConnectionOwner {
   }
 
   /**
-   * A socket says where it reads to when it is made, and the server has made this one already: so another is made
-   * around its handle. The first stays with the server, which counts its connections by it.
+   * A socket's buffer is chosen when the socket is created, and the server has created this socket already, so a second
+   * one is created around its handle. The first stays with the server, which counts its connections by it.
    */
   #take(accepted: Socket): void {
     const handle = takeHandle(accepted);
@@ -128,8 +128,8 @@ export class FastPathServer extends Server implements ConnectionOwner {
 }
 
 /**
- * The operating system's side of a socket, which is left without one; undefined where this Node keeps it elsewhere, and
- * on Windows, which fills a buffer before it says for whom, so that it cannot be shared.
+ * Takes the operating system's handle out of a socket. Returns undefined if this Node keeps it elsewhere, and on
+ * Windows, which fills a buffer before it says for which socket, so that it cannot be shared.
  */
 function takeHandle(socket: Socket): object | undefined {
   if (process.platform === 'win32') return undefined;
