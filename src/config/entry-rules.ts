@@ -6,6 +6,7 @@ import type { Findings, KeyPath } from './problem.ts';
 import { quoted, refuseWhere, type RuleContext } from './rule-context.ts';
 import type { ParsedRemoteWrite, ServerConfig } from './schema.ts';
 import { formatSize } from './sizes.ts';
+import { checkQueryUrl, workspaceUrl } from './query-url.ts';
 import { checkUrl, isOwnAddress, type UpstreamUrl } from './url-rules.ts';
 import { proxyRules, tlsRules } from './way-rules.ts';
 
@@ -14,6 +15,8 @@ export interface EntryOutcome {
   readonly name: string | undefined;
   readonly upstream: UpstreamUrl | undefined;
   readonly region: string | undefined;
+  /** Before /api/v1/query, without a slash at its end; undefined where the entry cannot be read. */
+  readonly queryUrl: string | undefined;
 }
 
 /** AMP answers 413 to larger requests. */
@@ -39,7 +42,8 @@ export function entryRules(
   queueRules(entry, path, upstream, context, findings);
   identityRules(entry.sigv4, [...path, 'sigv4'], context, findings);
   const region = regionRule(entry.sigv4.region, path, upstream, context, findings);
-  return { name: entry.name ?? (index === 0 ? 'default' : undefined), upstream, region };
+  const queryUrl = queryUrlRule(entry, path, server, upstream, context, findings);
+  return { name: entry.name ?? (index === 0 ? 'default' : undefined), upstream, region, queryUrl };
 }
 
 function urlRules(
@@ -57,20 +61,45 @@ function urlRules(
   const upstream = check.upstream;
   if (upstream === undefined) return undefined;
 
-  for (const key of ['listen', 'admin_listen'] as const) {
+  for (const key of ['listen', 'admin_listen', 'query_listen'] as const) {
     const listen = ['server', key];
+    const { [key]: address } = server;
+    if (address === undefined) continue;
     refuseWhere(
-      isOwnAddress(upstream.href, server[key], context.ownNames),
+      isOwnAddress(upstream.href, address, context.ownNames),
       [path, listen],
       context,
       findings.problems,
       () => {
-        const own = quoted(formatListenAddress(server[key]), listen, context);
+        const own = quoted(formatListenAddress(address), listen, context);
         return `${upstream.href} is this proxy itself, which listens on server.${key} ${own}; give the URL of the upstream`;
       },
     );
   }
   return upstream;
+}
+
+/** @returns the URL to read at: the one that is given, or that of the workspace */
+function queryUrlRule(
+  { query_url: given }: ParsedRemoteWrite,
+  entryPath: KeyPath,
+  server: ServerConfig,
+  upstream: UpstreamUrl | undefined,
+  context: RuleContext,
+  { problems, warnings }: Findings,
+): string | undefined {
+  if (given === undefined) return upstream === undefined ? undefined : workspaceUrl(upstream.href);
+  const path = [...entryPath, 'query_url'];
+  if (!context.isSound(path)) return undefined;
+  const check = checkQueryUrl(given);
+  problems.push(...check.problems.map((problem) => ({ path, ...problem })));
+  warnings.push(...check.warnings.map((warning) => ({ path, ...warning })));
+  const { href } = check;
+  const { query_listen: listen } = server;
+  if (href !== undefined && listen !== undefined && isOwnAddress(href, listen, context.ownNames)) {
+    problems.push({ path, message: `${href} is this proxy itself; give the URL of the upstream` });
+  }
+  return href;
 }
 
 function queueRules(

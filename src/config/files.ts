@@ -6,8 +6,14 @@ import type { Config } from './schema.ts';
 export function unreadableFiles({ server, remote_write }: Config): string[] {
   const named: [string, string | undefined][] = [
     ...Object.entries(server.tls ?? {}).map(([key, file]): [string, string | undefined] => [`server.tls.${key}`, file]),
+    ...Object.entries(server.query_tls ?? {}).map(([key, file]): [string, string | undefined] => [
+      `server.query_tls.${key}`,
+      file,
+    ]),
     ['server.auth.bearer_token_file', server.auth?.bearer_token_file],
     ['server.auth.basic_auth_file', server.auth?.basic_auth_file],
+    ['server.query_auth.bearer_token_file', server.query_auth?.bearer_token_file],
+    ['server.query_auth.basic_auth_file', server.query_auth?.basic_auth_file],
     ...remote_write.map(({ name, tls_config }): [string, string | undefined] => [
       `tls_config.ca_file of remote_write ${name}`,
       tls_config.ca_file,

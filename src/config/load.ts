@@ -94,7 +94,14 @@ function finishedEntries(
     }
     const { proxy_url, no_proxy, proxy_from_environment, ...rest } = entry;
     const proxy = proxyVariables({ proxy_url, no_proxy, proxy_from_environment }, env);
-    return { ...rest, name, url: upstream.href, sigv4: { ...entry.sigv4, region }, proxy };
+    return {
+      ...rest,
+      name,
+      url: upstream.href,
+      query_url: outcome?.queryUrl,
+      sigv4: { ...entry.sigv4, region },
+      proxy,
+    };
   });
   const [head, ...rest] = entries;
   if (head === undefined) throw new Error('remote_write has passed its rules without an entry');

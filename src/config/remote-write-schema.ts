@@ -138,6 +138,10 @@ export const remoteWriteSchema = z.strictObject(
     sigv4: sigv4Schema.prefault({}).meta({ description: 'How requests are signed.' }),
     queue_config: queueSchema.prefault({}).meta({ description: 'How requests are joined, queued and retried.' }),
     tls_config: tlsConfigSchema.prefault({}).meta({ description: 'TLS to the upstream.' }),
+    query_url: optionalText(
+      'Where to read what is written here: the URL before /api/v1/query. When not set, it is the workspace in url, if it ' +
+        'names one.',
+    ),
     proxy_url: optionalText('HTTP proxy on the way to the upstream and to STS; http:// only.'),
     no_proxy: optionalText(
       'Hosts that are reached without proxy_url, separated by commas: names (with all names below them), `.name`, ' +

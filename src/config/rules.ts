@@ -10,6 +10,7 @@ import type { Findings } from './problem.ts';
 import { quoted, refuseWhere, type RuleContext } from './rule-context.ts';
 import type { ParsedConfig } from './schema.ts';
 import { formatSize } from './sizes.ts';
+import { queryRules, tlsAndAuthRules } from './query-rules.ts';
 import { isSameSocket } from './url-rules.ts';
 import { inflightShare, mostWorkers } from './worker-share.ts';
 
@@ -24,6 +25,7 @@ export function checkRules(config: ParsedConfig, context: RuleContext): RuleFind
   limitRules(config, context, findings);
   const entries = config.remote_write.map((entry, index) => entryRules(entry, index, config.server, context, findings));
   routeRules(config, entries, context, findings);
+  queryRules(config, entries, context, findings);
   return { ...findings, entries };
 }
 
@@ -47,28 +49,7 @@ function serverRules({ server, remote_write: entries }: ParsedConfig, context: R
     });
   }
 
-  if (server.tls !== undefined && (server.tls.cert_file === undefined || server.tls.key_file === undefined)) {
-    findings.problems.push({
-      path: ['server', 'tls'],
-      message: 'needs both cert_file and key_file; give both, or neither',
-    });
-  }
-  if (
-    server.auth !== undefined &&
-    server.auth.bearer_token_file === undefined &&
-    server.auth.basic_auth_file === undefined
-  ) {
-    findings.problems.push({
-      path: ['server', 'auth'],
-      message: 'names no file; give bearer_token_file or basic_auth_file, or remove it',
-    });
-  }
-  if (server.auth?.bearer_token_file !== undefined && server.auth.basic_auth_file !== undefined) {
-    findings.problems.push({
-      path: ['server', 'auth'],
-      message: 'has both bearer_token_file and basic_auth_file; keep one of them',
-    });
-  }
+  tlsAndAuthRules(server.tls, server.auth, ['server', 'tls'], ['server', 'auth'], findings);
 }
 
 function limitRules({ limits, server }: ParsedConfig, context: RuleContext, findings: Findings): void {

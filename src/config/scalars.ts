@@ -65,7 +65,7 @@ export function size(preset: string, description: string, min: Bytes = 1) {
     .meta({ title: kind.title, description });
 }
 
-export function wholeNumber(preset: number, description: string, max: number) {
+export function wholeNumber(preset: number, description: string, max: number, min = 1) {
   const kind = {
     title: 'number',
     pattern: /^\d+$/,
@@ -74,7 +74,7 @@ export function wholeNumber(preset: number, description: string, max: number) {
   };
   return z
     .union([z.int().nonnegative(), z.string().regex(kind.pattern, { error: kind.refusal })], { error: kind.refusal })
-    .transform(reading(kind, { min: 1, max, format: String }))
+    .transform(reading(kind, { min, max, format: String }))
     .prefault(preset)
     .meta({ title: kind.title, description });
 }
@@ -112,19 +112,24 @@ export function textMap(description: string) {
 }
 
 export function listenAddress(preset: string, description: string) {
-  return z
-    .string({ error: 'must be an address such as 0.0.0.0:8005' })
-    .transform((input, context): ListenAddress => {
-      const address = tryParseListenAddress(input);
-      if (address !== undefined) return address;
-      context.addIssue({
-        code: 'custom',
-        message: 'is not an address to listen on; write host:port, [IPv6]:port or :port, with a port from 0 to 65535',
-      });
-      return z.NEVER;
-    })
-    .prefault(preset)
-    .meta({ title: 'address', description });
+  return address().prefault(preset).meta({ title: 'address', description });
+}
+
+/** An address that is listened on only when it is given. */
+export function optionalListenAddress(description: string) {
+  return address().optional().meta({ title: 'address', description });
+}
+
+function address() {
+  return z.string({ error: 'must be an address such as 0.0.0.0:8005' }).transform((input, context): ListenAddress => {
+    const parsed = tryParseListenAddress(input);
+    if (parsed !== undefined) return parsed;
+    context.addIssue({
+      code: 'custom',
+      message: 'is not an address to listen on; write host:port, [IPv6]:port or :port, with a port from 0 to 65535',
+    });
+    return z.NEVER;
+  });
 }
 
 function reading<T extends number>(kind: Kind<T>, range: Range<T>) {

@@ -10,7 +10,17 @@ import { z } from 'zod';
 
 import type { ProxyKeys, ProxyVariables } from './proxy-route.ts';
 import { remoteWriteSchema } from './remote-write-schema.ts';
-import { choice, duration, listenAddress, optionalText, SECTION, size, wholeNumber } from './scalars.ts';
+import { querySchema } from './query-schema.ts';
+import {
+  choice,
+  duration,
+  listenAddress,
+  optionalListenAddress,
+  optionalText,
+  SECTION,
+  size,
+  wholeNumber,
+} from './scalars.ts';
 
 const NOT_HOST = 'is not a host name; write it without scheme and port, as in proxy.example.com or *.example.com';
 const NOT_WORKERS = 'is not a number of processes; write a whole number from 1, or auto';
@@ -81,6 +91,14 @@ const serverSchema = z.strictObject(
     auth: serverAuthSchema
       .optional()
       .meta({ description: 'Who may send. When not set, everybody who can reach the port.' }),
+    query_listen: optionalListenAddress(
+      'Address that readers query, such as 0.0.0.0:8007: Grafana, KEDA, promtool. When not set, nothing can be read. ' +
+        'Whoever reaches this port reads every workspace in remote_write, unless query_auth is set.',
+    ),
+    query_tls: serverTlsSchema.optional().meta({ description: 'TLS for readers, as tls; plain HTTP when not set.' }),
+    query_auth: serverAuthSchema
+      .optional()
+      .meta({ description: 'Who may read, as auth. When not set, everybody who can reach query_listen.' }),
   },
   SECTION,
 );
@@ -141,6 +159,12 @@ const logSchema = z.strictObject(
   {
     level: choice(['debug', 'info', 'warn', 'error'], 'info', 'Least severe level that is written.'),
     format: choice(['json', 'text'], 'json', 'One JSON object per line, or text for people.'),
+    slow_queries: duration(
+      '10s',
+      'A query that takes at least this long is logged with its PromQL (cut at 1 KiB), duration, size and reader. 0 logs ' +
+        'none. Most queries of a dashboard take less than a second.',
+      0,
+    ),
   },
   SECTION,
 );
@@ -158,6 +182,9 @@ export const configSchema = z.strictObject(
       })
       .min(1, { error: 'is empty; list at least one upstream' })
       .meta({ description: "Where to send: Prometheus's own section. **Required.**" }),
+    query: querySchema
+      .prefault({})
+      .meta({ description: 'Reading through the proxy, where server.query_listen is set.' }),
     log: logSchema.prefault({}).meta({ description: "The proxy's own log, on standard output." }),
   },
   SECTION,
@@ -169,6 +196,7 @@ export type ParsedRemoteWrite = ParsedConfig['remote_write'][number];
 
 export type ServerConfig = ParsedConfig['server'];
 export type LimitsConfig = ParsedConfig['limits'];
+export type QueryConfig = ParsedConfig['query'];
 export type LogConfig = ParsedConfig['log'];
 export type QueueConfig = ParsedRemoteWrite['queue_config'];
 export type UpstreamTlsConfig = ParsedRemoteWrite['tls_config'];

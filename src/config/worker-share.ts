@@ -29,6 +29,11 @@ export function workerShare(config: Config, workers: number): Config {
       max_inflight_bytes: inflightShare(config.limits, workers),
       max_connections_per_address: Math.ceil(config.limits.max_connections_per_address / workers),
     },
+    query: {
+      ...config.query,
+      max_concurrency: Math.ceil(config.query.max_concurrency / workers),
+      max_queued: Math.ceil(config.query.max_queued / workers),
+    },
     remote_write: [
       { ...first, queue_config: share(first.queue_config) },
       ...others.map((entry) => ({ ...entry, queue_config: share(entry.queue_config) })),

@@ -47,6 +47,8 @@ export class DestinationPipeline implements RoutedDestination {
   readonly deliveryTimeoutMs: number;
   readonly #ledger: Ledger;
   readonly credentials: Credentials;
+  /** The upstream's idea of the time, for whoever signs. */
+  readonly clock: UpstreamClock = new UpstreamClock(Date.now);
   /** What the status page reads. */
   readonly status: DestinationSource;
   readonly #problems = new Problems(Date.now);
@@ -58,7 +60,7 @@ export class DestinationPipeline implements RoutedDestination {
   readonly #retryQueue: RetryQueue;
   readonly #batcher: Batcher;
   readonly #shards: Shards<BatchDelivery>;
-  readonly #tls: WatchedUpstreamTls;
+  readonly tls: WatchedUpstreamTls;
   readonly #upstream: Upstream;
   readonly #maxBytes: number;
   #draining = false;
@@ -74,7 +76,7 @@ export class DestinationPipeline implements RoutedDestination {
     const log = parentLog.child({ remote_name: entry.name });
     const url = new URL(entry.url);
     const { queue_config: queue, sigv4 } = entry;
-    this.#tls = new WatchedUpstreamTls(entry.tls_config, log);
+    this.tls = new WatchedUpstreamTls(entry.tls_config, log);
     this.name = entry.name;
     this.workspaceId = /\/workspaces\/([^/]+)\//.exec(url.pathname)?.[1];
     this.deliveryTimeoutMs = queue.delivery_timeout;
@@ -106,9 +108,9 @@ export class DestinationPipeline implements RoutedDestination {
     const limits = { maxSamples: queue.max_samples_per_send, maxBytes: queue.max_bytes_per_send };
     this.#batcher = new Batcher(this.#queue, limits, queue.batch_send_deadline);
     // sign: an identity kept fresh, and the upstream's idea of the time.
-    const clock = new UpstreamClock(Date.now);
+    const { clock } = this;
     this.credentials = new Credentials(
-      () => makeProvider(sigv4, { proxy: entry.proxy, ca: this.#tls.ca }, process.env),
+      () => makeProvider(sigv4, { proxy: entry.proxy, ca: this.tls.ca }, process.env),
       this.#metrics.credentials,
       log,
       Date.now,
@@ -119,7 +121,7 @@ export class DestinationPipeline implements RoutedDestination {
       url,
       connections: queue.max_shards + EXTRA_CONNECTIONS,
       timeoutMs: entry.remote_timeout,
-      tls: this.#tls,
+      tls: this.tls,
     };
     this.#upstream = openUpstream(options, upstreamProxy(entry));
     const signedPost = new SignedPost({
@@ -246,7 +248,7 @@ export class DestinationPipeline implements RoutedDestination {
   /** Refuses what is left and ends the connections upstream. */
   async stop(): Promise<void> {
     this.credentials.stop();
-    this.#tls.stop();
+    this.tls.stop();
     this.#ledger.refuseAll({ kind: 'refused', reason: 'draining', message: 'the proxy is shutting down' });
     await this.#upstream.destroy();
   }

@@ -14,6 +14,7 @@ import { DestinationPipeline } from './destination.ts';
 import type { Log } from '../platform/log.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { monotonicMs } from '../platform/clock.ts';
+import { QueryPort } from './query-port.ts';
 import type { Readiness } from '../admin/server.ts';
 import { ByteBudget } from '../receive/access/byte-budget.ts';
 import { Authenticator } from '../receive/access/auth.ts';
@@ -47,7 +48,9 @@ export class Pipeline {
   readonly #route: WriteHandler;
   readonly #tls: ServerTls | undefined;
   readonly #auth: Authenticator | undefined;
+  readonly #query: QueryPort | undefined;
   readonly #sweep: NodeJS.Timeout;
+  #queryListen: string | undefined;
   #draining = false;
 
   constructor(config: Config, log: Log, build: { version: string }) {
@@ -96,6 +99,11 @@ export class Pipeline {
       log,
     };
     this.server = makeServer(this.#destinations, this.#route, connections, this.#tls);
+    // query: a port of its own, with the credentials of the destinations.
+    if (server.query_listen !== undefined) {
+      const readersTls = server.query_tls === undefined ? undefined : requireFiles(server.query_tls);
+      this.#query = new QueryPort(server.query_listen, config, this.#destinations, metrics, readersTls, log);
+    }
     this.#sweep = setInterval(() => {
       for (const destination of this.#destinations) destination.sweep(monotonicMs() + SWEEP_MS);
     }, SWEEP_MS);
@@ -109,7 +117,19 @@ export class Pipeline {
     for (const { credentials } of this.#destinations) void credentials.refresh();
     if (whenReady) while (!this.readiness().ready) await sleep(READY_POLL_MS);
     // A copy: Fastify writes into it.
-    return this.server.listen({ ...this.#config.server.listen });
+    const listen = await this.server.listen({ ...this.#config.server.listen });
+    this.#queryListen = await this.#query?.start();
+    return listen;
+  }
+
+  /** The servers that listen. */
+  get servers(): readonly FastifyInstance[] {
+    return this.#query === undefined ? [this.server] : [this.server, this.#query.server];
+  }
+
+  /** Where readers are served once it has started, if they are. */
+  get queryListen(): string | undefined {
+    return this.#queryListen;
   }
 
   /** What the status page reads of it. */
@@ -144,7 +164,10 @@ export class Pipeline {
     this.#log.info({ pending: this.#pending(), timeoutMs }, 'draining');
     for (const destination of this.#destinations) destination.drain();
     const timer = setTimeout(() => this.#refuseRest(), Math.max(0, timeoutMs - ANSWER_MS));
-    await drainServer(this.server.server, Math.min(IDLE_MS, timeoutMs / 4), () => this.#route.open);
+    await Promise.all([
+      drainServer(this.server.server, Math.min(IDLE_MS, timeoutMs / 4), () => this.#route.open),
+      this.#query?.drain(timeoutMs),
+    ]);
     await this.close();
     clearTimeout(timer);
   }
@@ -154,6 +177,7 @@ export class Pipeline {
     clearInterval(this.#sweep);
     this.#auth?.stop();
     this.#tls?.stop();
+    await this.#query?.close();
     await Promise.all(this.#destinations.map(async (destination) => destination.stop()));
     await this.server.close();
   }

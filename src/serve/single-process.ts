@@ -32,7 +32,13 @@ export async function serveAlone(config: Config, log: Log, version: string): Pro
     const listen = await pipeline.start();
     const adminListen = await admin.start();
     log.info(
-      { listen, adminListen, version, destinations: config.remote_write.map(({ name, url }) => ({ name, url })) },
+      {
+        listen,
+        adminListen,
+        queryListen: pipeline.queryListen,
+        version,
+        destinations: config.remote_write.map(({ name, url }) => ({ name, url })),
+      },
       'listening',
     );
   } catch (error) {

@@ -49,10 +49,19 @@ describe('a configuration file', () => {
               max_backoff: 5000,
               delivery_timeout: 25_000,
             },
+            query_url: 'https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-1',
             tls_config: { insecure_skip_verify: false, min_version: 'TLS12', max_version: 'TLS13' },
           },
         ],
-        log: { level: 'info', format: 'json' },
+        log: { level: 'info', format: 'json', slow_queries: 10_000 },
+        query: {
+          timeout: 120_000,
+          max_concurrency: 20,
+          max_queued: 100,
+          max_response_bytes: 268_435_456,
+          max_samples_processed: 0,
+          alertmanager: false,
+        },
       },
     });
   });
@@ -175,8 +184,11 @@ describe('unknown keys', () => {
       'remote_write[0].remoteTimeout is an unknown key; did you mean remote_timeout?',
     ],
     [fileWith('', 'listen: ":1"'), 'listen is an unknown key; listen belongs in server'],
-    [fileWith('', 'log: {colour: red}'), 'log.colour is an unknown key; known here: level, format'],
-    [fileWith('', '__proto__: {a: 1}'), '__proto__ is an unknown key; known here: server, limits, remote_write, log'],
+    [fileWith('', 'log: {colour: red}'), 'log.colour is an unknown key; known here: level, format, slow_queries'],
+    [
+      fileWith('', '__proto__: {a: 1}'),
+      '__proto__ is an unknown key; known here: server, limits, remote_write, query, log',
+    ],
     [fileWith('', 'log: {<<: {level: info}}'), 'log.<< is an unknown key; merge keys are not read; write the keys out'],
   ])('are refused with what was meant (%#)', (text, message) => {
     expect(problemsOf(text)).toEqual([message]);

@@ -53,6 +53,7 @@ describe('a section pasted from prometheus.yml', () => {
     expect(config.remote_write[0]).toEqual({
       name: 'amp',
       url: AMP_URL,
+      query_url: 'https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-1',
       remote_timeout: 20_000,
       sigv4: {
         region: 'us-west-2',

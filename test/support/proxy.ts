@@ -40,6 +40,7 @@ export interface ProxyOptions {
   readonly server?: Section;
   readonly limits?: Section;
   readonly log?: Section;
+  readonly query?: Section;
   readonly env?: Readonly<Record<string, string>>;
   /** Not ready is an answer too: for a proxy that has no credentials. Default: wait until ready. */
   readonly awaitReady?: boolean;
@@ -50,8 +51,11 @@ export class ProxyProcess {
   readonly url: string;
   readonly writeUrl: string;
   readonly adminUrl: string;
+  /** Where readers ask; empty without server.query_listen. */
+  readonly queryUrl: string;
 
-  constructor(child: Child, listen: string, adminListen: string) {
+  constructor(child: Child, listen: string, adminListen: string, queryListen = '') {
+    this.queryUrl = queryListen;
     this.child = child;
     this.url = listen;
     this.writeUrl = `${listen}/api/v1/write`;
@@ -75,20 +79,21 @@ export class ProxyProcess {
 }
 
 export async function startProxy(options: ProxyOptions): Promise<ProxyProcess> {
-  const { remoteWrite, server = {}, limits = {}, log = {}, env, awaitReady = true } = options;
+  const { remoteWrite, server = {}, limits = {}, log = {}, query = {}, env, awaitReady = true } = options;
   const file = await writeConfig({
     server: { listen: '127.0.0.1:0', admin_listen: '127.0.0.1:0', ...server },
     limits,
     log,
+    query,
     remote_write: remoteWrite,
   });
   const args = ['src/commands/serve.ts', '--config', file];
   const child = startChild('proxy', process.execPath, args, env === undefined ? {} : { env });
-  const [, listen, adminListen] = await child.ready(
-    () => /"listen":"([^"]+)","adminListen":"([^"]+)"/.exec(child.stdout) ?? undefined,
+  const [, listen, adminListen, queryListen] = await child.ready(
+    () => /"listen":"([^"]+)","adminListen":"([^"]+)"(?:,"queryListen":"([^"]+)")?/.exec(child.stdout) ?? undefined,
   );
   if (listen === undefined || adminListen === undefined) throw new Error('the proxy does not say where it listens');
-  const proxy = new ProxyProcess(child, listen, adminListen);
+  const proxy = new ProxyProcess(child, listen, adminListen, queryListen);
   if (awaitReady) await child.ready(async () => (await proxy.readiness()).status === 200 || undefined);
   return proxy;
 }

@@ -6,6 +6,7 @@
  * (413, 404 of a path) the words are ours.
  */
 import { randomUUID } from 'node:crypto';
+import type { Backend } from './backend.ts';
 import type { SandboxClock } from './clock.ts';
 import type { KnownKeys } from './credentials.ts';
 import type { FaultPlan } from './faults.ts';
@@ -32,6 +33,8 @@ export interface AmpParts {
   readonly store: SampleStore;
   readonly ingester: Ingester;
   readonly ledger: Ledger;
+  /** Answers queries in the place of the sandbox's own few, and takes what is written. */
+  readonly backend: Backend | undefined;
 }
 
 export class AmpHandler implements Handler {
@@ -48,19 +51,30 @@ export class AmpHandler implements Handler {
 
   async handle(request: ReceivedRequest, _plan: FaultPlan): Promise<Answer> {
     const [path = ''] = request.target.split('?', 1);
-    const api = `/workspaces/${this.#parts.workspaceId}/api/v1/`;
+    const workspace = `/workspaces/${this.#parts.workspaceId}`;
+    const api = `${workspace}/api/v1/`;
+    if (path.startsWith(`${workspace}/alertmanager/`)) {
+      const refusal = await this.#checkSignature(request);
+      return refusal ?? (await this.#parts.backend?.tryAsk(request, workspace)) ?? unknownOperation();
+    }
     if (!path.startsWith(api)) {
       const message = path.startsWith('/workspaces/') ? 'Workspace not found' : 'Not Found';
       return json(404, 'ResourceNotFoundException', { Message: message });
     }
     const operation = path.slice(api.length);
     const isWrite = operation === 'remote_write';
-    if (isWrite && request.method !== 'POST') return json(404, 'UnknownOperationException', { message: 'Not Found' });
+    if (isWrite && request.method !== 'POST') return unknownOperation();
     const refusal = await this.#checkSignature(request);
     if (refusal !== undefined) return refusal;
-    if (isWrite) return this.#write(request);
+    if (isWrite) {
+      const answer = this.#write(request);
+      if (answer.status === 200) await this.#parts.backend?.write(request);
+      return answer;
+    }
+    const asked = await this.#parts.backend?.tryAsk(request, workspace);
+    if (asked !== undefined) return asked;
     const answer = answerQuery(operation, parametersOf(request), this.#parts.store, this.#parts.clock.nowMs());
-    if (answer === undefined) return json(404, 'UnknownOperationException', { message: 'Not Found' });
+    if (answer === undefined) return unknownOperation();
     return json(answer.status, undefined, answer.body);
   }
 
@@ -175,6 +189,10 @@ function parametersOf({ target, method, body }: ReceivedRequest): URLSearchParam
   if (method === 'POST')
     for (const [name, value] of new URLSearchParams(body.toString())) parameters.append(name, value);
   return parameters;
+}
+
+function unknownOperation(): Answer {
+  return json(404, 'UnknownOperationException', { message: 'Not Found' });
 }
 
 function json(status: number, errorType: string | undefined, body: unknown): Answer {

@@ -45,7 +45,7 @@ export function rawResponse(answer: Answer, date: string): Buffer {
     `content-length: ${Buffer.byteLength(answer.body)}`,
     'connection: close',
   ];
-  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${answer.body}`);
+  return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), Buffer.from(answer.body)]);
 }
 
 /** Sends one byte every `intervalMs`; stops when the other side goes away. */

@@ -15,7 +15,7 @@ import type { ReceivedRequest } from './verify-signature.ts';
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 export interface Exchange {

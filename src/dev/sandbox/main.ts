@@ -21,6 +21,8 @@ A stand-in for Amazon Managed Service for Prometheus and AWS STS on 127.0.0.1.
   --external-id ID      what AssumeRole has to carry (default: nothing)
   --oidc-subject SUB    default system:serviceaccount:monitoring:amp-write-proxy
   --oidc-audience AUD   default sts.amazonaws.com
+  --backend URL         a Prometheus or VictoriaMetrics that answers queries and takes what is written
+  --alertmanager URL    an Alertmanager that answers the workspace's alertmanager/api/v2
   --token-file FILE     write a web identity token there
   --quiet               print the ports only, as one line of JSON
   --help
@@ -41,6 +43,8 @@ export async function main(args: string[]): Promise<number> {
         'external-id': { type: 'string' },
         'oidc-subject': { type: 'string' },
         'oidc-audience': { type: 'string' },
+        backend: { type: 'string' },
+        alertmanager: { type: 'string' },
         'token-file': { type: 'string' },
         quiet: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -66,6 +70,8 @@ export async function main(args: string[]): Promise<number> {
     controlPort,
     region: values.region,
     workspaceId: values.workspace,
+    backend: values.backend,
+    alertmanager: values.alertmanager,
     ...(values['role-arn'] === undefined ? {} : { roleArn: values['role-arn'] }),
     ...(values['external-id'] === undefined ? {} : { externalId: values['external-id'] }),
     ...(values['oidc-subject'] === undefined ? {} : { oidcSubject: values['oidc-subject'] }),

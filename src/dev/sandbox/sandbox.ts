@@ -6,6 +6,7 @@
  * each end-to-end test checks one implementation against another.
  */
 import { AmpHandler } from './amp.ts';
+import { Backend } from './backend.ts';
 import { SandboxClock } from './clock.ts';
 import { createControlServer } from './control.ts';
 import { KnownKeys } from './credentials.ts';
@@ -49,6 +50,10 @@ export interface SandboxOptions {
   readonly externalId?: string;
   /** Lifetime of temporary credentials when the caller asks for none, in seconds. Default 3600. */
   readonly credentialLifetimeSeconds?: number;
+  /** A Prometheus that answers queries and takes what is written, as `http://127.0.0.1:9090`. */
+  readonly backend?: string | undefined;
+  /** An Alertmanager that answers the workspace's alertmanager/api/v2. */
+  readonly alertmanager?: string | undefined;
 }
 
 export interface Sandbox {
@@ -99,7 +104,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     options.oidcAudience ?? 'sts.amazonaws.com',
   );
 
-  const amp = new AmpHandler({ region, workspaceId, rules, keys, clock, store, ingester, ledger });
+  const { backend: prometheus, alertmanager } = options;
+  const backend =
+    prometheus === undefined && alertmanager === undefined ? undefined : new Backend({ prometheus, alertmanager });
+  const amp = new AmpHandler({ region, workspaceId, rules, keys, clock, store, ingester, ledger, backend });
   const data = new Listener({ target: 'amp', host, port: options.port ?? 0, tls, faults, clock }, amp);
   const sts = new StsHandler({
     region,
@@ -183,6 +191,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       faults.onChange = () => undefined;
       await settled();
       await Promise.all([data.ensureOpen(false), identity.ensureOpen(false)]);
+      backend?.close();
       await new Promise<void>((resolve) => {
         control.close(() => resolve());
         control.closeAllConnections();

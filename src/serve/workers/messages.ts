@@ -32,7 +32,13 @@ export type ToWorker =
   | { readonly kind: 'end' };
 
 export type FromWorker =
-  | { readonly kind: 'listening'; readonly listen: string; readonly report: WorkerReport }
+  | {
+      readonly kind: 'listening';
+      readonly listen: string;
+      /** Absent without server.query_listen. */
+      readonly queryListen?: string | undefined;
+      readonly report: WorkerReport;
+    }
   | { readonly kind: 'failed'; readonly what: 'cannot start' | 'cannot listen'; readonly error: string }
   | { readonly kind: 'report'; readonly report: WorkerReport }
   | { readonly kind: 'drained'; readonly report: WorkerReport };

@@ -83,7 +83,10 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
     const adminListen = await admin.start();
     const listen = await Promise.race([fleet.start(), signal.then(() => undefined)]);
     const names = config.remote_write.map(({ name, url }) => ({ name, url }));
-    if (listen !== undefined) log.info({ listen, adminListen, version, workers, destinations: names }, 'listening');
+    if (listen !== undefined) {
+      const { queryListen } = fleet;
+      log.info({ listen, adminListen, queryListen, version, workers, destinations: names }, 'listening');
+    }
   } catch (error) {
     const what = error instanceof WorkerStartError ? error.what : 'cannot listen';
     log.error({ error: error instanceof Error ? error.message : String(error) }, what);

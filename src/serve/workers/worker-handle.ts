@@ -33,6 +33,7 @@ export class WorkerHandle {
   #state: WorkerState = 'starting';
   #report: WorkerReport | undefined;
   #heardAtMs: number;
+  #queryListen: string | undefined;
   #failure: WorkerStartError | undefined;
   #killedFor = '';
   #asked = 0;
@@ -87,6 +88,11 @@ export class WorkerHandle {
     });
   }
 
+  /** Where it serves readers, once it listens. */
+  get queryListen(): string | undefined {
+    return this.#queryListen;
+  }
+
   drain(): void {
     if (this.#state === 'gone') return;
     this.#state = 'draining';
@@ -116,6 +122,7 @@ export class WorkerHandle {
     this.#tellAnswered(message.report.answers);
     if (message.kind === 'listening' && this.#state === 'starting') {
       this.#state = 'listening';
+      this.#queryListen = message.queryListen;
       this.#deps.listening(this, message.listen);
     }
     if (message.kind === 'drained') this.#process.tell({ kind: 'end' });

@@ -87,6 +87,11 @@ export class WorkerPool {
     return this.#restarts;
   }
 
+  /** Where readers are served; undefined before a worker listens, and without server.query_listen. */
+  get queryListen(): string | undefined {
+    return this.#members.find(({ queryListen }) => queryListen !== undefined)?.queryListen;
+  }
+
   get isAlive(): boolean {
     return this.#members.length > 0;
   }

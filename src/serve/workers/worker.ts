@@ -36,7 +36,7 @@ class Work {
     this.#pipeline = new Pipeline(config, this.#log, { version });
     exposeOwnMemory(this.#pipeline.metrics.registry);
     // One that is full would give a connection back, and where all are it would go round and round.
-    Object.assign(this.#pipeline.server.server, { dropMaxConnection: true });
+    for (const { server } of this.#pipeline.servers) Object.assign(server, { dropMaxConnection: true });
     this.#isReplacement = isReplacement;
   }
 
@@ -46,7 +46,8 @@ class Work {
     const listen = await this.#pipeline.start(this.#isReplacement);
     if (this.#draining) return;
     this.#listening = true;
-    tell({ kind: 'listening', listen, report: await this.#report() });
+    const { queryListen } = this.#pipeline;
+    tell({ kind: 'listening', listen, queryListen, report: await this.#report() });
   }
 
   async answer(id: number): Promise<void> {
