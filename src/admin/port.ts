@@ -2,6 +2,7 @@
  * The admin port of a process: /metrics, the probes and the status page, over whatever carries the data: this process
  * (pipeline.ts) or its workers (workers/primary.ts).
  */
+import { listenOn } from '../platform/listening.ts';
 import type { FastifyInstance } from 'fastify';
 import type { ListenAddress } from '../config/listen-address.ts';
 import type { ServerConfig } from '../config/schema.ts';
@@ -22,10 +23,12 @@ export class AdminPort {
   readonly #server: FastifyInstance;
   readonly #status: Status;
   readonly #listen: ListenAddress;
+  readonly #log: AdminDeps['log'];
 
   constructor(deps: AdminDeps) {
     this.#status = new Status(deps);
     this.#listen = deps.config.admin_listen;
+    this.#log = deps.log;
     this.#server = makeAdminServer(
       deps.exposition,
       deps.readiness,
@@ -38,8 +41,7 @@ export class AdminPort {
   /** @returns where it listens; rejects when it cannot */
   async start(): Promise<string> {
     this.#status.start();
-    // A copy: Fastify writes into it.
-    return this.#server.listen({ ...this.#listen });
+    return listenOn(this.#listen, async (address) => this.#server.listen(address), this.#log);
   }
 
   async close(): Promise<void> {

@@ -42,7 +42,8 @@ export async function main(args: string[]): Promise<number> {
 
 /** Where a process on the same machine reaches the address; "every address" is answered on loopback too. */
 export function localUrl({ host, port }: ListenAddress): string {
-  const reachable = { '': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+  // By its name where IPv6 may be missing.
+  const reachable = { '': 'localhost', '0.0.0.0': '127.0.0.1', '::': 'localhost' }[host] ?? host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }
 

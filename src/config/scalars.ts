@@ -121,7 +121,7 @@ export function optionalListenAddress(description: string) {
 }
 
 function address() {
-  return z.string({ error: 'must be an address such as 0.0.0.0:8005' }).transform((input, context): ListenAddress => {
+  return z.string({ error: 'must be an address such as [::]:8005' }).transform((input, context): ListenAddress => {
     const parsed = tryParseListenAddress(input);
     if (parsed !== undefined) return parsed;
     context.addIssue({

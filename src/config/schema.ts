@@ -48,8 +48,11 @@ const serverAuthSchema = z.strictObject(
 
 const serverSchema = z.strictObject(
   {
-    listen: listenAddress('0.0.0.0:8005', 'Address that senders write to; port 0 lets the system choose.'),
-    admin_listen: listenAddress('0.0.0.0:8006', 'Address of /metrics, /-/healthy, /-/ready and the status page.'),
+    listen: listenAddress(
+      '[::]:8005',
+      'Address that senders write to; port 0 lets the system choose. `[::]` takes IPv4 and IPv6, and IPv4 alone where the machine has no IPv6.',
+    ),
+    admin_listen: listenAddress('[::]:8006', 'Address of /metrics, /-/healthy, /-/ready and the status page.'),
     admin_hosts: z
       .array(
         z.string({ error: NOT_HOST }).regex(/^(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, { error: NOT_HOST }),

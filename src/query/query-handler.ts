@@ -1,4 +1,5 @@
 /** query: takes a reader's request from its head to the last byte of its answer, or tells why not. */
+import { remoteAddress } from '../platform/listening.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { QueryConfig } from '../config/schema.ts';
 import type { QueryMetrics } from '../metrics/query-counts.ts';
@@ -153,7 +154,7 @@ export class QueryHandler {
       entry.counts.count(route.path, code, passed.bytes, elapsedMs);
       entry.counts.samplesProcessed += passed.samplesProcessed ?? 0;
       if (query !== undefined && slowQueriesMs > 0 && elapsedMs >= slowQueriesMs) {
-        logSlowQuery(log, query, { code, elapsedMs, bytes: passed.bytes, reader: request.socket.remoteAddress ?? '' });
+        logSlowQuery(log, query, { code, elapsedMs, bytes: passed.bytes, reader: remoteAddress(request.socket) });
       }
     }
   }

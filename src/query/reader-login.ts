@@ -1,4 +1,5 @@
 /** Who may read: server.query_auth, checked before a reader is told which routes and entries there are. */
+import { remoteAddress } from '../platform/listening.ts';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator } from '../receive/access/auth.ts';
@@ -32,7 +33,7 @@ export class ReaderLogin {
   /** @returns what to tell the reader; undefined when it may read */
   async deny({ headers, socket }: IncomingMessage): Promise<DeniedReader | undefined> {
     const auth = this.#auth;
-    const address = socket.remoteAddress ?? '';
+    const address = remoteAddress(socket);
     let result = auth.tryCheck(headers.authorization, this.#nowMs());
     if (result === undefined) {
       try {

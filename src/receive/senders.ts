@@ -1,4 +1,5 @@
 /** Senders: who has a connection, by address. */
+import { remoteAddress } from '../platform/listening.ts';
 import type { Socket } from 'node:net';
 import type { SenderActivity } from '../parcel/connection-activity.ts';
 import type { Holder } from './access/byte-budget.ts';
@@ -26,7 +27,7 @@ export class Senders {
 
   /** Counts a connection of its address; an address is kept for as long as it has one. */
   connected(socket: Socket): SenderAddress {
-    const address = socket.remoteAddress ?? '';
+    const address = remoteAddress(socket);
     const sender = this.#byAddress.get(address) ?? { ...NEW_SENDER, address };
     this.#byAddress.set(address, sender);
     sender.connections += 1;

@@ -1,4 +1,5 @@
 /** receive: admits a request or denies it early, and keeps the state of its connection. */
+import { remoteAddress } from '../platform/listening.ts';
 import type { Socket } from 'node:net';
 import { NEW_CONNECTION } from '../parcel/connection-activity.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -70,7 +71,7 @@ export class WriteHandler {
    */
   handleUnrouted(exchange: Exchange, target: string, unrouted: Unrouted): void {
     const { status, reason, message, headers } = unrouted;
-    const address = exchange.socket.remoteAddress ?? '';
+    const address = remoteAddress(exchange.socket);
     const admitted = (): void => {
       this.#countDenied(status, reason);
       if (status === 503) {

@@ -4,6 +4,7 @@
  *
  *     receive -> decode -> queue -> batch -> send -> outcome
  */
+import { listenOn } from '../platform/listening.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { BufferPool } from '../memory/buffer-pool.ts';
@@ -116,8 +117,11 @@ export class Pipeline {
   async start(whenReady = false): Promise<string> {
     for (const { credentials } of this.#destinations) void credentials.refresh();
     if (whenReady) while (!this.readiness().ready) await sleep(READY_POLL_MS);
-    // A copy: Fastify writes into it.
-    const listen = await this.server.listen({ ...this.#config.server.listen });
+    const listen = await listenOn(
+      this.#config.server.listen,
+      async (address) => this.server.listen(address),
+      this.#log,
+    );
     this.#queryListen = await this.#query?.start();
     return listen;
   }

@@ -2,6 +2,7 @@
  * Assembles the query port, where server.query_listen is set: login -> route -> turn -> sign -> send. Beside the write
  * port it shares the credentials, the clock and the trust of each destination, and nothing that a write could wait for.
  */
+import { listenOn } from '../platform/listening.ts';
 import type { FastifyInstance } from 'fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config, RemoteWriteConfig } from '../config/schema.ts';
@@ -33,6 +34,7 @@ const ANSWER_MS = 1_000;
 export class QueryPort {
   readonly server: FastifyInstance;
   readonly #listen: NonNullable<Config['server']['query_listen']>;
+  readonly #log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly #handler: QueryHandler;
   readonly #upstreams: readonly QueryUpstream[];
   readonly #auth: Authenticator | undefined;
@@ -49,6 +51,7 @@ export class QueryPort {
   ) {
     const { server, query, limits } = config;
     this.#listen = listen;
+    this.#log = log;
     const queryMetrics = new QueryMetrics(metrics.registry);
     const entries = config.remote_write.flatMap((entry, index) => {
       const { [index]: destination } = destinations;
@@ -81,8 +84,7 @@ export class QueryPort {
 
   /** @returns where it listens; rejects when it cannot */
   async start(): Promise<string> {
-    // A copy: Fastify writes into it.
-    return this.server.listen({ ...this.#listen });
+    return listenOn(this.#listen, async (address) => this.server.listen(address), this.#log);
   }
 
   /** Queries in flight have so long to end. */

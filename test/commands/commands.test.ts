@@ -12,8 +12,8 @@ async function command(...args: string[]): Promise<{ status: number | null; stdo
 describe('healthcheck', () => {
   test.each([
     ['0.0.0.0', 'http://127.0.0.1:8006'],
-    ['::', 'http://[::1]:8006'],
-    ['', 'http://127.0.0.1:8006'],
+    ['::', 'http://localhost:8006'],
+    ['', 'http://localhost:8006'],
     ['192.0.2.7', 'http://192.0.2.7:8006'],
     ['fd00::7', 'http://[fd00::7]:8006'],
   ])('reaches an admin port on %j at %s', (host, url) => {

@@ -13,8 +13,8 @@ describe('a configuration file', () => {
       warnings: [],
       config: {
         server: {
-          listen: { host: '0.0.0.0', port: 8005 },
-          admin_listen: { host: '0.0.0.0', port: 8006 },
+          listen: { host: '::', port: 8005 },
+          admin_listen: { host: '::', port: 8006 },
           admin_hosts: [],
           workers: 1,
           max_connection_age: 600_000,

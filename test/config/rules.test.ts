@@ -117,7 +117,7 @@ describe('contradictory settings', () => {
 
   test.each(['0.0.0.0:8005', '127.0.0.1:8005', ':8005'])('admin_listen %s takes the port of listen', (address) => {
     expect(problemsOf(fileWith('', `server: {admin_listen: "${address}"}`))[0]).toMatch(
-      /^server\.admin_listen \S+:8005 takes the same port as server\.listen 0\.0\.0\.0:8005 \(the default\); give it/,
+      /^server\.admin_listen \S+:8005 takes the same port as server\.listen \[::\]:8005 \(the default\); give it/,
     );
   });
 

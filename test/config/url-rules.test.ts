@@ -123,7 +123,7 @@ describe('the URL', () => {
     (host) => {
       expect(problemsOf(fileWith(REGION, '', `http://${host}:8005/api/v1/write`))).toEqual([
         `remote_write[0].url http://${host}:8005/api/v1/write is this proxy itself, which listens on server.listen ` +
-          '0.0.0.0:8005 (the default); give the URL of the upstream',
+          '[::]:8005 (the default); give the URL of the upstream',
       ]);
     },
   );

@@ -61,7 +61,7 @@ memory (12 % and one body) and joined requests on their way.
       "max_body_bytes" (printf "%dMiB" (min 10 (div $mib 32)))
       "max_decoded_bytes" (printf "%dMiB" (min 1024 (div $mib 8)))
       "max_inflight_bytes" (printf "%dMiB" (min 1024 (mul $workers (div $mib 5)))) -}}
-{{- $server := dict "listen" "0.0.0.0:8005" "admin_listen" "0.0.0.0:8006" -}}
+{{- $server := dict "listen" "[::]:8005" "admin_listen" "[::]:8006" -}}
 {{- $config := mustMergeOverwrite (dict "server" $server "limits" $limits) (deepCopy .Values.config) -}}
 {{- if kindIs "map" $config.server -}}
 {{- $hosts := concat (include "amp-write-proxy.adminNames" . | fromJsonArray) (default (list) $config.server.admin_hosts) -}}
@@ -115,7 +115,7 @@ Pods of every namespace may write. Name who writes in networkPolicy.senderNamesp
 
 {{/* Port of server.listen or server.admin_listen: (list $ "listen" "8005") */}}
 {{- define "amp-write-proxy.port" -}}
-{{- $address := include "amp-write-proxy.given" (list (index . 0) "server" (index . 1)) | default (printf "0.0.0.0:%s" (index . 2)) -}}
+{{- $address := include "amp-write-proxy.given" (list (index . 0) "server" (index . 1)) | default (printf "[::]:%s" (index . 2)) -}}
 {{- $port := regexFind "[0-9]+$" $address -}}
 {{- if or (empty $port) (eq (int $port) 0) -}}
 {{- fail (printf "config.server.%s is %q: give it a port that is known before the start, for the Service and the probes need it" (index . 1) $address) -}}

@@ -2,6 +2,7 @@
  * Caps the connections of one address below the total for all, so that no sender takes them all. An excess connection
  * is closed before a byte of it is read.
  */
+import { remoteAddress } from '../../platform/listening.ts';
 import type { Server, Socket } from 'node:net';
 import { RecurringLog } from '../../platform/recurring-log.ts';
 
@@ -27,7 +28,7 @@ export function capConnections(server: Server, deps: ConnectionCapDeps): void {
   server.maxConnections = maxConnections;
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
+    const address = remoteAddress(socket);
     const ofAddress = (open.get(address) ?? 0) + 1;
     if (ofAddress > maxOfAddress) {
       count('too_many_of_address');
@@ -45,6 +46,10 @@ export function capConnections(server: Server, deps: ConnectionCapDeps): void {
   });
   server.on('drop', (data) => {
     count('too_many');
-    warnings.warn('too_many', { address: data?.remoteAddress, maxConnections }, 'there are too many connections');
+    warnings.warn(
+      'too_many',
+      { address: remoteAddress({ remoteAddress: data?.remoteAddress }), maxConnections },
+      'there are too many connections',
+    );
   });
 }
