@@ -17,6 +17,7 @@ import { aws, LOCK_TIMEOUT_MS, lockMoto, MOTO_URL, resetMoto, WHY_NO_MOTO } from
 import { freePort, run, startChild, temporaryDirectory, until } from '../support/processes.ts';
 import { PROMETHEUS } from '../support/prometheus.ts';
 import { startProxy, writeConfig } from '../support/proxy.ts';
+import { stretched } from '../support/slowness.ts';
 
 const ACCOUNT = '123456789012';
 const ISSUER = 'https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE';
@@ -51,66 +52,70 @@ describe.skipIf(WHY_NOT !== '')(`bootstrap, end to end ${WHY_NOT}`, () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'testing');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'testing');
     await resetMoto();
-  }, LOCK_TIMEOUT_MS);
+  }, stretched(LOCK_TIMEOUT_MS));
   afterAll(async () => {
     await unlock?.();
     vi.unstubAllEnvs();
   });
 
-  test('brings samples of a real Prometheus to the workspace, and goes away again', { timeout: 120_000 }, async () => {
-    expect(await command(['apply', ...ARGS])).toMatchObject({ status: 0 });
-    const values = proxyValuesSchema.parse(await valuesOf('amp-write-proxy'));
-    const roleArn = values.serviceAccount.annotations['eks.amazonaws.com/role-arn'];
-    const [entry] = values.config.remote_write;
+  test(
+    'brings samples of a real Prometheus to the workspace, and goes away again',
+    { timeout: stretched(120_000) },
+    async () => {
+      expect(await command(['apply', ...ARGS])).toMatchObject({ status: 0 });
+      const values = proxyValuesSchema.parse(await valuesOf('amp-write-proxy'));
+      const roleArn = values.serviceAccount.annotations['eks.amazonaws.com/role-arn'];
+      const [entry] = values.config.remote_write;
 
-    const { sandbox, sts } = await startCloud(values.aws.region, workspaceOf(entry.url), roleArn);
-    const url = entry.url.replace(new URL(entry.url).origin, sandbox.url);
-    const tokenFile = path.join(await temporaryDirectory(), 'token');
-    const pod = {
-      AWS_ACCESS_KEY_ID: '',
-      AWS_SECRET_ACCESS_KEY: '',
-      AWS_EC2_METADATA_DISABLED: 'true',
-      AWS_REGION: values.aws.region,
-      AWS_ROLE_ARN: roleArn,
-      AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile,
-      AWS_ENDPOINT_URL_STS: sts.url,
-    };
-    const doctorFile = await writeConfig({ remote_write: [{ ...entry, url }] });
-    const doctor = async (token: string): Promise<{ status: number | null; stdout: string }> => {
-      await writeFile(tokenFile, token);
-      return run(process.execPath, ['src/commands/doctor/doctor.ts', '--config', doctorFile], { env: pod });
-    };
+      const { sandbox, sts } = await startCloud(values.aws.region, workspaceOf(entry.url), roleArn);
+      const url = entry.url.replace(new URL(entry.url).origin, sandbox.url);
+      const tokenFile = path.join(await temporaryDirectory(), 'token');
+      const pod = {
+        AWS_ACCESS_KEY_ID: '',
+        AWS_SECRET_ACCESS_KEY: '',
+        AWS_EC2_METADATA_DISABLED: 'true',
+        AWS_REGION: values.aws.region,
+        AWS_ROLE_ARN: roleArn,
+        AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile,
+        AWS_ENDPOINT_URL_STS: sts.url,
+      };
+      const doctorFile = await writeConfig({ remote_write: [{ ...entry, url }] });
+      const doctor = async (token: string): Promise<{ status: number | null; stdout: string }> => {
+        await writeFile(tokenFile, token);
+        return run(process.execPath, ['src/commands/doctor/doctor.ts', '--config', doctorFile], { env: pod });
+      };
 
-    const claims = { iss: ISSUER, sub: SUBJECT, aud: AUDIENCE };
-    const stranger = await doctor(sts.issueToken({ ...claims, sub: 'system:serviceaccount:default:default' }));
-    expect(stranger.status).toBe(1);
-    expect(words(stranger.stdout)).toContain("The role's trust policy does not let this service account in.");
-    expect((await doctor(sts.issueToken({ ...claims, aud: 'vault' }))).stdout).toContain('audience');
-    const elsewhere = await doctor(sts.issueToken({ ...claims, iss: 'https://oidc.example.com/id/OTHER' }));
-    expect(words(elsewhere.stdout)).toContain("IAM has no OIDC provider for the token's issuer.");
-    expect((await doctor(sts.forgeToken(claims))).status).toBe(1);
-    expect(sts.verdicts).not.toContain('ok');
-    const well = await doctor(sts.issueToken(claims));
-    expect(well.stdout).toContain('AMP took a signed, empty write (200)');
-    expect(well.status).toBe(0);
+      const claims = { iss: ISSUER, sub: SUBJECT, aud: AUDIENCE };
+      const stranger = await doctor(sts.issueToken({ ...claims, sub: 'system:serviceaccount:default:default' }));
+      expect(stranger.status).toBe(1);
+      expect(words(stranger.stdout)).toContain("The role's trust policy does not let this service account in.");
+      expect((await doctor(sts.issueToken({ ...claims, aud: 'vault' }))).stdout).toContain('audience');
+      const elsewhere = await doctor(sts.issueToken({ ...claims, iss: 'https://oidc.example.com/id/OTHER' }));
+      expect(words(elsewhere.stdout)).toContain("IAM has no OIDC provider for the token's issuer.");
+      expect((await doctor(sts.forgeToken(claims))).status).toBe(1);
+      expect(sts.verdicts).not.toContain('ok');
+      const well = await doctor(sts.issueToken(claims));
+      expect(well.stdout).toContain('AMP took a signed, empty write (200)');
+      expect(well.status).toBe(0);
 
-    const proxy = await startProxy({ remoteWrite: [{ ...entry, url }], env: pod });
-    await startPrometheusWith(prometheusValuesSchema.parse(await valuesOf('prometheus')), proxy.url);
-    await until('samples of Prometheus are in the workspace', () => sandbox.store.sampleCount > 1000);
-    const names = [...sandbox.store.series()].flatMap(({ labels }) => labels.map(({ value }) => value));
-    expect(names).toContain('prometheus_build_info');
-    expect(sandbox.ledger.requests().every(({ status }) => status === 200)).toBe(true);
+      const proxy = await startProxy({ remoteWrite: [{ ...entry, url }], env: pod });
+      await startPrometheusWith(prometheusValuesSchema.parse(await valuesOf('prometheus')), proxy.url);
+      await until('samples of Prometheus are in the workspace', () => sandbox.store.sampleCount > 1000);
+      const names = [...sandbox.store.series()].flatMap(({ labels }) => labels.map(({ value }) => value));
+      expect(names).toContain('prometheus_build_info');
+      expect(sandbox.ledger.requests().every(({ status }) => status === 200)).toBe(true);
 
-    const { status, out } = await command(['destroy', ...ARGS, '--delete-data', '--output', 'json']);
-    expect(status).toBe(0);
-    expect(JSON.parse(out)).toMatchObject({ left: [] });
-    await expect(aws(['iam', 'get-role', '--role-name', roleArn.split('/').at(-1) ?? ''])).rejects.toThrow(
-      'NoSuchEntity',
-    );
-    expect((await aws(['amp', 'list-workspaces'])).at('workspaces').list).toEqual([]);
-    expect((await aws(['iam', 'list-policies', '--scope', 'Local'])).at('Policies').list).toEqual([]);
-    expect((await aws(['iam', 'list-open-id-connect-providers'])).at('OpenIDConnectProviderList').list).toEqual([]);
-  });
+      const { status, out } = await command(['destroy', ...ARGS, '--delete-data', '--output', 'json']);
+      expect(status).toBe(0);
+      expect(JSON.parse(out)).toMatchObject({ left: [] });
+      await expect(aws(['iam', 'get-role', '--role-name', roleArn.split('/').at(-1) ?? ''])).rejects.toThrow(
+        'NoSuchEntity',
+      );
+      expect((await aws(['amp', 'list-workspaces'])).at('workspaces').list).toEqual([]);
+      expect((await aws(['iam', 'list-policies', '--scope', 'Local'])).at('Policies').list).toEqual([]);
+      expect((await aws(['iam', 'list-open-id-connect-providers'])).at('OpenIDConnectProviderList').list).toEqual([]);
+    },
+  );
 });
 
 function command(args: readonly string[]): Promise<BootstrapRun> {

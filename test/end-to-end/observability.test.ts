@@ -14,6 +14,7 @@ import { ROOT, freePort, sleep, startChild, temporaryDirectory, until } from '..
 import { PROMETHEUS } from '../support/prometheus.ts';
 import { entryFor, startProxy, startSandboxProcess, type ProxyProcess, type SandboxProcess } from '../support/proxy.ts';
 import { LedgerSender, postBody } from '../support/sending.ts';
+import { stretched } from '../support/slowness.ts';
 
 const JOB = 'amp-write-proxy';
 /** Those that the load and the faults below bring about at once; promtool sees every alert fire (test/monitoring/rules). */
@@ -21,7 +22,7 @@ const FIRING = ['AmpWriteProxyRejecting', 'AmpWriteProxyBadRequests'];
 const PENDING = ['AmpWriteProxyRefusing', 'AmpWriteProxyForbidden', 'AmpWriteProxyBehind'];
 
 describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes a proxy under load and faults', () => {
-  test('has data for every expression of dashboard, rules and mixin', { timeout: 120_000 }, async () => {
+  test('has data for every expression of dashboard, rules and mixin', { timeout: stretched(120_000) }, async () => {
     const { proxy, sandboxes } = await startTwoDestinations();
     const scraper = await startScraper(proxy);
     await until('the first scrape', async () => (await scraper.query('amp_write_proxy_build_info')).length > 0);

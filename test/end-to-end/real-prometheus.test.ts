@@ -9,6 +9,7 @@ import { until } from '../support/processes.ts';
 import { PROMETHEUS, startPrometheus, type QueriedSeries, type QueryResult } from '../support/prometheus.ts';
 import { expectLedgerBalanced, startPair, startProxy } from '../support/proxy.ts';
 import { hexOf, keyOf, STALE_MARKER } from '../support/sending.ts';
+import { stretched } from '../support/slowness.ts';
 
 const EXTERNAL_LABELS = { cluster: 'eks-test', region: 'us-west-2' };
 const SCRAPE_INTERVAL_MS = 500;
@@ -19,7 +20,7 @@ const LEAST_SERIES = 300;
 describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes itself and writes through the proxy', () => {
   test(
     'finds every series and sample of its own query in the sandbox, with equal bits',
-    { timeout: 60_000 },
+    { timeout: stretched(60_000) },
     async () => {
       const { sandbox, proxy } = await startPair();
       const target = await startTarget();
@@ -63,7 +64,7 @@ describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes itself
 
   test(
     'writes on into a second real Prometheus, and both answer the same query alike',
-    { timeout: 60_000 },
+    { timeout: stretched(60_000) },
     async () => {
       const receiver = await startPrometheus({ name: 'receiver', args: ['--web.enable-remote-write-receiver'] });
       const sigv4 = { region: 'us-west-2', access_key: 'AKIANOACCOUNT', secret_key: 'of-no-account' };

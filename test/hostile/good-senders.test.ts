@@ -7,6 +7,7 @@ import { sleep } from '../support/processes.ts';
 import { startProxy } from '../support/proxy.ts';
 import { encodeBody } from '../support/sandbox-request.ts';
 import { postBody } from '../support/sending.ts';
+import { stretched } from '../support/slowness.ts';
 
 const SIZES = { bodyBytes: 10 << 20, rawBytes: 64 << 20 };
 const ATTACK_MS = 2_000;
@@ -38,7 +39,7 @@ test.each([
   [10, 'pieces that copy from far'],
 ])(
   'a good sender has its answers while %i others send %s again and again',
-  { timeout: 60_000 },
+  { timeout: stretched(60_000) },
   async (count, kind) => {
     await using upstream = await startPlainUpstream();
     const sigv4 = { region: 'us-west-2', access_key: 'AKIDEXAMPLE', secret_key: 'secret' };

@@ -6,6 +6,7 @@ import { startPair, type ProxyProcess } from '../support/proxy.ts';
 import { residentBytes } from '../support/scene.ts';
 import { encodeBody } from '../support/sandbox-request.ts';
 import { postBody } from '../support/sending.ts';
+import { stretched } from '../support/slowness.ts';
 import { HOSTILE_KINDS } from '../support/hostile-bodies.ts';
 
 /** What the chart makes of 512Mi (charts/amp-write-proxy/templates/_derived.tpl). */
@@ -48,7 +49,7 @@ describe('in a container of 512Mi', () => {
     ...(isLong
       ? [['ten requests of many pieces', 10, [madeOf('many pieces'), madeOf('incompressible')]] as const]
       : []),
-  ] as const)('%s at once', { timeout: 240_000 }, async ([_what, count, bodies], { skip }) => {
+  ] as const)('%s at once', { timeout: stretched(240_000) }, async ([_what, count, bodies], { skip }) => {
     const limited = await startLimited();
     if (typeof limited === 'string') return skip(limited);
     const { proxy, peakBytes } = limited;

@@ -11,6 +11,7 @@ import { helm, pick, render } from '../chart/helm.ts';
 import { execForm, lastOf, pairsOf, parseDockerfile } from './dockerfile.ts';
 import { buildImageTree, type ImageTree } from './image-tree.ts';
 import { startInImage } from './start-in-image.ts';
+import { stretched } from '../support/slowness.ts';
 
 const CONFIG_FILE = '/etc/amp-write-proxy/config.yaml';
 
@@ -21,7 +22,7 @@ beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'amp-write-proxy-image-'));
   await chmod(directory, 0o755);
   tree = await buildImageTree(directory);
-}, 300_000);
+}, stretched(300_000));
 
 afterAll(async () => rm(directory, { recursive: true, force: true, maxRetries: 5 }));
 

@@ -8,6 +8,7 @@ import {
   type ProxyProcess,
 } from '../support/proxy.ts';
 import { LedgerSender } from '../support/sending.ts';
+import { stretched } from '../support/slowness.ts';
 
 const RATE = 1_000;
 const BURST = 2_000;
@@ -37,7 +38,7 @@ async function startScene(): Promise<{
 
 test(
   'takes apart three requests that the burst admits one by one and never together',
-  { timeout: TIMEOUT_MS },
+  { timeout: stretched(TIMEOUT_MS) },
   async () => {
     const { proxy, senders, throttleAfter } = await startScene();
     await throttleAfter();
@@ -52,7 +53,7 @@ test(
   },
 );
 
-test('cuts a lone request that is larger than the burst', { timeout: TIMEOUT_MS }, async () => {
+test('cuts a lone request that is larger than the burst', { timeout: stretched(TIMEOUT_MS) }, async () => {
   const { proxy, senders, throttleAfter } = await startScene();
   await throttleAfter();
   const [sender] = senders;

@@ -11,13 +11,14 @@ import { PROMETHEUS, startPrometheus } from '../support/prometheus.ts';
 import { entryFor, expectLedgerBalanced, startProxy, startSandboxProcess } from '../support/proxy.ts';
 import { OPEN_METRICS, startScrapeTarget } from '../support/scrape-target.ts';
 import { LedgerSender } from '../support/sending.ts';
+import { stretched } from '../support/slowness.ts';
 
 const OUTAGE_MS = process.env['ISOLATION_LONG'] === '1' ? 90_000 : 15_000;
 const SCRAPE_INTERVAL_MS = 500;
 const SERIES = 20;
 
 describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that catches up beside bad senders', () => {
-  test('has no sample refused', { timeout: OUTAGE_MS + 120_000 }, async () => {
+  test('has no sample refused', { timeout: stretched(OUTAGE_MS + 120_000) }, async () => {
     const sandbox = await startSandboxProcess();
     const proxy = await startProxy({ remoteWrite: [entryFor(sandbox)] });
     await sandbox.client.changeRules({ enforceExemplarOrder: true });

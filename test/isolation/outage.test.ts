@@ -10,6 +10,7 @@ import { POISON_ANSWERS } from './answers.ts';
 import { RowProxy } from './row-proxy.ts';
 import { RowSender, SERIES_PER_REQUEST } from './row-sender.ts';
 import { POISON_LABEL, PoisonUpstream, type Outage } from './upstream.ts';
+import { stretched } from '../support/slowness.ts';
 
 const OUTAGE_MS = process.env['ISOLATION_LONG'] === '1' ? 60_000 : 18_000;
 const SENDERS = 20;
@@ -37,7 +38,7 @@ describe.concurrent.each(['refused', '503', 'hang'] as const)('an outage by %s',
     { name: 'twenty senders and a culprit', poison: culprit },
   ])(
     'opens the breaker, is probed, and is over for $name at its end',
-    { timeout: OUTAGE_MS + 90_000 },
+    { timeout: stretched(OUTAGE_MS + 90_000) },
     async ({ poison }, { onTestFinished }) => {
       const upstream = new PoisonUpstream(poison, 20);
       const proxy = await RowProxy.start(await upstream.listen(), { remote_timeout: `${REMOTE_TIMEOUT_MS}ms` });

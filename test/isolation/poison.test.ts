@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { POISON_ANSWERS } from './answers.ts';
 import { RowPool } from './pool.ts';
 import { ALL_ROWS, baselinesOf, DENSITIES, GOOD_SENDERS, PAIRWISE_ROWS, SHAPES, type Row } from './rows.ts';
+import { stretched } from '../support/slowness.ts';
 
 /** All rows are played side by side; the first test waits for the slowest of them. */
 const TIMEOUT_MS = 600_000;
@@ -11,11 +12,11 @@ describe('the table of poison', () => {
   const rows = ALL_ROWS.filter(({ name }) => name.endsWith(' joined 6 dense'));
   const pool = new RowPool(rows);
 
-  test.each(baselinesOf(rows))('delivers everything in "$name"', { timeout: TIMEOUT_MS }, async (row) => {
+  test.each(baselinesOf(rows))('delivers everything in "$name"', { timeout: stretched(TIMEOUT_MS) }, async (row) => {
     expect((await pool.figuresOf(row)).failures).toEqual([]);
   });
 
-  test.each(rows)('keeps good senders out of it in "$name"', { timeout: TIMEOUT_MS }, async (row) => {
+  test.each(rows)('keeps good senders out of it in "$name"', { timeout: stretched(TIMEOUT_MS) }, async (row) => {
     expect((await pool.figuresOf(row)).failures).toEqual([]);
   });
 });

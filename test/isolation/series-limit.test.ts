@@ -11,6 +11,7 @@ import { startForwarder } from '../support/forwarder.ts';
 import { PROMETHEUS, startPrometheus } from '../support/prometheus.ts';
 import { entryFor, expectLedgerBalanced, startProxy, startSandboxProcess } from '../support/proxy.ts';
 import { PLAIN_METRICS, startScrapeTarget } from '../support/scrape-target.ts';
+import { stretched } from '../support/slowness.ts';
 
 const WATCHED_MS = process.env['ISOLATION_LONG'] === '1' ? 120_000 : 20_000;
 const SCRAPE_INTERVAL_MS = 1_000;
@@ -28,7 +29,7 @@ describe.skipIf(PROMETHEUS === undefined)('two real Prometheus servers and a lim
     { where: 'from one address', addresses: ['127.0.6.3', '127.0.6.3'] as const },
   ])(
     '$where: the calm one stays within 3 s of now, and so do the known series of the other',
-    { timeout: WATCHED_MS + 90_000 },
+    { timeout: stretched(WATCHED_MS + 90_000) },
     async ({ addresses }) => {
       const sandbox = await startSandboxProcess();
       const proxy = await startProxy({ remoteWrite: [entryFor(sandbox)] });

@@ -5,6 +5,7 @@ import { Exposition } from '../support/exposition.ts';
 import { rawConnection, readAnswer, readUntilClose, until } from '../support/loopback.ts';
 import { encodeBody } from '../support/parcels.ts';
 import { HEADERS, MAX_BODY_BYTES, send, SERIES, startReceiver } from '../support/receiving.ts';
+import { stretched } from '../support/slowness.ts';
 
 const BODY = encodeBody(SERIES);
 /** An empty WriteRequest: the varint 0 and no elements. */
@@ -278,7 +279,7 @@ describe('answers', () => {
     expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
   });
 
-  test('a fault of the proxy is 503, is logged, and leaves nothing pending', { timeout: 2000 }, async () => {
+  test('a fault of the proxy is 503, is logged, and leaves nothing pending', { timeout: stretched(2000) }, async () => {
     const receiver = await startReceiver({
       submit: () => {
         throw new Error('a bug');

@@ -1,5 +1,6 @@
 /** How long the properties run: FC_RUNS=100 makes it a hundred times as long; FC_SEED repeats a run. */
 import type { Parameters } from 'fast-check';
+import { stretched } from './slowness.ts';
 
 export function runs(usual: number): Parameters<unknown> {
   const numRuns = Math.ceil(usual * Number(process.env['FC_RUNS'] ?? 1));
@@ -8,4 +9,4 @@ export function runs(usual: number): Parameters<unknown> {
 }
 
 /** For a property that takes longer than a test usually may, when FC_RUNS says so. */
-export const PROPERTY_TIMEOUT_MS = 30_000 * Math.max(1, Number(process.env['FC_RUNS'] ?? 1));
+export const PROPERTY_TIMEOUT_MS = stretched(30_000 * Math.max(1, Number(process.env['FC_RUNS'] ?? 1)));

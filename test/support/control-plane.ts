@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, vi } from 'vitest';
 import { bootstrap, type BootstrapRun } from './bootstrap-run.ts';
 import { CuttingProxy } from './cutting-proxy.ts';
 import { aws, type AwsJson, LOCK_TIMEOUT_MS, lockMoto, MOTO_URL, resetMoto } from './moto.ts';
+import { stretched } from './slowness.ts';
 
 export const ISSUER = 'https://oidc.example.com/id/CLUSTER1';
 export const ROLE = 'amp-iamproxy-ingest-role';
@@ -32,7 +33,7 @@ export function useControlPlane(): ControlPlane {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'testing');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'testing');
     await line.listen();
-  }, LOCK_TIMEOUT_MS);
+  }, stretched(LOCK_TIMEOUT_MS));
   beforeEach(resetMoto);
   afterEach(() => line.mend());
   afterAll(async () => {

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { stretched } from './slowness.ts';
 
 export interface ReceivedRequest {
   readonly method: string;
@@ -156,11 +157,12 @@ export function parseAnswer(text: string): RawAnswer {
   return { status: Number(statusLine.split(' ')[1]), headers, body };
 }
 
-/** Resolves when `condition` holds; rejects after `waitMs`. */
+/** Resolves when `condition` holds; rejects after `waitMs`, which stretches on a slow machine. */
 export async function until(condition: () => boolean, what: string, waitMs = 5000): Promise<void> {
-  const endAt = performance.now() + waitMs;
+  const startedAtMs = performance.now();
   while (!condition()) {
-    if (performance.now() > endAt) throw new Error(`after ${waitMs} ms not yet: ${what}`);
+    const waitedMs = performance.now() - startedAtMs;
+    if (waitedMs > stretched(waitMs)) throw new Error(`after ${waitedMs.toFixed()} ms not yet: ${what}`);
     await new Promise((resolve) => {
       setTimeout(resolve, 2);
     });

@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFailed, onTestFinished } from 'vitest';
+import { stretched } from './slowness.ts';
 
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 
@@ -82,7 +83,7 @@ export class Child {
   /** SIGTERM, and SIGKILL for one that does not listen. */
   async stop(): Promise<Finished> {
     this.trySignal('SIGTERM');
-    const timer = setTimeout(() => this.trySignal('SIGKILL'), END_TIMEOUT_MS);
+    const timer = setTimeout(() => this.trySignal('SIGKILL'), stretched(END_TIMEOUT_MS));
     const finished = await this.ended();
     clearTimeout(timer);
     return finished;
@@ -108,10 +109,13 @@ export function startChild(name: string, command: string, args: readonly string[
   const kill = (): void => void child.trySignal('SIGKILL');
   process.once('exit', kill);
   onTestFailed(() => void process.stderr.write(`--- ${name}\n${child.output()}\n`));
-  onTestFinished(async () => {
-    await child.stop();
-    process.off('exit', kill);
-  }, END_TIMEOUT_MS * 2);
+  onTestFinished(
+    async () => {
+      await child.stop();
+      process.off('exit', kill);
+    },
+    stretched(END_TIMEOUT_MS * 2),
+  );
   return child;
 }
 
@@ -139,18 +143,19 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Polls until `probe` gives something other than undefined or false. */
+/** Polls until `probe` gives something other than undefined or false. `timeoutMs` stretches on a slow machine. */
 export async function until<T>(
   what: string,
   probe: () => T | undefined | Promise<T | undefined>,
   timeoutMs: number = READY_TIMEOUT_MS,
 ): Promise<Exclude<T, false>> {
-  const giveUpAtMs = performance.now() + timeoutMs;
+  const startedAtMs = performance.now();
   for (;;) {
     const result = await probe();
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- false is what was just excluded
     if (result !== undefined && result !== false) return result as Exclude<T, false>;
-    if (performance.now() > giveUpAtMs) throw new Error(`waited ${timeoutMs} ms until ${what}, in vain`);
+    const waitedMs = performance.now() - startedAtMs;
+    if (waitedMs > stretched(timeoutMs)) throw new Error(`waited ${waitedMs.toFixed()} ms until ${what}, in vain`);
     await sleep(25);
   }
 }

@@ -7,13 +7,14 @@ import { until } from '../../support/processes.ts';
 import { entryFor, startPair, startProxy, startSandboxProcess, readLedger } from '../../support/proxy.ts';
 import { CHROMIUM_BIN, openPage } from './browser.ts';
 import { startLoad } from './load.ts';
+import { stretched } from '../../support/slowness.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const HOSTILE = '"><img src=x onerror="globalThis.harmed=1"><script>globalThis.harmed=1</script>';
 
 describe.skipIf(CHROMIUM_BIN === undefined)(
   'the status page in a real browser (CHROMIUM_BIN)',
-  { timeout: 90_000 },
+  { timeout: stretched(90_000) },
   () => {
     test('says first that samples are delivered, draws plots, and asks nobody but the admin port', async () => {
       const { proxy } = await startPair();

@@ -16,6 +16,7 @@ import {
   useControlPlane,
 } from '../../support/control-plane.ts';
 import { aws, resetMoto, WHY_NO_MOTO } from '../../support/moto.ts';
+import { stretched } from '../../support/slowness.ts';
 
 describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () => {
   const { line, run } = useControlPlane();
@@ -97,47 +98,55 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap against moto ${WHY_NO_MOTO}`, () 
     expect((await policyDocument()).at('Statement', 0, 'Action').value).toEqual(['aps:RemoteWrite']);
   });
 
-  test('resumes after an interrupt between any two calls, whether the last one arrived or not', async () => {
-    await run(['apply', ...WITH_ISSUER]);
-    const calls = line.calls.length;
-    expect(calls).toBeGreaterThan(10);
-    for (const mode of ['before', 'after'] as const) {
+  test(
+    'resumes after an interrupt between any two calls, whether the last one arrived or not',
+    async () => {
+      await run(['apply', ...WITH_ISSUER]);
+      const calls = line.calls.length;
+      expect(calls).toBeGreaterThan(10);
+      for (const mode of ['before', 'after'] as const) {
+        for (let cut = 0; cut < calls; cut += 1) {
+          await resetMoto();
+          line.cutAfter(cut, mode);
+          const interrupted = await run(['apply', ...WITH_ISSUER]);
+          expect({ cut, mode, ...interrupted }).toMatchObject({ status: 1 });
+          expect(interrupted.err).toContain('got no answer');
+          line.mend();
+          const resumed = await run(['apply', ...WITH_ISSUER]);
+          expect({ cut, mode, ...resumed }).toMatchObject({ status: 0 });
+          const again = await run(['plan', ...WITH_ISSUER]);
+          expect({ cut, mode, ...again }).toMatchObject({ status: 0 });
+          // The CLI is slow: it looks where something was just being made.
+          if (cut % 5 === 0) await expectInstallation();
+        }
+      }
+      await expectInstallation();
+    },
+    stretched(240_000),
+  );
+
+  test(
+    'resumes a destroy after an interrupt between any two calls',
+    async () => {
+      await run(['apply', ...WITH_ISSUER]);
+      line.calls = [];
+      await run(['destroy', ...WITH_ISSUER, '--delete-data']);
+      const calls = line.calls.length;
       for (let cut = 0; cut < calls; cut += 1) {
         await resetMoto();
-        line.cutAfter(cut, mode);
-        const interrupted = await run(['apply', ...WITH_ISSUER]);
-        expect({ cut, mode, ...interrupted }).toMatchObject({ status: 1 });
-        expect(interrupted.err).toContain('got no answer');
         line.mend();
-        const resumed = await run(['apply', ...WITH_ISSUER]);
-        expect({ cut, mode, ...resumed }).toMatchObject({ status: 0 });
-        const again = await run(['plan', ...WITH_ISSUER]);
-        expect({ cut, mode, ...again }).toMatchObject({ status: 0 });
-        // The CLI is slow: it looks where something was just being made.
-        if (cut % 5 === 0) await expectInstallation();
+        await run(['apply', ...WITH_ISSUER]);
+        line.cutAfter(cut, cut % 2 === 0 ? 'before' : 'after');
+        expect((await run(['destroy', ...WITH_ISSUER, '--delete-data'])).status).toBe(1);
+        line.mend();
+        const resumed = await run(['destroy', ...WITH_ISSUER, '--delete-data']);
+        expect(resumed).toMatchObject({ status: 0 });
+        const plan = await run(['plan', ...WITH_ISSUER]);
+        expect(plan.out).toContain('4 to create.');
       }
-    }
-    await expectInstallation();
-  }, 240_000);
-
-  test('resumes a destroy after an interrupt between any two calls', async () => {
-    await run(['apply', ...WITH_ISSUER]);
-    line.calls = [];
-    await run(['destroy', ...WITH_ISSUER, '--delete-data']);
-    const calls = line.calls.length;
-    for (let cut = 0; cut < calls; cut += 1) {
-      await resetMoto();
-      line.mend();
-      await run(['apply', ...WITH_ISSUER]);
-      line.cutAfter(cut, cut % 2 === 0 ? 'before' : 'after');
-      expect((await run(['destroy', ...WITH_ISSUER, '--delete-data'])).status).toBe(1);
-      line.mend();
-      const resumed = await run(['destroy', ...WITH_ISSUER, '--delete-data']);
-      expect(resumed).toMatchObject({ status: 0 });
-      const plan = await run(['plan', ...WITH_ISSUER]);
-      expect(plan.out).toContain('4 to create.');
-    }
-  }, 240_000);
+    },
+    stretched(240_000),
+  );
 
   test('destroys in the reverse order, and keeps the workspace with its data', async () => {
     await run(['apply', ...WITH_ISSUER]);

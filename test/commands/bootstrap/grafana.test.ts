@@ -13,6 +13,7 @@ import { startManagedGrafana } from '../../../src/dev/sandbox/managed-grafana.ts
 import { bootstrap, type BootstrapRun, tooWide } from '../../support/bootstrap-run.ts';
 import { CuttingProxy } from '../../support/cutting-proxy.ts';
 import { aws, LOCK_TIMEOUT_MS, lockMoto, MOTO_URL, resetMoto, WHY_NO_MOTO } from '../../support/moto.ts';
+import { stretched } from '../../support/slowness.ts';
 
 const ADMIN = '9267d6a0-1234-5678-9abc-def012345678';
 const ISSUER_ARGS = ['--oidc-issuer', 'https://oidc.example.com/id/CLUSTER1', '--create-oidc-provider'];
@@ -28,7 +29,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     unlock = await lockMoto();
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'testing');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'testing');
-  }, LOCK_TIMEOUT_MS);
+  }, stretched(LOCK_TIMEOUT_MS));
   beforeEach(async () => {
     await resetMoto();
     // Its HTTP API is behind the same line.
@@ -137,24 +138,28 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --grafana ${WHY_NO_MOTO}`, () => 
     expect(inside?.dashboards.size).toBe(1);
   });
 
-  test('resumes after an interrupt between any two calls', async () => {
-    await run(['apply', ...ARGS]);
-    const calls = line.calls.length;
-    for (let cut = 0; cut < calls; cut += 1) {
-      await resetMoto();
-      for (const id of grafana.workspaces.keys()) {
-        await aws(['grafana', 'delete-workspace', '--workspace-id', id], { endpoint: grafana.url });
+  test(
+    'resumes after an interrupt between any two calls',
+    async () => {
+      await run(['apply', ...ARGS]);
+      const calls = line.calls.length;
+      for (let cut = 0; cut < calls; cut += 1) {
+        await resetMoto();
+        for (const id of grafana.workspaces.keys()) {
+          await aws(['grafana', 'delete-workspace', '--workspace-id', id], { endpoint: grafana.url });
+        }
+        line.cutAfter(cut, cut % 2 === 0 ? 'after' : 'before');
+        expect((await run(['apply', ...ARGS])).status).toBe(1);
+        line.mend();
+        expect({ cut, ...(await run(['apply', ...ARGS])) }).toMatchObject({ status: 0 });
+        expect((await run(['plan', ...ARGS])).status).toBe(0);
+        const [inside, ...others] = [...grafana.workspaces.values()];
+        expect(others).toEqual([]);
+        expect([inside?.dataSources.size, inside?.dashboards.size, inside?.serviceAccounts.size]).toEqual([1, 1, 0]);
       }
-      line.cutAfter(cut, cut % 2 === 0 ? 'after' : 'before');
-      expect((await run(['apply', ...ARGS])).status).toBe(1);
-      line.mend();
-      expect({ cut, ...(await run(['apply', ...ARGS])) }).toMatchObject({ status: 0 });
-      expect((await run(['plan', ...ARGS])).status).toBe(0);
-      const [inside, ...others] = [...grafana.workspaces.values()];
-      expect(others).toEqual([]);
-      expect([inside?.dataSources.size, inside?.dashboards.size, inside?.serviceAccounts.size]).toEqual([1, 1, 0]);
-    }
-  }, 180_000);
+    },
+    stretched(180_000),
+  );
 
   test('destroys Grafana without being told that there is one, role last', async () => {
     await run(['apply', ...ARGS]);

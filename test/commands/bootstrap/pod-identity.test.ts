@@ -6,6 +6,7 @@ import type { PodIdentity } from '../../../src/dev/sandbox/pod-identity.ts';
 import { startPodIdentity } from '../../../src/dev/sandbox/pod-identity.ts';
 import { bootstrap, type BootstrapRun } from '../../support/bootstrap-run.ts';
 import { aws, type AwsJson, LOCK_TIMEOUT_MS, lockMoto, MOTO_URL, resetMoto, WHY_NO_MOTO } from '../../support/moto.ts';
+import { stretched } from '../../support/slowness.ts';
 
 const ARGS = ['--cluster', 'prod', '--identity', 'pod-identity', '--yes'];
 const ROLE_ARN = 'arn:aws:iam::123456789012:role/amp-iamproxy-ingest-role';
@@ -19,7 +20,7 @@ describe.skipIf(WHY_NO_MOTO !== '')(`bootstrap --identity pod-identity ${WHY_NO_
     unlock = await lockMoto();
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'testing');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'testing');
-  }, LOCK_TIMEOUT_MS);
+  }, stretched(LOCK_TIMEOUT_MS));
   beforeEach(async () => {
     await resetMoto();
     const cluster = ['eks', 'create-cluster', '--name', 'prod', '--role-arn', 'arn:aws:iam::123456789012:role/eks'];

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 
 import { aws, LOCK_TIMEOUT_MS, lockMoto, MOTO_URL, resetMoto, WHY_NO_MOTO } from '../../support/moto.ts';
 import { ROOT, until } from '../../support/processes.ts';
+import { stretched } from '../../support/slowness.ts';
 
 const HAS_SCRIPT = String(spawnSync('script', ['--version']).stdout).includes('util-linux');
 const WHY_NOT = HAS_SCRIPT ? WHY_NO_MOTO : 'there is no `script` of util-linux';
@@ -17,7 +18,7 @@ describe.skipIf(WHY_NOT !== '')(`bootstrap on a terminal ${WHY_NOT}`, () => {
   let unlock: (() => Promise<void>) | undefined;
   beforeAll(async () => {
     unlock = await lockMoto();
-  }, LOCK_TIMEOUT_MS);
+  }, stretched(LOCK_TIMEOUT_MS));
   beforeEach(resetMoto);
   afterAll(async () => unlock?.());
 

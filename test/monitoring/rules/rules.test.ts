@@ -8,6 +8,7 @@ import { panelsOf, readDashboard } from '../dashboard/expressions.ts';
 import { ROOT, run, temporaryDirectory } from '../../support/processes.ts';
 import { PROMTOOL } from '../../support/prometheus.ts';
 import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
+import { stretched } from '../../support/slowness.ts';
 
 interface AlertRule {
   readonly alert?: string;
@@ -140,7 +141,7 @@ describe.skipIf(PROMTOOL === undefined)('promtool', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringContaining('SUCCESS') });
   });
 
-  test('sees every alert fire and say what is expected, and keep silent', { timeout: 60_000 }, async () => {
+  test('sees every alert fire and say what is expected, and keep silent', { timeout: stretched(60_000) }, async () => {
     const answer = await testRules(ALERT_CASES.flatMap((each) => [firing(each), silent(each)]));
     expect(answer).toMatchObject({ status: 0 });
   });
