@@ -12,7 +12,7 @@ const CHROMIUM: Need = { name: 'chromium', remedy: 'set CHROMIUM_BIN, or install
 const PROMETHEUS: Need = { name: 'prometheus', remedy: 'set PROMETHEUS_BIN, or install prometheus' };
 const PROMTOOL: Need = { name: 'promtool', remedy: 'set PROMTOOL_BIN, or install prometheus' };
 const HELM: Need = { name: 'helm', remedy: 'set HELM_BIN and KUBECTL_BIN, or install helm and kubectl' };
-const MEMORY_LIMIT: Need = { name: 'memory limit', remedy: 'run as root where cgroups can be made, or under systemd' };
+const MEMORY_LIMIT: Need = { name: 'memory limit', remedy: 'run as root, where control groups can be made' };
 const MOTO: Need = {
   name: 'moto',
   remedy:
