@@ -8,6 +8,7 @@
  * - No message ever contains a secret: the SDK's errors name the cause, not the keys.
  */
 import type { CredentialsMetrics } from '../metrics/counts.ts';
+import type { CredentialsSource } from './credentials-source.ts';
 import type { CredentialProvider, ExpiringIdentity } from './provider.ts';
 import type { AwsIdentity } from './sigv4.ts';
 
@@ -30,6 +31,7 @@ export interface CredentialsLog {
 
 export class Credentials {
   readonly #makeProvider: () => CredentialProvider;
+  readonly #source: CredentialsSource;
   readonly #metrics: CredentialsMetrics;
   readonly #log: CredentialsLog;
   readonly #wallMs: () => number;
@@ -39,17 +41,22 @@ export class Credentials {
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
   #lastError = 'not asked for yet';
+  #lastRemedy = '';
+  /** When the refresh under way began; undefined while there is none. */
+  #waitingSinceMs: number | undefined;
   #lastRefreshAtMs = -Infinity;
   #stopped = false;
 
   constructor(
     makeProvider: () => CredentialProvider,
+    source: CredentialsSource,
     metrics: CredentialsMetrics,
     log: CredentialsLog,
     wallMs: () => number,
     random: () => number,
   ) {
     this.#makeProvider = makeProvider;
+    this.#source = source;
     this.#metrics = metrics;
     this.#log = log;
     this.#wallMs = wallMs;
@@ -59,10 +66,19 @@ export class Credentials {
   /** The reason why there are none, in words. */
   get lastError(): string {
     const expiration = this.#identity?.expiration;
+    if (this.#identity === undefined && this.#failures === 0 && this.#waitingSinceMs !== undefined) {
+      const seconds = Math.max(0, Math.round((this.#wallMs() - this.#waitingSinceMs) / 1000));
+      return `waiting for ${this.#source.name}, for ${seconds} s so far`;
+    }
     if (this.#lastError !== '' || expiration === undefined || expiration.getTime() > this.#wallMs()) {
       return this.#lastError;
     }
     return `they expired at ${expiration.toISOString()}`;
+  }
+
+  /** What to do about `lastError`; empty where there is nothing to do. */
+  get lastRemedy(): string {
+    return this.#lastRemedy;
   }
 
   /** Returns the identity to sign with now; undefined when there is none or it has expired. */
@@ -105,10 +121,9 @@ export class Credentials {
     clearTimeout(this.#timer);
     const startedAtMs = this.#wallMs();
     try {
-      const identity = await withTimeout(this.#makeProvider()(), REFRESH_TIMEOUT_MS);
-      if (identity.accessKeyId === '' || identity.secretAccessKey === '') {
-        throw new Error('the credentials have no access key or no secret');
-      }
+      this.#waitingSinceMs = startedAtMs;
+      const identity = await withTimeout(this.#makeProvider()(), REFRESH_TIMEOUT_MS, this.#source.name);
+      assertUsable(identity);
       if (identity.expiration !== undefined && identity.expiration.getTime() <= startedAtMs) {
         const at = identity.expiration.toISOString();
         throw new Error(`the credentials expired at ${at}, by the clock of this machine`);
@@ -116,14 +131,18 @@ export class Credentials {
       this.#identity = identity;
       this.#failures = 0;
       this.#lastError = '';
+      this.#lastRemedy = '';
       this.#metrics.refreshed('success', this.#wallMs() - startedAtMs, identity.expiration);
       this.#log.info({ expiration: identity.expiration }, 'credentials refreshed');
     } catch (error) {
       this.#failures += 1;
-      this.#lastError = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       this.#metrics.refreshed('failure', this.#wallMs() - startedAtMs, undefined);
-      this.#log.warn({ error: this.#lastError, failures: this.#failures }, 'credentials could not be refreshed');
+      const { cause, remedy } = await this.#source.explain(error);
+      this.#lastError = cause;
+      this.#lastRemedy = remedy;
+      this.#log.warn({ error: cause, remedy, failures: this.#failures }, 'credentials could not be refreshed');
     }
+    this.#waitingSinceMs = undefined;
     this.#lastRefreshAtMs = this.#wallMs();
     this.#schedule();
   }
@@ -150,10 +169,22 @@ export class Credentials {
   }
 }
 
-async function withTimeout<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+function assertUsable({ accessKeyId, secretAccessKey }: ExpiringIdentity): void {
+  if (accessKeyId === '' || secretAccessKey === '') {
+    throw new Error('the credentials have no access key or no secret');
+  }
+  for (const [what, key] of [
+    ['access key', accessKeyId],
+    ['secret key', secretAccessKey],
+  ] as const) {
+    if (/\s/.test(key)) throw new Error(`the ${what} that was given has white space in it`);
+  }
+}
+
+async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, source: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no credentials within ${timeoutMs} ms`)), timeoutMs);
+    timer = setTimeout(() => reject(new Error(`no answer from ${source} within ${timeoutMs} ms`)), timeoutMs);
   });
   try {
     return await Promise.race([promise, timeout]);

@@ -32,6 +32,7 @@ import { WatchedUpstreamTls } from '../send/upstream/upstream-tls.ts';
 import type { Upstream } from '../send/upstream/upstream.ts';
 import { UpstreamClock } from '../aws/clock.ts';
 import { Credentials } from '../aws/credentials.ts';
+import { credentialsSource } from '../aws/credentials-source.ts';
 import { makeProvider } from '../aws/provider.ts';
 import { RemoteWriteSigner } from '../aws/sigv4.ts';
 import { Problems } from '../admin/status-page/problems.ts';
@@ -111,6 +112,7 @@ export class DestinationPipeline implements RoutedDestination {
     const { clock } = this;
     this.credentials = new Credentials(
       () => makeProvider(sigv4, { proxy: entry.proxy, ca: this.tls.ca }, process.env),
+      credentialsSource(sigv4, process.env),
       this.#metrics.credentials,
       log,
       Date.now,

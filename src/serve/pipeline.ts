@@ -152,7 +152,10 @@ export class Pipeline {
   readiness(): Readiness {
     const reasons = this.#destinations
       .filter(({ credentials }) => credentials.tryCurrent() === undefined)
-      .map(({ name, credentials }) => `remote_write ${name} has no AWS credentials: ${credentials.lastError}`);
+      .map(({ name, credentials: { lastError, lastRemedy } }) => {
+        const remedy = lastRemedy === '' ? '' : ` -> ${lastRemedy}`;
+        return `remote_write ${name} has no AWS credentials: ${lastError}${remedy}`;
+      });
     if (this.#draining) reasons.unshift('shutting down');
     return { ready: reasons.length === 0, reasons };
   }

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CredentialsMetrics } from '../../src/metrics/counts.ts';
+import { credentialsSource } from '../../src/aws/credentials-source.ts';
 import { Credentials } from '../../src/aws/credentials.ts';
 import type { ExpiringIdentity } from '../../src/aws/provider.ts';
 
 const MINUTE_MS = 60_000;
+
+const source = credentialsSource({ profile: 'p', access_key: undefined, role_arn: undefined }, {});
 
 interface Rig {
   readonly credentials: Credentials;
@@ -44,6 +47,7 @@ function makeRig(provide: Rig['provide'], random = 0): Rig {
       calls += 1;
       return rig.provide(calls);
     },
+    source,
     metrics,
     { info: note, warn: note },
     () => Date.now(),
@@ -170,8 +174,11 @@ test('says why there is none when what it got is expired already', async () => {
 test('a provider that hangs is left behind, and asked anew', async () => {
   const rig = makeRig(hang);
   const first = rig.credentials.refresh();
-  await vi.advanceTimersByTimeAsync(10_000);
+  await vi.advanceTimersByTimeAsync(7_000);
+  expect(rig.credentials.lastError).toBe('waiting for the profile p, for 7 s so far');
+  await vi.advanceTimersByTimeAsync(3_000);
   await first;
+  expect(rig.credentials.lastError).toBe('no answer from the profile p within 10000 ms');
   expect(rig.metrics.failure).toBe(1);
   expect(rig.credentials.lastError).toContain('10000 ms');
   rig.provide = async (call) => Promise.resolve(identity(call));
@@ -196,6 +203,7 @@ test('a provider that throws while it is made is a failure like any other', asyn
     () => {
       throw new TypeError('bad profile');
     },
+    source,
     new CredentialsMetrics(),
     { info: () => {}, warn: () => {} },
     () => Date.now(),
@@ -285,4 +293,15 @@ test('counts refreshes, knows the expiry, and writes no secret', async () => {
   expect(rig.metrics).toMatchObject({ success: 1, failure: 1 });
   expect(rig.messages).toHaveLength(2);
   expect(rig.messages.join('\n')).not.toContain('top-secret');
+});
+
+test.each([
+  ['AKID ', 'secret', 'access key'],
+  ['AKID', 'secret\n', 'secret key'],
+])('a key with white space in it is named, and not shown (%#)', async (accessKeyId, secretAccessKey, which) => {
+  const rig = makeRig(async () => Promise.resolve({ accessKeyId, secretAccessKey }));
+  await rig.credentials.refresh();
+  expect(rig.credentials.tryCurrent()).toBeUndefined();
+  expect(rig.credentials.lastError).toBe(`the ${which} that was given has white space in it`);
+  expect(rig.credentials.lastRemedy).toContain('line end');
 });

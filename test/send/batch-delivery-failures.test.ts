@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CredentialsMetrics } from '../../src/metrics/counts.ts';
 import type { Verdict } from '../../src/outcome/outcome.ts';
 import { uniqueKey } from '../../src/parcel/merge-key.ts';
+import { credentialsSource } from '../../src/aws/credentials-source.ts';
 import { Credentials } from '../../src/aws/credentials.ts';
 import {
   BAD_DATA,
@@ -332,6 +333,7 @@ test('a refresh of credentials that ends after the next attempt does not bring t
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   const credentials = new Credentials(
     () => provider,
+    credentialsSource({}, {}),
     new CredentialsMetrics(),
     log,
     () => 1e12,

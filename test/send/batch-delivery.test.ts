@@ -16,6 +16,7 @@ import { UpstreamHealth } from '../../src/send/upstream-health.ts';
 import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
 import { DirectUpstream } from '../../src/send/upstream/direct-upstream.ts';
 import { UpstreamClock } from '../../src/aws/clock.ts';
+import { credentialsSource } from '../../src/aws/credentials-source.ts';
 import { Credentials } from '../../src/aws/credentials.ts';
 import { RemoteWriteSigner } from '../../src/aws/sigv4.ts';
 import { answer, closedPort, startUpstream, until, type LoopbackUpstream, type Reaction } from '../support/loopback.ts';
@@ -98,6 +99,7 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
       refreshes += 1;
       return Promise.resolve({ accessKeyId: `AKID${refreshes}`, secretAccessKey: 'secret' });
     },
+    credentialsSource({}, {}),
     new CredentialsMetrics(),
     QUIET,
     () => wallMs,
@@ -564,6 +566,7 @@ test('a batch that waits for its next attempt ends at once when its parcels are 
 test('without credentials nothing is sent, and the refusal says why', async () => {
   const credentials = new Credentials(
     () => async () => Promise.reject(new Error('no token file')),
+    credentialsSource({}, {}),
     new CredentialsMetrics(),
     QUIET,
     () => wallMs,

@@ -14,6 +14,7 @@ import type { Payload } from '../../src/send/payload.ts';
 import { RetryQueue } from '../../src/send/retry-queue.ts';
 import { UpstreamHealth } from '../../src/send/upstream-health.ts';
 import { UpstreamClock } from '../../src/aws/clock.ts';
+import { credentialsSource } from '../../src/aws/credentials-source.ts';
 import { Credentials } from '../../src/aws/credentials.ts';
 import { makeDestinationMetrics, namesIn } from './parcels.ts';
 
@@ -85,7 +86,9 @@ export class DeliveryScene {
         this.sent.push(names);
         return { verdict: await this.answer(names), date: undefined };
       },
-      credentials: credentials ?? new Credentials(noIdentity, new CredentialsMetrics(), QUIET, nowMs, random),
+      credentials:
+        credentials ??
+        new Credentials(noIdentity, credentialsSource({}, {}), new CredentialsMetrics(), QUIET, nowMs, random),
       clock: new UpstreamClock(nowMs),
       pool: new BufferPool(1 << 20),
       memory: { hold: (bytes) => (this.heldBytes += bytes) },

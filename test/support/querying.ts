@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { UpstreamClock } from '../../src/aws/clock.ts';
+import { credentialsSource } from '../../src/aws/credentials-source.ts';
 import { Credentials } from '../../src/aws/credentials.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
@@ -58,6 +59,7 @@ export async function startReading(
           refreshes += 1;
           return Promise.resolve({ accessKeyId: 'AKIDEXAMPLE', secretAccessKey: SECRET });
         },
+        credentialsSource({}, {}),
         new CredentialsMetrics(),
         logger,
         Date.now,

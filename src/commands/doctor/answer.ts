@@ -1,8 +1,8 @@
 /**
  * The answer of AMP to one signed, empty write -> what it means. Pure.
  *
- * A signature that is right and allowed is answered with 2xx, or with a 400 about the emptiness. 403 has many causes,
- * told apart by AWS's words.
+ * AMP answers an empty write whose signature is right and allowed with 2xx and an empty body. Nothing else is a proof:
+ * many a server answers any request with 200 or 400. 403 has many causes, told apart by AWS's words.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
  */
 import { shownWords } from '../bootstrap/aws-words.ts';
@@ -18,6 +18,8 @@ export interface AnswerContext {
   readonly region: string;
   /** How far AMP's clock is ahead of ours; undefined when the answer had no date. */
   readonly skewMs: number | undefined;
+  /** From the first byte of the write to the last of the answer, connecting included, ms. */
+  readonly tookMs?: number | undefined;
   /** The `x-amzn-ErrorType` header of the answer. */
   readonly errorType?: string | undefined;
 }
@@ -32,8 +34,23 @@ export function explainAnswer(status: number, message: string, context: AnswerCo
   const special = explainSpecial(status, message, context);
   if (special !== undefined) return special;
   const said = quote(message);
-  if (status >= 200 && status < 300) return ok(NAME, `AMP took a signed, empty write (${status})`);
-  if (status === 400) return ok(NAME, `signed and allowed; AMP only minds that the write is empty (400${said})`);
+  if (status >= 200 && status < 300 && message === '') {
+    return ok(NAME, `AMP took a signed, empty write (${status})${duration(context)}`);
+  }
+  if (status >= 200 && status < 300) {
+    return failed(
+      NAME,
+      `${status} with a text (${quote(message).slice(2)}), and AMP answers a write with none: something else is there`,
+      explain(`foreign_${status}`).remedy,
+    );
+  }
+  if (status === 400) {
+    return warning(
+      NAME,
+      `400 is not AMP's known answer to an empty write, so it proves neither signature nor permission (400${said})`,
+      'Is it AMP that answers? amp-write-proxy probe proves delivery with one sample.',
+    );
+  }
   if (status === 403 || status === 401) return explainRefusal(status, message, context);
   if (status === 404) {
     return failed(
@@ -77,6 +94,10 @@ function explainSpecial(status: number, message: string, context: AnswerContext)
     );
   }
   return undefined;
+}
+
+function duration({ tookMs }: AnswerContext): string {
+  return tookMs === undefined ? '' : ` in ${tookMs} ms`;
 }
 
 export function explainClock({ skewMs }: AnswerContext): CheckResult {

@@ -25,15 +25,17 @@ export async function checkWrite(
   const upstream = openUpstream({ url, connections: 1, timeoutMs, tls: connection }, upstreamProxy(config));
   try {
     const signer = new RemoteWriteSigner(url, sigv4.region, sigv4.service_name);
+    const startedAtMs = performance.now();
     const answer = await upstream.post(signer.sign(EMPTY_WRITE, identity, new Date()), EMPTY_WRITE);
+    const tookMs = Math.round(performance.now() - startedAtMs);
     if (answer.kind === 'failed') {
       const { remedy } = explain(answer.reason);
-      return [failed('write', `no answer: ${redact(answer.message)}`, remedy)];
+      return [failed('write', `no answer after ${tookMs} ms: ${redact(answer.message)}`, remedy)];
     }
     const dateMs = answer.date === undefined ? Number.NaN : Date.parse(answer.date);
     const skewMs = Number.isNaN(dateMs) ? undefined : dateMs - Date.now();
     const context = { url: href, region: sigv4.region, skewMs, errorType: answer.errorType };
-    return [explainClock(context), explainAnswer(answer.status, answer.message, context)];
+    return [explainClock(context), explainAnswer(answer.status, answer.message, { ...context, tookMs })];
   } finally {
     await upstream.destroy();
   }

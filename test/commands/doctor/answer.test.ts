@@ -72,9 +72,23 @@ describe('an answer', () => {
     expect(quota).toMatchObject({ status: 'warning', remedy: expect.stringContaining('ACTIVE SERIES') });
   });
 
-  test('of 2xx or 400 is well: the signature is right and allowed', () => {
-    for (const status of [200, 202, 204, 400]) expect(explainAnswer(status, '', CONTEXT).status).toBe('ok');
+  test('of 2xx with nothing in it is the proof, with the time that it took', () => {
+    for (const status of [200, 202, 204]) {
+      const result = explainAnswer(status, '', { ...CONTEXT, tookMs: 123 });
+      expect(result).toMatchObject({ status: 'ok', message: expect.stringContaining('in 123 ms') });
+    }
     expect(explainAnswer(429, '', CONTEXT).status).toBe('warning');
+  });
+
+  test('that any web server could give proves nothing', () => {
+    expect(explainAnswer(200, 'ok', CONTEXT)).toMatchObject({
+      status: 'failed',
+      message: expect.stringContaining('something else is there'),
+    });
+    expect(explainAnswer(400, 'Bad Request', CONTEXT)).toMatchObject({
+      status: 'warning',
+      message: expect.stringContaining('proves neither'),
+    });
   });
 
   test('is quoted without the canonical request and without tokens', () => {
