@@ -5,11 +5,9 @@
  */
 import { NO_KERNEL_COST } from '../../src/codec/kernel-turns.ts';
 import assert from 'node:assert/strict';
-import { Registry } from 'prom-client';
 import { Batcher } from '../../src/batch/batcher.ts';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
 import { DestinationMetrics } from '../../src/metrics/counts.ts';
-import { makeHistograms } from '../../src/metrics/histograms.ts';
 import { Fifo } from '../../src/batch/fifo.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { ParcelQueue } from '../../src/batch/parcel-queue.ts';
@@ -29,7 +27,7 @@ const WAIT_MS = 50;
 type From = { readonly mergeKey: string; readonly sender: string };
 
 const pool = new BufferPool(256 << 20);
-const metrics = new DestinationMetrics('bench', 'http://upstream.invalid/', makeHistograms(new Registry()));
+const metrics = new DestinationMetrics('bench', 'http://upstream.invalid/');
 const ledger = new Ledger(metrics);
 const NO_LEDGER: ParcelLedger = { close: () => {} };
 

@@ -1,10 +1,11 @@
 /**
  * What the stages count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
- * is scraped (metrics.ts). Samples include histograms where the name says nothing else.
+ * is scraped. Samples include histograms where the name says nothing else.
  */
 import type { Outcome } from '../outcome/outcome.ts';
 import type { RejectionReason } from '../outcome/rejection-reason.ts';
-import { histogramsOf, type DestinationHistograms, type Histograms } from './histograms.ts';
+import { LATENCY_BOUNDS, PARCEL_BOUNDS, SAMPLE_BOUNDS } from './histogram-bounds.ts';
+import { Observations } from './observations.ts';
 
 /** What a request holds. */
 export interface RequestCounts {
@@ -27,8 +28,8 @@ export class DestinationMetrics {
   pendingHistograms = 0;
   exemplarsReceived = 0;
   readonly rejected: Map<number, number> = new Map();
-  /** The same by status and reason: `400 out_of_order`. */
-  readonly rejectedByReason: Map<string, number> = new Map();
+  /** The same by status, then by reason. */
+  readonly rejectedByReason: Map<number, Map<RejectionReason, number>> = new Map();
   readonly refused: Map<string, number> = new Map();
   /** Samples in attempts, like Prometheus counts them. */
   sentSamples = 0;
@@ -40,8 +41,9 @@ export class DestinationMetrics {
   retriedHistograms = 0;
   failedSamples = 0;
   failedHistograms = 0;
-  highestTimestampMs = Number.NaN;
-  highestSentTimestampMs = Number.NaN;
+  /** Ms since the epoch; -Infinity before the first sample. */
+  highestTimestampMs = -Infinity;
+  highestSentTimestampMs = -Infinity;
   /** Requests that found the queue full. */
   enqueueRetries = 0;
   cutParcels = 0;
@@ -50,20 +52,29 @@ export class DestinationMetrics {
   batchedParcels = 0;
   readonly responses: Map<string, number> = new Map();
   readonly credentials: CredentialsMetrics = new CredentialsMetrics();
-  readonly #histograms: DestinationHistograms;
+  /** Seconds from the head of a request to its outcome. */
+  readonly delivery: Readonly<Record<Outcome['kind'], Observations>> = {
+    delivered: new Observations(LATENCY_BOUNDS),
+    rejected: new Observations(LATENCY_BOUNDS),
+    refused: new Observations(LATENCY_BOUNDS),
+  };
+  /** Seconds that the first request of a batch waited in the queue. */
+  readonly queueWait: Observations = new Observations(LATENCY_BOUNDS);
+  readonly batchParcels: Observations = new Observations(PARCEL_BOUNDS);
+  readonly batchSamples: Observations = new Observations(SAMPLE_BOUNDS);
+  /** Seconds of an attempt upstream. */
+  readonly sentBatch: Observations = new Observations(LATENCY_BOUNDS);
 
-  constructor(name: string, url: string, histograms: Histograms) {
+  constructor(name: string, url: string) {
     this.name = name;
     this.url = url;
-    this.#histograms = histogramsOf(histograms, name, url);
-    this.highestTimestampMs = -Infinity;
-    this.highestSentTimestampMs = -Infinity;
   }
 
   countRejected(status: number, reason: RejectionReason, request: RequestCounts): void {
-    const key = `${status} ${reason}`;
     this.rejected.set(status, (this.rejected.get(status) ?? 0) + request.sampleCount);
-    this.rejectedByReason.set(key, (this.rejectedByReason.get(key) ?? 0) + request.sampleCount);
+    const byReason = this.rejectedByReason.get(status) ?? new Map<RejectionReason, number>();
+    this.rejectedByReason.set(status, byReason);
+    byReason.set(reason, (byReason.get(reason) ?? 0) + request.sampleCount);
     this.failedSamples += request.samples;
     this.failedHistograms += request.histograms;
   }
@@ -78,22 +89,22 @@ export class DestinationMetrics {
   }
 
   observeDelivery(outcome: Outcome['kind'], elapsedMs: number): void {
-    this.#histograms.delivery[outcome].observe(elapsedMs / 1000);
+    this.delivery[outcome].observe(elapsedMs / 1000);
   }
 
   observeQueueWait(elapsedMs: number): void {
-    this.#histograms.queueWait.observe(elapsedMs / 1000);
+    this.queueWait.observe(elapsedMs / 1000);
   }
 
   observeBatch(parcels: number, samples: number): void {
     this.batches += 1;
     this.batchedParcels += parcels;
-    this.#histograms.batchParcels.observe(parcels);
-    this.#histograms.batchSamples.observe(samples);
+    this.batchParcels.observe(parcels);
+    this.batchSamples.observe(samples);
   }
 
   observeAttempt(elapsedMs: number): void {
-    this.#histograms.sentBatch.observe(elapsedMs / 1000);
+    this.sentBatch.observe(elapsedMs / 1000);
   }
 }
 

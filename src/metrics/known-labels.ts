@@ -4,15 +4,12 @@
  */
 import { REQUEST_ERROR_STATUS } from '../outcome/errors.ts';
 import { REJECTION_REASONS } from '../outcome/rejection-reason.ts';
+import type { RejectedSamples } from './snapshot-fields.ts';
 
-export function withZeros(counts: ReadonlyMap<string, number>, known: readonly string[]): Map<string, number> {
-  return new Map([...known.map((key) => [key, 0] as const), ...counts]);
-}
-
-/** AMP's status and reason. */
-export const REJECTIONS: readonly string[] = [
-  ...REJECTION_REASONS.map((reason) => `${reason === 'too_large' ? 413 : 400} ${reason}`),
-  '429 series_limit',
+/** By AMP's status and reason. */
+export const REJECTIONS: readonly RejectedSamples[] = [
+  ...REJECTION_REASONS.map((reason) => ({ status: reason === 'too_large' ? 413 : 400, reason, samples: 0 })),
+  { status: 429, reason: 'series_limit', samples: 0 },
 ];
 
 /** Those that alerts and dashboard look at; another appears when it comes. */
@@ -21,20 +18,30 @@ export const RESPONSES: readonly string[] =
     ' ',
   );
 
-/** Status and reason. */
-export const TURNED_AWAY: readonly string[] = [
-  ...Object.entries(REQUEST_ERROR_STATUS).map(([reason, status]) => `${status} ${reason.toLowerCase()}`),
-  '401 unauthorized',
-  '503 too_many_logins',
+/** Why a request was answered before it was a parcel. */
+export interface Denial {
+  readonly status: number;
+  readonly reason: string;
+}
+
+export const TURNED_AWAY: readonly Denial[] = [
+  ...Object.entries(REQUEST_ERROR_STATUS).map(([reason, status]) => ({ status, reason: reason.toLowerCase() })),
+  { status: 401, reason: 'unauthorized' },
+  { status: 503, reason: 'too_many_logins' },
 ];
 
 export const REFUSED_CONNECTIONS: readonly string[] = ['too_many', 'too_many_of_address'];
 
-/** Route, status and reason of requests that lead to no destination. */
-export const UNROUTED: readonly string[] = ['unknown 404 unknown_route', 'unknown 503 unknown_entry'];
+/** The route of requests that lead to no destination. */
+export const UNKNOWN_ROUTE = 'unknown';
+
+export const UNROUTED: readonly Denial[] = [
+  { status: 404, reason: 'unknown_route' },
+  { status: 503, reason: 'unknown_entry' },
+];
 
 /**
  * Reason of samples that were refused: their worker died, and their senders' connections with it. No outcome of a
- * parcel; the primary counts it (workers/totals.ts).
+ * parcel; the primary counts it (destination-snapshot.ts).
  */
 export const WORKER_DIED = 'worker_died';

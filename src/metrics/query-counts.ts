@@ -1,7 +1,8 @@
 /** What the query port counts of one entry, as plain numbers; prom-client reads them when it is scraped. */
 import type { Registry } from 'prom-client';
 import { collectCounter, collectGauge } from './collected.ts';
-import { CountedHistogram, type Observations } from './counted-histogram.ts';
+import { CountedHistogram, type Labelled } from './counted-histogram.ts';
+import { Observations } from './observations.ts';
 
 /** Up to query.timeout. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -14,30 +15,34 @@ export interface QueryReadings {
 
 export class QueryCounts {
   readonly name: string;
-  /** By route and status: `/api/v1/query 200`. */
-  readonly requests: Map<string, number> = new Map();
+  /** By route, then by status. */
+  readonly requests: Map<string, Map<string, number>> = new Map();
   /** Of answers, as they were passed on. */
   readonly bytes: Map<string, number> = new Map();
   /** As far as AMP tells. */
   samplesProcessed = 0;
-  readonly #histogram: CountedHistogram;
+  /** Seconds, by route. */
   readonly #durations = new Map<string, Observations>();
 
-  constructor(name: string, histogram: CountedHistogram) {
+  constructor(name: string) {
     this.name = name;
-    this.#histogram = histogram;
+  }
+
+  get durations(): readonly Labelled[] {
+    return [...this.#durations].map(([route, { observed }]) => ({
+      labels: { remote_name: this.name, route },
+      observed,
+    }));
   }
 
   /** A query is over. @param code the status, or `cut` or `gone` */
   count(route: string, code: string, bytes: number, elapsedMs: number): void {
-    const key = `${route} ${code}`;
-    this.requests.set(key, (this.requests.get(key) ?? 0) + 1);
+    const byCode = this.requests.get(route) ?? new Map<string, number>();
+    this.requests.set(route, byCode);
+    byCode.set(code, (byCode.get(code) ?? 0) + 1);
     this.bytes.set(route, (this.bytes.get(route) ?? 0) + bytes);
-    let durations = this.#durations.get(route);
-    if (durations === undefined) {
-      durations = this.#histogram.with({ remote_name: this.name, route });
-      this.#durations.set(route, durations);
-    }
+    const durations = this.#durations.get(route) ?? new Observations(DURATION_BUCKETS);
+    this.#durations.set(route, durations);
     durations.observe(elapsedMs / 1000);
   }
 }
@@ -45,17 +50,20 @@ export class QueryCounts {
 /** All entries' counts, and their exposition. */
 export class QueryMetrics {
   readonly #entries: { readonly counts: QueryCounts; readonly readings: QueryReadings }[] = [];
-  readonly #histogram: CountedHistogram;
   readonly #denied = new Map<string, number>();
 
   constructor(registry: Registry) {
-    this.#histogram = new CountedHistogram({
+    const durations = {
       name: 'amp_write_proxy_query_duration_seconds',
       help: 'From the head of a query to the last byte of its answer.',
       labelNames: ['remote_name', 'route'],
       buckets: DURATION_BUCKETS,
-      registers: [registry],
-    });
+    };
+    registry.registerMetric(
+      new CountedHistogram({ ...durations, registers: [] }, () =>
+        this.#entries.flatMap(({ counts }) => counts.durations),
+      ),
+    );
     collectCounter(
       registry,
       'amp_write_proxy_query_requests_total',
@@ -63,9 +71,8 @@ export class QueryMetrics {
       ['remote_name', 'route', 'code'],
       (emit) => {
         for (const { counts } of this.#entries) {
-          for (const [key, count] of counts.requests) {
-            const [route = '', code = ''] = key.split(' ');
-            emit({ remote_name: counts.name, route, code }, count);
+          for (const [route, byCode] of counts.requests) {
+            for (const [code, count] of byCode) emit({ remote_name: counts.name, route, code }, count);
           }
         }
       },
@@ -108,7 +115,7 @@ export class QueryMetrics {
   }
 
   addEntry(name: string, readings: QueryReadings): QueryCounts {
-    const counts = new QueryCounts(name, this.#histogram);
+    const counts = new QueryCounts(name);
     this.#entries.push({ counts, readings });
     return counts;
   }

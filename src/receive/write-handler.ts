@@ -1,6 +1,7 @@
 /** receive: admits a request or denies it early, and keeps the state of its connection. */
 import { remoteAddress } from '../platform/listening.ts';
 import type { Socket } from 'node:net';
+import { UNKNOWN_ROUTE } from '../metrics/known-labels.ts';
 import { NEW_CONNECTION } from '../parcel/connection-activity.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator, AuthResult } from './access/auth.ts';
@@ -33,8 +34,6 @@ interface Login {
   readonly turnedAway: (refusal: LoginRefusal) => void;
 }
 
-/** The route of requests that lead to no destination, in metrics. */
-const UNKNOWN = 'unknown';
 const MAX_LOGGED_PATH = 200;
 
 export class WriteHandler {
@@ -161,8 +160,8 @@ export class WriteHandler {
   }
 
   #countDenied(status: number, reason: string): void {
-    this.#deps.metrics.countRequest(UNKNOWN, status);
-    this.#deps.metrics.countDenied(UNKNOWN, status, reason);
+    this.#deps.metrics.countRequest(UNKNOWN_ROUTE, status);
+    this.#deps.metrics.countDenied(UNKNOWN_ROUTE, status, reason);
   }
 
   #connection(socket: Socket, nowMs: number): Connection {

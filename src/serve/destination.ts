@@ -10,6 +10,7 @@ import type { KernelTurns } from '../codec/kernel-turns.ts';
 import type { RemoteWriteConfig } from '../config/schema.ts';
 import type { Log } from '../platform/log.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
+import { takeSnapshot, type DestinationSnapshot, type ShownStages } from '../metrics/destination-snapshot.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { monotonicMs } from '../platform/clock.ts';
 import type { Outcome, Verdict } from '../outcome/outcome.ts';
@@ -36,7 +37,6 @@ import { credentialsSource } from '../aws/credentials-source.ts';
 import { makeProvider } from '../aws/provider.ts';
 import { RemoteWriteSigner } from '../aws/sigv4.ts';
 import { Problems } from '../admin/status-page/problems.ts';
-import type { DestinationSource } from '../admin/status-page/source.ts';
 
 /** Beside the shards of healthy requests, one of each other lane may always be in flight. */
 const EXTRA_CONNECTIONS = 2;
@@ -50,8 +50,6 @@ export class DestinationPipeline implements RoutedDestination {
   readonly credentials: Credentials;
   /** The upstream's idea of the time, for whoever signs. */
   readonly clock: UpstreamClock = new UpstreamClock(Date.now);
-  /** What the status page reads. */
-  readonly status: DestinationSource;
   readonly #problems = new Problems(Date.now);
   readonly #expected = new ExpectedArrivals();
   readonly #intake: Intake;
@@ -64,6 +62,7 @@ export class DestinationPipeline implements RoutedDestination {
   readonly tls: WatchedUpstreamTls;
   readonly #upstream: Upstream;
   readonly #maxBytes: number;
+  readonly #shown: ShownStages;
   #draining = false;
 
   constructor(
@@ -185,41 +184,26 @@ export class DestinationPipeline implements RoutedDestination {
       nowMs: monotonicMs,
       upstreamMs: () => Date.now() + clock.skewMs,
     });
-    const readings = {
-      shards: () => this.#health.shards,
-      sendersIsolated: () => this.#health.isolated.size,
-      queuedSamples: () => this.#queue.capacityUsed,
-      retryBatches: () => this.#retryQueue.batches,
-      retrySamples: () => this.#retryQueue.samples,
-      clockSkewMs: () => clock.skewMs,
-    };
-    metrics.expose(
-      this.#metrics,
-      {
+    this.#shown = {
+      settings: {
         minShards: queue.min_shards,
         maxShards: queue.max_shards,
         shardCapacity: queue.capacity,
         maxSamplesPerSend: queue.max_samples_per_send,
       },
-      {
-        ...readings,
-        shardsDesired: () => this.#shards.inFlight + Math.ceil(this.#queue.capacityUsed / limits.maxSamples),
-        upstreamDown: () => (this.#health.isDown ? 1 : 0),
-        queuedKeys: () => this.#queue.keys,
-        queueCapacity: () => this.#queue.capacity,
-        credentialsValid: () => (this.credentials.tryCurrent() === undefined ? 0 : 1),
-      },
-    );
-    this.status = {
-      metrics: this.#metrics,
+      queue: this.#queue,
+      retryQueue: this.#retryQueue,
+      shards: this.#shards,
+      health: this.#health,
+      clock,
       credentials: this.credentials,
       problems: this.#problems,
-      maxShards: queue.max_shards,
-      queueCapacity: this.#queue.capacity,
-      ...readings,
-      shardsBusy: () => this.#shards.inFlight,
-      isDown: () => this.#health.isDown,
     };
+  }
+
+  /** All that is shown of it, now. */
+  snapshot(): DestinationSnapshot {
+    return takeSnapshot(this.#metrics, this.#shown);
   }
 
   get pendingParcels(): number {

@@ -36,7 +36,7 @@ const MAX_IDLE_BYTES = 32 * 1024 * 1024;
 
 export type PipelineView = Pick<
   StatusDeps,
-  'registry' | 'destinations' | 'senders' | 'readiness' | 'draining' | 'budget' | 'maxInflightBytes'
+  'destinations' | 'senders' | 'readiness' | 'draining' | 'budget' | 'maxInflightBytes'
 >;
 
 export class Pipeline {
@@ -136,11 +136,10 @@ export class Pipeline {
     return this.#queryListen;
   }
 
-  /** What the status page reads of it. */
+  /** What is shown of it. */
   get shown(): PipelineView {
     return {
-      registry: this.metrics.registry,
-      destinations: this.#destinations.map(({ status }) => status),
+      destinations: () => this.#destinations.map((destination) => destination.snapshot()),
       senders: () => this.#route.senders(),
       readiness: () => this.readiness(),
       draining: () => this.#draining,

@@ -3,6 +3,7 @@ import { AdminPort } from '../admin/port.ts';
 import type { Config } from '../config/schema.ts';
 import { endSignal } from './signals.ts';
 import type { Log } from '../platform/log.ts';
+import { exposeDestinations } from '../metrics/destination-exposition.ts';
 import { exposeWorkers } from '../metrics/process-metrics.ts';
 import { monotonicMs } from '../platform/clock.ts';
 import { Pipeline } from './pipeline.ts';
@@ -17,6 +18,7 @@ export async function serveAlone(config: Config, log: Log, version: string): Pro
     return 1;
   }
   const { registry } = pipeline.metrics;
+  exposeDestinations(registry, pipeline.shown.destinations);
   exposeWorkers(registry, { running: () => 1, restarts: () => 0 });
   const admin = new AdminPort({
     config: config.server,

@@ -1,37 +1,30 @@
 import { totalmem } from 'node:os';
 import { expect, test } from 'vitest';
 import type { DestinationMetrics } from '../../src/metrics/counts.ts';
+import { exposeDestinations } from '../../src/metrics/destination-exposition.ts';
+import type { ShownStages } from '../../src/metrics/destination-snapshot.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { DEDUPLICATED, DELIVERED } from '../../src/outcome/outcome.ts';
 import { makeParcel } from '../support/parcels.ts';
+import { snapshotOf } from '../support/snapshots.ts';
 
 const LABELS = '{remote_name="default",url="http://aps.example/w"}';
+
+const BUSY: Partial<ShownStages> = {
+  queue: { capacityUsed: 700, capacity: 500_000, keys: 2 },
+  retryQueue: { batches: 4, samples: 4 },
+  shards: { inFlight: 2 },
+  health: { shards: 50, isDown: true, isolated: { size: 4 } },
+  clock: { skewMs: 1500 },
+};
 
 function makeMetrics(): { metrics: Metrics; destination: DestinationMetrics } {
   const metrics = new Metrics({ version: '1.2.3' });
   const destination = metrics.addDestination('default', 'http://aps.example/w');
-  metrics.expose(
-    destination,
-    { minShards: 1, maxShards: 50, shardCapacity: 10_000, maxSamplesPerSend: 5000 },
-    {
-      shards: () => 50,
-      shardsDesired: () => 3,
-      upstreamDown: () => 1,
-      sendersIsolated: () => 4,
-      retryBatches: () => 4,
-      retrySamples: () => 4,
-      queuedSamples: () => 700,
-      queuedKeys: () => 2,
-      queueCapacity: () => 500_000,
-      clockSkewMs: () => 1500,
-      credentialsValid: () => 1,
-    },
-  );
+  exposeDestinations(metrics.registry, () => [snapshotOf(destination, BUSY)]);
   return { metrics, destination };
 }
-
-const zero = (): number => 0;
 
 async function lines(metrics: Metrics): Promise<string[]> {
   return (await metrics.registry.metrics()).split('\n');
@@ -172,25 +165,10 @@ test('the limits of the process are there, and what it uses is below them', asyn
 });
 
 test('two destinations have counts of their own', async () => {
-  const { metrics, destination } = makeMetrics();
+  const metrics = new Metrics({ version: '1.2.3' });
+  const destination = metrics.addDestination('default', 'http://aps.example/w');
   const other = metrics.addDestination('other', 'http://other.example/w');
-  metrics.expose(
-    other,
-    { minShards: 1, maxShards: 1, shardCapacity: 1, maxSamplesPerSend: 1 },
-    {
-      shards: zero,
-      shardsDesired: zero,
-      upstreamDown: zero,
-      sendersIsolated: zero,
-      retryBatches: zero,
-      retrySamples: zero,
-      queuedSamples: zero,
-      queuedKeys: zero,
-      queueCapacity: zero,
-      clockSkewMs: zero,
-      credentialsValid: zero,
-    },
-  );
+  exposeDestinations(metrics.registry, () => [snapshotOf(destination), snapshotOf(other)]);
   destination.received = 1;
   other.received = 2;
   const text = await lines(metrics);

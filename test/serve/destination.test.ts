@@ -7,6 +7,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import { decodeWriteRequest } from '../../src/decode/remote-write-1.ts';
 import { DestinationPipeline } from '../../src/serve/destination.ts';
 import { monotonicMs } from '../../src/platform/clock.ts';
+import { exposeDestinations } from '../../src/metrics/destination-exposition.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { ConnectionActivity } from '../../src/parcel/connection-activity.ts';
 import type { Parcel } from '../../src/parcel/parcel.ts';
@@ -72,6 +73,7 @@ async function start(queue: Readonly<Record<string, unknown>> = {}): Promise<Rig
   const logged: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line) => logged.push(line) });
   const destination = new DestinationPipeline(config.remote_write[0], turns, pool, metrics, { hold: () => {} }, log);
+  exposeDestinations(metrics.registry, () => [destination.snapshot()]);
   await destination.credentials.refresh();
   const send: Rig['send'] = (sender, labels = {}, connection = makeConnection(sender), timestampMs = Date.now()) => {
     made += 1;
@@ -313,7 +315,7 @@ describe('an upstream that is down', () => {
     await sleep(200); // All wait for their fourth.
     vi.advanceTimersByTime(5_001);
     rig.send('opens');
-    await until(() => rig.destination.status.isDown(), 'the upstream is down');
+    await until(() => rig.destination.snapshot().isDown, 'the upstream is down');
     rig.sandbox.faults.clear();
     const clearedAtMs = performance.now();
     let deliveredAfterMs: number | undefined;
@@ -365,7 +367,7 @@ describe('shards', () => {
     await outcomeOf(rig.send('expected'));
     rig.sandbox.faults.add({ action: { kind: 'delay', ms: 200 } });
     const first = rig.send('first');
-    await until(() => rig.destination.status.queuedSamples() === 0, 'the first is on its way');
+    await until(() => rig.destination.snapshot().queuedSamples === 0, 'the first is on its way');
     const second = rig.send('second');
     await outcomeOf(first);
     expect(await shardsOf(rig)).toBe(2);
@@ -403,22 +405,22 @@ describe('a sender at whose data AMP fails', () => {
       const good = ['a', 'b', 'c', 'd'].map((sender) => rig.send(sender));
       expect(await outcomesOf(good)).toEqual(good.map(() => DELIVERED));
       // As long as others deliver.
-      for (let count = 0; count < 200 && rig.destination.status.sendersIsolated() === 0; count += 1) {
+      for (let count = 0; count < 200 && rig.destination.snapshot().sendersIsolated === 0; count += 1) {
         expect(await outcomeOf(rig.send('a'))).toEqual(DELIVERED);
       }
-      expect(rig.destination.status.sendersIsolated()).toBe(1);
-      const shards = rig.destination.status.shards();
+      expect(rig.destination.snapshot().sendersIsolated).toBe(1);
+      const shards = rig.destination.snapshot().shards;
       for (let second = 0; second < 10; second += 1) {
         vi.advanceTimersByTime(1000);
         await sleep(10);
       }
-      expect([rig.destination.status.isDown(), rig.destination.status.shards(), culprit.settled]).toEqual([
+      expect([rig.destination.snapshot().isDown, rig.destination.snapshot().shards, culprit.settled]).toEqual([
         false,
         shards,
         false,
       ]);
       culprit.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
-      await until(() => rig.destination.status.shardsBusy() === 0, 'its last attempt is over');
+      await until(() => rig.destination.snapshot().shardsBusy === 0, 'its last attempt is over');
 
       rig.sandbox.ledger.reset();
       rig.sandbox.faults.clear();
@@ -457,7 +459,7 @@ describe('a sender at whose data AMP fails', () => {
     expect(await outcomesOf([bad])).toEqual([
       expect.objectContaining({ kind: 'rejected', status: 429, reason: 'series_limit' }),
     ]);
-    expect([rig.destination.status.sendersIsolated(), await shardsOf(rig)]).toEqual([1, shards]);
+    expect([rig.destination.snapshot().sendersIsolated, await shardsOf(rig)]).toEqual([1, shards]);
   });
 });
 
@@ -471,14 +473,14 @@ describe('a request that may not be repeated', () => {
       rig.send('b', {}, undefined, recent),
     ]);
     expect(rig.seen().toSorted(byFirst)).toEqual([['a', 'b'], ['old']]);
-    expect(rig.destination.status.sendersIsolated()).toBe(0);
+    expect(rig.destination.snapshot().sendersIsolated).toBe(0);
   });
 
   test('is not isolated for a 400, which harms nobody', async () => {
     const rig = await start();
     const old = rig.send('old', { 'not-a-name': 'x' }, undefined, Date.now() - 120_000);
     expect(await outcomeOf(old)).toMatchObject({ kind: 'rejected', status: 400 });
-    expect(rig.destination.status.sendersIsolated()).toBe(0);
+    expect(rig.destination.snapshot().sendersIsolated).toBe(0);
   });
 });
 
@@ -558,7 +560,7 @@ describe('the memory of a body is given back', () => {
     const rig = await start({ batch_send_deadline: '5s', min_shards: 1, max_shards: 1 });
     rig.sandbox.faults.add(SLOW);
     const first = rig.send('first');
-    await until(() => rig.destination.status.shardsBusy() === 1, 'the only shard is busy');
+    await until(() => rig.destination.snapshot().shardsBusy === 1, 'the only shard is busy');
     const gone = rig.send('gone');
     expect(pool.lentBytes).toBe(2 * 4096);
     gone.trySettle(GONE);
@@ -571,7 +573,7 @@ describe('the memory of a body is given back', () => {
     const rig = await start();
     rig.sandbox.faults.add(SLOW);
     const gone = rig.send('gone');
-    await until(() => rig.destination.status.shardsBusy() === 1, 'it is on its way');
+    await until(() => rig.destination.snapshot().shardsBusy === 1, 'it is on its way');
     gone.trySettle(GONE);
     expect(pool.lentBytes).toBe(4096);
     await expectGivenBack(1);

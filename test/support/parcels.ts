@@ -6,10 +6,8 @@ import { NO_KERNEL_COST } from '../../src/codec/kernel-turns.ts';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import snappyjs from 'snappyjs';
-import { Registry } from 'prom-client';
 import { BufferPool, type Lease } from '../../src/memory/buffer-pool.ts';
 import { DestinationMetrics } from '../../src/metrics/counts.ts';
-import { makeHistograms } from '../../src/metrics/histograms.ts';
 import { NEW_CONNECTION, type ConnectionActivity } from '../../src/parcel/connection-activity.ts';
 import { sharedKey, type MergeKey } from '../../src/parcel/merge-key.ts';
 import { Parcel, type ParcelContents, type ParcelLedger, type ParcelTimes } from '../../src/parcel/parcel.ts';
@@ -184,8 +182,7 @@ export function varintLength(value: number): number {
 
 /** Counters of a destination, with histograms of their own registry. */
 export function makeDestinationMetrics(): DestinationMetrics {
-  const histograms = makeHistograms(new Registry());
-  return new DestinationMetrics('default', 'http://upstream.example/api/v1/remote_write', histograms);
+  return new DestinationMetrics('default', 'http://upstream.example/api/v1/remote_write');
 }
 
 function timesOf(shape: ParcelShape): ParcelTimes {

@@ -2,9 +2,9 @@
  * History: the last quarter of an hour of one destination, a point a second, in memory that is taken once. Rates and
  * latencies of a point are over the last few seconds, as senders send in bursts.
  */
-import { quantileMs, type Buckets } from './latency.ts';
+import type { DestinationSnapshot } from '../../metrics/destination-snapshot.ts';
+import { bucketsOf, quantileMs, type Buckets } from './latency.ts';
 import type { HistoryColumns, HistoryPoint } from '../snapshot.ts';
-import type { DestinationCounts, DestinationSource } from './source.ts';
 
 export const HISTORY_POINTS = 900;
 /** Prometheus sends what it has after 5 s at the latest. */
@@ -43,16 +43,11 @@ interface Reading extends Record<AnswerClass, number> {
 }
 
 export class History {
-  readonly #source: DestinationSource;
   readonly #columns = new Map(COLUMNS.map((name) => [name, new Float64Array(HISTORY_POINTS)]));
   /** The last few, oldest first. */
   readonly #readings: Reading[] = [];
   #written = 0;
   #latest: HistoryPoint = toPoint(() => Number.NaN);
-
-  constructor(source: DestinationSource) {
-    this.#source = source;
-  }
 
   get latest(): HistoryPoint {
     return this.#latest;
@@ -65,9 +60,9 @@ export class History {
   }
 
   /** @param nowMs since the epoch */
-  record(nowMs: number, latency: Buckets): void {
-    const { metrics, shards, shardsBusy, queuedSamples } = this.#source;
-    const after = takeReading(metrics, nowMs, latency);
+  record(nowMs: number, snapshot: DestinationSnapshot): void {
+    const { shards, shardsBusy, queuedSamples, pending, rejected } = snapshot;
+    const after = takeReading(snapshot, nowMs);
     this.#readings.push(after);
     if (this.#readings.length > WINDOW_POINTS + 1) this.#readings.shift();
     const before = this.#readings[0] ?? after;
@@ -82,15 +77,15 @@ export class History {
       p50Ms: quantileMs(0.5, after.latency, before.latency) ?? Number.NaN,
       p99Ms: quantileMs(0.99, after.latency, before.latency) ?? Number.NaN,
       parcelsPerBatch: batches > 0 ? (after.batchedParcels - before.batchedParcels) / batches : Number.NaN,
-      shards: shards(),
-      shardsBusy: shardsBusy(),
-      queued: queuedSamples(),
-      pending: metrics.pending,
+      shards,
+      shardsBusy,
+      queued: queuedSamples,
+      pending,
       answersTaken: rate('answersTaken'),
       answersThrottled: rate('answersThrottled'),
       answersRefused: rate('answersRefused'),
       answersFailed: rate('answersFailed'),
-      rejected: sum(metrics.rejected),
+      rejected: rejected.reduce((sum, { samples }) => sum + samples, 0),
     };
     for (const [name, column] of this.#columns) column[this.#written % HISTORY_POINTS] = values[name];
     this.#written += 1;
@@ -108,16 +103,11 @@ export class History {
   }
 }
 
-export function sum(counts: ReadonlyMap<unknown, number>): number {
-  let total = 0;
-  for (const count of counts.values()) total += count;
-  return total;
-}
-
-function takeReading(metrics: DestinationCounts, atMs: number, latency: Buckets): Reading {
-  const { received, delivered, batches, batchedParcels, responses } = metrics;
+function takeReading(snapshot: DestinationSnapshot, atMs: number): Reading {
+  const { received, delivered, batches, batchedParcels, responses } = snapshot;
   const answers = { answersTaken: 0, answersThrottled: 0, answersRefused: 0, answersFailed: 0 };
   for (const [code, count] of responses) answers[classOf(code)] += count;
+  const latency = bucketsOf(snapshot.delivery.delivered);
   return { atMs, received, delivered, batches, batchedParcels, latency, ...answers };
 }
 

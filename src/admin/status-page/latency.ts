@@ -1,26 +1,12 @@
-/** Delivery latency from the histogram that /metrics has anyway: quantiles of what was added between two readings. */
-import type { Registry } from 'prom-client';
+/** Delivery latency: quantiles of what was added to a histogram between two readings. */
+import { LATENCY_BOUNDS } from '../../metrics/histogram-bounds.ts';
+import { cumulative, type Observed } from '../../metrics/observations.ts';
 
 /** Upper bound in seconds, and how many observations were at most that long. Ascending; the last bound is Infinity. */
 export type Buckets = readonly (readonly [leSeconds: number, count: number])[];
 
-/** What it is read from. */
-export type LatencyRegistry = Pick<Registry, 'getSingleMetric'>;
-
-export const DELIVERY_HISTOGRAM = 'amp_write_proxy_delivery_duration_seconds';
-
-/** Of deliveries, by destination. */
-export async function readLatency(registry: LatencyRegistry): Promise<ReadonlyMap<string, Buckets>> {
-  const buckets = new Map<string, [number, number][]>();
-  const metric = await registry.getSingleMetric(DELIVERY_HISTOGRAM)?.get();
-  for (const { labels, value } of metric?.values ?? []) {
-    const { le, remote_name: name, outcome } = labels;
-    if (le === undefined || outcome !== 'delivered') continue;
-    const of = buckets.get(String(name)) ?? [];
-    of.push([le === '+Inf' ? Infinity : Number(le), value]);
-    buckets.set(String(name), of);
-  }
-  return buckets;
+export function bucketsOf(observed: Observed): Buckets {
+  return cumulative(observed).map((count, index) => [LATENCY_BOUNDS[index] ?? Infinity, count]);
 }
 
 /** In milliseconds, interpolated inside its bucket; null when nothing was added. */

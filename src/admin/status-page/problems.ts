@@ -2,21 +2,16 @@
  * Problems: what went wrong lately on the way to one destination, one entry a kind, in the order of their last time.
  * It is told of failures only; a delivery costs it a comparison.
  */
+import type { Problem } from '../../metrics/snapshot-fields.ts';
 import type { Outcome, Verdict } from '../../outcome/outcome.ts';
 import { RecentEvents } from './recent-events.ts';
 import type { ProblemStatus } from '../snapshot.ts';
 import { explain } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
 
-interface Problem {
-  readonly code: string;
-  readonly sender: string;
-  readonly message: string;
-}
-
 export class Problems {
   readonly #nowMs: () => number;
-  readonly #problems = new RecentEvents<Problem>();
+  readonly #problems = new RecentEvents<Pick<Problem, 'code' | 'sender' | 'message'>>();
   /** The kind of the last attempt that failed; undefined since one has succeeded. */
   #failing: string | undefined;
 
@@ -61,25 +56,22 @@ export class Problems {
   }
 
   /** The latest first. */
-  list(destination: string): ProblemStatus[] {
+  list(): Problem[] {
     return this.#problems
       .all()
-      .map(({ details: { code, sender, message }, count, firstAtMs, lastAtMs }) => ({
-        destination,
-        what: `AMP ${explain(code).what}`,
-        said: redact(message.replace(PREAMBLE, '')),
-        remedy: explain(code).remedy,
-        sender,
-        count,
-        firstAtMs,
-        lastAtMs,
-      }))
+      .map(({ details, ...when }) => ({ ...details, ...when }))
       .toReversed();
   }
 
   #add(code: string, sender: string, message: string): void {
     this.#problems.add(`${code} ${sender}`, { code, sender, message }, this.#nowMs());
   }
+}
+
+/** A problem in words, with its remedy. */
+export function tell({ code, sender, message, ...when }: Problem, destination: string): ProblemStatus {
+  const { what, remedy } = explain(code);
+  return { destination, what: `AMP ${what}`, said: redact(message.replace(PREAMBLE, '')), remedy, sender, ...when };
 }
 
 /** A quota on series has a remedy of its own, whatever the status. */

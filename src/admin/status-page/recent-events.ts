@@ -1,7 +1,9 @@
 /** What has happened: one entry a kind, in the order of their last time. */
 
+import { MAX_PROBLEMS } from '../../metrics/snapshot-fields.ts';
+
 /** Beyond it the kind that is longest ago is forgotten. */
-export const MAX_KINDS = 20;
+export const MAX_KINDS = MAX_PROBLEMS;
 
 export interface Happened<Details> {
   /** Of the last time. */

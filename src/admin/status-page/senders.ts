@@ -3,7 +3,7 @@
  * is needed, so that a sender that went silent is seen.
  */
 import type { SendersStatus, SenderRow } from '../snapshot.ts';
-import type { SenderSource } from './source.ts';
+import type { SenderSource } from './sender-source.ts';
 import { redact } from '../../outcome/redact.ts';
 
 export const MAX_ROWS = 25;

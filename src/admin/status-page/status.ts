@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Readiness } from '../server.ts';
 import { History, HISTORY_POINTS } from './history.ts';
-import { readLatency, type LatencyRegistry } from './latency.ts';
+import { tell } from './problems.ts';
 import { Senders } from './senders.ts';
 import { stateOf, type DestinationFacts } from './sentence.ts';
 import type {
@@ -17,8 +17,10 @@ import type {
   State,
   WorkersStatus,
 } from '../snapshot.ts';
-import type { DestinationSource, SenderSource } from './source.ts';
+import type { SenderSource } from './sender-source.ts';
 import { Stream } from './stream.ts';
+import type { DestinationSnapshot } from '../../metrics/destination-snapshot.ts';
+import type { Tally } from '../../metrics/snapshot-fields.ts';
 import { shortWords } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
 
@@ -28,8 +30,8 @@ const MAX_SHOWN_PROBLEMS = 20;
 
 export interface StatusDeps {
   readonly version: string;
-  readonly registry: LatencyRegistry;
-  readonly destinations: readonly DestinationSource[];
+  /** All of one moment; as many each time, and in the same order. */
+  readonly destinations: () => readonly DestinationSnapshot[];
   readonly senders: () => Iterable<SenderSource>;
   readonly readiness: () => Readiness;
   readonly draining: () => boolean;
@@ -45,24 +47,29 @@ export interface StatusDeps {
   readonly log: { error(fields: object, message: string): void };
 }
 
+interface Watched {
+  readonly snapshot: DestinationSnapshot;
+  readonly history: History;
+}
+
 export class Status {
   readonly #deps: StatusDeps;
   readonly #startedAtMs: number;
-  readonly #watched: readonly { readonly source: DestinationSource; readonly history: History }[];
+  /** One for each destination. */
+  readonly #histories: readonly History[];
   readonly #senders: Senders;
   readonly #stream = new Stream();
   #timer: NodeJS.Timeout | undefined;
-  #reading = false;
 
   constructor(deps: StatusDeps) {
     this.#deps = deps;
     this.#startedAtMs = deps.wallMs();
-    this.#watched = deps.destinations.map((source) => ({ source, history: new History(source) }));
+    this.#histories = deps.destinations().map(() => new History());
     this.#senders = new Senders(deps.senders);
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.#tick(), EVERY_MS).unref();
+    this.#timer ??= setInterval(() => this.#tick(), EVERY_MS).unref();
   }
 
   stop(): void {
@@ -71,18 +78,11 @@ export class Status {
   }
 
   /** Takes one point of history and tells it to the pages that look. */
-  async record(): Promise<void> {
-    if (this.#reading) return;
-    this.#reading = true;
-    try {
-      const latency = await readLatency(this.#deps.registry);
-      const nowMs = this.#deps.wallMs();
-      for (const { source, history } of this.#watched) history.record(nowMs, latency.get(source.metrics.name) ?? []);
-      this.#senders.record(nowMs);
-      if (this.#stream.pages > 0) this.#stream.tellAll('status', this.snapshot());
-    } finally {
-      this.#reading = false;
-    }
+  record(): void {
+    const nowMs = this.#deps.wallMs();
+    for (const { snapshot, history } of this.#watched()) history.record(nowMs, snapshot);
+    this.#senders.record(nowMs);
+    if (this.#stream.pages > 0) this.#stream.tellAll('status', this.snapshot());
   }
 
   /** Tells a page what has been, and from now on what is. False when enough pages look already. */
@@ -94,7 +94,11 @@ export class Status {
   }
 
   state(): State {
-    const destinations = this.#watched.map(({ source, history }) => factsOf(source, history));
+    return this.#state(this.#watched());
+  }
+
+  #state(watched: readonly Watched[]): State {
+    const destinations = watched.map(({ snapshot, history }) => factsOf(snapshot, history));
     return stateOf({ draining: this.#deps.draining(), workers: this.#workers(), destinations });
   }
 
@@ -102,21 +106,33 @@ export class Status {
     const { version, readiness, budget, maxInflightBytes, wallMs, monotonicMs } = this.#deps;
     const { ready, reasons } = readiness();
     const own = this.#deps.problems?.() ?? [];
-    const problems = [...own, ...this.#watched.flatMap(({ source }) => source.problems.list(source.metrics.name))];
+    const watched = this.#watched();
+    const problems = [
+      ...own,
+      ...watched.flatMap(({ snapshot }) => snapshot.problems.map((problem) => tell(problem, snapshot.name))),
+    ];
     return {
       atMs: wallMs(),
       startedAtMs: this.#startedAtMs,
       version,
       workers: this.#workers(),
-      state: this.state(),
+      state: this.#state(watched),
       ready,
       reasons: reasons.map(redact),
       inflightBytes: budget.usedBytes,
       maxInflightBytes,
-      destinations: this.#watched.map(({ source, history }) => statusOf(source, history)),
+      destinations: watched.map(({ snapshot, history }) => statusOf(snapshot, history)),
       senders: this.#senders.status(monotonicMs()),
       problems: problems.toSorted((a, b) => b.lastAtMs - a.lastAtMs).slice(0, MAX_SHOWN_PROBLEMS),
     };
+  }
+
+  #watched(): readonly Watched[] {
+    const snapshots = this.#deps.destinations();
+    return this.#histories.flatMap((history, index) => {
+      const { [index]: snapshot } = snapshots;
+      return snapshot === undefined ? [] : { snapshot, history };
+    });
   }
 
   #workers(): WorkersStatus {
@@ -124,9 +140,9 @@ export class Status {
   }
 
   /** A fault of the page is no reason to deliver nothing. */
-  async #tick(): Promise<void> {
+  #tick(): void {
     try {
-      await this.record();
+      this.record();
     } catch (error) {
       this.stop();
       const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -135,69 +151,64 @@ export class Status {
   }
 
   #history(): HistoryMessage {
-    const destinations = this.#watched.map(({ source, history }) => ({
-      name: source.metrics.name,
+    const destinations = this.#watched().map(({ snapshot: { name }, history }) => ({
+      name,
       columns: history.columns(),
     }));
     return { capacity: HISTORY_POINTS, destinations };
   }
 }
 
-function factsOf(
-  { metrics, credentials, problems, isDown, queuedSamples, queueCapacity }: DestinationSource,
-  history: History,
-): DestinationFacts {
-  const { latest, rejectedLately } = history;
+function factsOf(snapshot: DestinationSnapshot, { latest, rejectedLately }: History): DestinationFacts {
+  const { name, received, pending, failing, isDown, credentials, queuedSamples, queueCapacity } = snapshot;
   return {
-    name: metrics.name,
+    name,
     received: latest.received ?? 0,
     delivered: latest.delivered ?? 0,
-    receivedTotal: metrics.received,
-    pending: metrics.pending,
+    receivedTotal: received,
+    pending,
     taken: latest.answersTaken ?? 0,
-    failing: problems.failing,
-    isDown: isDown(),
-    hasCredentials: credentials.tryCurrent() !== undefined,
+    failing: failing ?? undefined,
+    isDown,
+    hasCredentials: credentials.valid,
     credentialsError: credentials.lastError,
     rejectedLately,
-    queueUsed: queueCapacity > 0 ? queuedSamples() / queueCapacity : 0,
+    queueUsed: queueCapacity > 0 ? queuedSamples / queueCapacity : 0,
   };
 }
 
-function statusOf(source: DestinationSource, history: History): DestinationStatus {
-  const { metrics, credentials } = source;
-  const { received, delivered, deduplicated, pending, batches, batchedParcels } = metrics;
+function statusOf(snapshot: DestinationSnapshot, history: History): DestinationStatus {
+  const { name, url, received, delivered, deduplicated, pending, batches, batchedParcels } = snapshot;
+  const { maxShards, queueCapacity, isDown, sendersIsolated, clockSkewMs, credentials } = snapshot;
   return {
-    name: metrics.name,
-    url: redact(metrics.url),
+    name,
+    url: redact(url),
     point: history.latest,
     received,
     delivered,
     deduplicated,
-    rejected: counts(metrics.rejectedByReason),
-    refused: counts(metrics.refused),
+    rejected: counts(snapshot.rejected.map(({ status, reason, samples }) => [`${status} ${reason}`, samples])),
+    refused: counts(snapshot.refused),
     pending,
-    answers: counts(metrics.responses),
+    answers: counts(snapshot.responses),
     batches,
     batchedParcels,
-    maxShards: source.maxShards,
-    queueCapacity: source.queueCapacity,
-    isDown: source.isDown(),
-    sendersIsolated: source.sendersIsolated(),
-    clockSkewMs: source.clockSkewMs(),
+    maxShards,
+    queueCapacity,
+    isDown,
+    sendersIsolated,
+    clockSkewMs,
     credentials: {
-      valid: credentials.tryCurrent() !== undefined,
-      expiresAtMs: metrics.credentials.expirationSeconds * 1000,
+      valid: credentials.valid,
+      expiresAtMs: credentials.expirationSeconds * 1000,
       lastError: redact(credentials.lastError),
-      refreshes: metrics.credentials.success,
-      failures: metrics.credentials.failure,
+      refreshes: credentials.refreshes,
+      failures: credentials.failures,
     },
   };
 }
 
 /** The most frequent first. */
-function counts(of: ReadonlyMap<string | number, number>): Count[] {
-  return [...of]
-    .map(([code, count]) => ({ code: String(code), words: shortWords(String(code)), count }))
-    .toSorted((a, b) => b.count - a.count);
+function counts(of: Tally): Count[] {
+  return of.map(([code, count]) => ({ code, words: shortWords(code), count })).toSorted((a, b) => b.count - a.count);
 }

@@ -13,8 +13,8 @@
 import type { Registry } from 'prom-client';
 import type { Config } from '../../config/schema.ts';
 import type { Readiness } from '../../admin/server.ts';
-import type { ProblemStatus } from '../../admin/snapshot.ts';
-import type { DestinationCounts, SenderSource } from '../../admin/status-page/source.ts';
+import type { SenderSource } from '../../admin/status-page/sender-source.ts';
+import type { DestinationSnapshot } from '../../metrics/destination-snapshot.ts';
 
 export type ToWorker =
   | {
@@ -50,42 +50,14 @@ export interface WorkerReport {
   readonly answers: number;
   /** One in the place of another does not until it can sign. */
   readonly listening: boolean;
+  /** Of the process and its server; those of the destinations are in `destinations`. */
   readonly metrics: readonly MetricValues[];
   readonly readiness: Readiness;
   readonly inflightBytes: number;
   /** In the order of the configuration. */
-  readonly destinations: readonly DestinationReport[];
+  readonly destinations: readonly DestinationSnapshot[];
   readonly senders: readonly SenderReport[];
 }
-
-/** What the status page reads of a destination (admin/status-page/source.ts), at one moment. */
-export interface DestinationReport {
-  readonly counts: CountsReport;
-  readonly hasCredentials: boolean;
-  readonly credentialsError: string;
-  readonly failing: string | undefined;
-  readonly problems: readonly ProblemStatus[];
-  readonly maxShards: number;
-  readonly queueCapacity: number;
-  readonly shards: number;
-  readonly shardsBusy: number;
-  readonly queuedSamples: number;
-  readonly isDown: boolean;
-  readonly sendersIsolated: number;
-  readonly clockSkewMs: number;
-}
-
-type Totals = 'received' | 'delivered' | 'deduplicated' | 'pending' | 'batches' | 'batchedParcels' | 'credentials';
-
-export interface CountsReport extends Pick<DestinationCounts, Totals> {
-  readonly rejected: Tally<number>;
-  readonly rejectedByReason: Tally<string>;
-  readonly refused: Tally<string>;
-  readonly responses: Tally<string>;
-}
-
-/** The entries of a map. */
-export type Tally<K> = readonly (readonly [key: K, count: number])[];
 
 export interface SenderReport extends Omit<SenderSource, 'isolatedAtMs'> {
   /** How long ago, ms: every process has a monotonic clock of its own. Undefined for never. */

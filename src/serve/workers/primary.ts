@@ -9,6 +9,7 @@ import { workerShare } from '../../config/worker-share.ts';
 import { endSignal } from '../signals.ts';
 import { WorkerStartError } from '../../outcome/errors.ts';
 import type { Log } from '../../platform/log.ts';
+import { exposeDestinations } from '../../metrics/destination-exposition.ts';
 import { exposeProcess, exposeWorkers } from '../../metrics/process-metrics.ts';
 import { monotonicMs } from '../../platform/clock.ts';
 import { DestinationsView } from './destinations-view.ts';
@@ -44,6 +45,7 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
     },
     ended: (slot, how) => ends.add(slot, how),
   });
+  exposeDestinations(registry, () => destinations.snapshots());
   exposeWorkers(registry, { running: () => fleet.running, restarts: () => fleet.restarts });
   const metrics = () => [...fleet.reports.values()].map((report) => report.metrics);
   const admin = new AdminPort({
@@ -57,10 +59,7 @@ export async function servePrimary(config: Config, workers: number, log: Log, ve
         return totals.sum([own, ...metrics()]).metrics();
       },
     },
-    registry: {
-      getSingleMetric: (name) => totals.sumOf(name, metrics()).getSingleMetric(name),
-    },
-    destinations: destinations.sources,
+    destinations: () => destinations.snapshotsOfWorking(),
     senders: () => senders.read(fleet.reports, monotonicMs()),
     readiness: () => fleet.readiness(),
     isHealthy: () => fleet.isAlive,

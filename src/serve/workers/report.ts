@@ -1,7 +1,7 @@
 /** What a worker tells the primary of its pipeline. */
 import type { Pipeline, PipelineView } from '../pipeline.ts';
-import type { DestinationSource, SenderSource } from '../../admin/status-page/source.ts';
-import type { DestinationReport, SenderReport, WorkerReport } from './messages.ts';
+import type { SenderSource } from '../../admin/status-page/sender-source.ts';
+import type { SenderReport, WorkerReport } from './messages.ts';
 
 /** Addresses told of; the status page shows the busiest 25. */
 const MAX_SENDERS = 5_000;
@@ -26,41 +26,8 @@ function statusOf(
   return {
     readiness: readiness(),
     inflightBytes: budget.usedBytes,
-    destinations: destinations.map(destinationReport),
+    destinations: destinations(),
     senders: [...senders()].slice(0, MAX_SENDERS).map((source) => senderReport(source, monotonicMs)),
-  };
-}
-
-function destinationReport(source: DestinationSource): DestinationReport {
-  const { metrics, credentials, problems } = source;
-  const { received, delivered, deduplicated, pending, batches, batchedParcels } = metrics;
-  const { expirationSeconds, success, failure } = metrics.credentials;
-  return {
-    counts: {
-      received,
-      delivered,
-      deduplicated,
-      pending,
-      batches,
-      batchedParcels,
-      rejected: [...metrics.rejected],
-      rejectedByReason: [...metrics.rejectedByReason],
-      refused: [...metrics.refused],
-      responses: [...metrics.responses],
-      credentials: { expirationSeconds, success, failure },
-    },
-    hasCredentials: credentials.tryCurrent() !== undefined,
-    credentialsError: credentials.lastError,
-    failing: problems.failing,
-    problems: problems.list(metrics.name),
-    maxShards: source.maxShards,
-    queueCapacity: source.queueCapacity,
-    shards: source.shards(),
-    shardsBusy: source.shardsBusy(),
-    queuedSamples: source.queuedSamples(),
-    isDown: source.isDown(),
-    sendersIsolated: source.sendersIsolated(),
-    clockSkewMs: source.clockSkewMs(),
   };
 }
 

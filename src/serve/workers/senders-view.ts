@@ -2,7 +2,7 @@
  * The senders of all workers, by address, as the status page reads them. A worker counts an address from the first of
  * its connections and forgets it with the last; here its counts rise for as long as any worker has a connection of it.
  */
-import type { SenderSource } from '../../admin/status-page/source.ts';
+import type { SenderSource } from '../../admin/status-page/sender-source.ts';
 import type { SenderReport, WorkerReport } from './messages.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

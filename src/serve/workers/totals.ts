@@ -1,17 +1,11 @@
 /**
  * Totals: the metrics of several processes as one exposition. Counters and histograms of workers that are gone stay in
  * it, so that no counter ever goes back; their gauges vanish.
- *
- * The ledger of samples stays balanced: what was pending in a worker that died counts as refused (`worker_died`). Its
- * senders' connections broke, and they send it again. What it did after its last report, a second at most, is in no
- * count.
+ * Destinations are not among them: their snapshots are merged (destinations-view.ts).
  */
 import { AggregatorRegistry, type Registry } from 'prom-client';
-import { WORKER_DIED } from '../../metrics/known-labels.ts';
 import type { MetricValues } from './messages.ts';
 
-const PENDING = 'amp_write_proxy_samples_pending';
-const REFUSED = 'amp_write_proxy_samples_refused_total';
 /**
  * Seconds are counted in steps of 2^-20, about 1 us. Sums of those are exact (to 2^33 s) in whatever order they are
  * made; else a worker's end would move a sum by its last bit, and Prometheus takes a counter that is less than it was
@@ -24,13 +18,7 @@ export class Totals {
 
   /** Of a worker that is gone. */
   retire(metrics: readonly MetricValues[]): void {
-    const pending = metrics.find(({ name }) => name === PENDING)?.values ?? [];
-    const lost: MetricValues['values'] = pending
-      .filter(({ value }) => value > 0)
-      .map(({ labels, value }) => ({ labels: { ...labels, reason: WORKER_DIED }, value }));
-    const lasting = metrics
-      .filter((metric) => !isGauge(metric))
-      .map((metric) => (metric.name === REFUSED ? { ...metric, values: [...metric.values, ...lost] } : metric));
+    const lasting = metrics.filter((metric) => !isGauge(metric));
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- prom-client's type leaves out the values that are there
     this.#gone = together([this.#gone, lasting]).getMetricsAsArray() as MetricValues[];
   }
@@ -38,12 +26,6 @@ export class Totals {
   /** @param living of each process that is there, its own first */
   sum(living: readonly (readonly MetricValues[])[]): Registry {
     return together([...living, this.#gone]);
-  }
-
-  /** The one metric only. */
-  sumOf(name: string, living: readonly (readonly MetricValues[])[]): Registry {
-    const only = (metrics: readonly MetricValues[]): MetricValues[] => metrics.filter((metric) => metric.name === name);
-    return together([...living, this.#gone].map(only));
   }
 }
 

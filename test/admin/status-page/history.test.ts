@@ -1,39 +1,36 @@
 import { expect, test } from 'vitest';
 import { History, HISTORY_POINTS } from '../../../src/admin/status-page/history.ts';
 import { quantileMs, type Buckets } from '../../../src/admin/status-page/latency.ts';
-import { Problems } from '../../../src/admin/status-page/problems.ts';
-import type { DestinationSource } from '../../../src/admin/status-page/source.ts';
+import type { DestinationMetrics } from '../../../src/metrics/counts.ts';
+import type { DestinationSnapshot } from '../../../src/metrics/destination-snapshot.ts';
 import { makeDestinationMetrics } from '../../support/parcels.ts';
+import { snapshotOf } from '../../support/snapshots.ts';
 
-function makeSource(metrics = makeDestinationMetrics()): DestinationSource {
-  return {
-    metrics,
-    credentials: { tryCurrent: () => undefined, lastError: '' },
-    problems: new Problems(() => 0),
-    maxShards: 50,
-    queueCapacity: 1000,
-    shards: () => 4,
-    shardsBusy: () => 3,
-    queuedSamples: () => 77,
-    isDown: () => false,
-    sendersIsolated: () => 0,
-    clockSkewMs: () => 0,
-  };
+/** Of a destination that sends with three of four shards while samples wait. */
+function shown(metrics: DestinationMetrics): DestinationSnapshot {
+  return snapshotOf(metrics, {
+    queue: { capacityUsed: 77, capacity: 1000, keys: 1 },
+    shards: { inFlight: 3 },
+    health: { shards: 4, isDown: false, isolated: { size: 0 } },
+  });
 }
+
+const NOTHING = snapshotOf(makeDestinationMetrics());
 
 const upTo = (...counts: number[]): Buckets =>
   counts.map((count, index) => [[0.001, 0.01, 0.1, Infinity][index] ?? Infinity, count]);
 
 test('rates are of the last seconds, and the answers are told apart', () => {
   const metrics = makeDestinationMetrics();
-  const history = new History(makeSource(metrics));
+  const history = new History();
   for (let second = 0; second < 10; second += 1) {
     metrics.received += 100;
     if (second >= 5) metrics.delivered += 200;
     for (const code of ['200', '200', '202', '403', '429', '503', 'timeout']) metrics.countResponse(code);
     metrics.batches += 2;
     metrics.batchedParcels += 7;
-    history.record(second * 1000, upTo(second, second, second, second));
+    if (second > 0) metrics.observeDelivery('delivered', 0.5);
+    history.record(second * 1000, shown(metrics));
   }
   expect(history.latest).toMatchObject({ at: 9, received: 100, delivered: 200, parcelsPerBatch: 3.5 });
   expect(history.latest).toMatchObject({ answersTaken: 3, answersRefused: 1, answersThrottled: 1, answersFailed: 2 });
@@ -42,8 +39,8 @@ test('rates are of the last seconds, and the answers are told apart', () => {
 });
 
 test('a quarter of an hour is kept, and no more', () => {
-  const history = new History(makeSource());
-  for (let second = 0; second < HISTORY_POINTS + 50; second += 1) history.record(second * 1000, []);
+  const history = new History();
+  for (let second = 0; second < HISTORY_POINTS + 50; second += 1) history.record(second * 1000, NOTHING);
   const { at } = history.columns();
   // Seconds of a quarter of an hour.
   expect(HISTORY_POINTS).toBe(900);
@@ -52,12 +49,12 @@ test('a quarter of an hour is kept, and no more', () => {
 
 test('what was rejected is forgotten after a quarter of an hour', () => {
   const metrics = makeDestinationMetrics();
-  const history = new History(makeSource(metrics));
-  history.record(0, []);
-  metrics.rejected.set(400, 5);
-  history.record(1000, []);
+  const history = new History();
+  history.record(0, shown(metrics));
+  metrics.countRejected(400, 'other', { samples: 5, histograms: 0, sampleCount: 5 });
+  history.record(1000, shown(metrics));
   expect(history.rejectedLately).toBe(5);
-  for (let second = 2; second < HISTORY_POINTS + 2; second += 1) history.record(second * 1000, []);
+  for (let second = 2; second < HISTORY_POINTS + 2; second += 1) history.record(second * 1000, shown(metrics));
   expect(history.rejectedLately).toBe(0);
 });
 

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { MAX_KINDS } from '../../../src/admin/status-page/recent-events.ts';
-import { Problems } from '../../../src/admin/status-page/problems.ts';
+import { Problems, tell } from '../../../src/admin/status-page/problems.ts';
+
+const told = (problems: Problems) => problems.list().map((problem) => tell(problem, 'default'));
 
 const retry = (code: string, message: string) =>
   ({
@@ -19,7 +21,7 @@ test('a problem that recurs is one entry with its count, its last words and its 
   problems.attempted(retry('500', 'the upstream answered 500 Internal Server Error: one'));
   nowMs = 5000;
   problems.attempted(retry('500', 'the upstream answered 500 Internal Server Error: two'));
-  expect(problems.list('default')).toEqual([
+  expect(told(problems)).toEqual([
     {
       destination: 'default',
       what: 'AMP answers 500 (internal error)',
@@ -40,7 +42,7 @@ test('the remedy that the log has in brackets is not said twice', () => {
   const problems = new Problems(() => 0);
   const message = 'the upstream answered 403 (is aps:RemoteWrite on this workspace allowed?): User: x may not';
   problems.attempted({ kind: 'unauthorized', code: '403', message });
-  expect(problems.list('default')[0]?.said).toBe('User: x may not');
+  expect(told(problems)[0]?.said).toBe('User: x may not');
 });
 
 test('a rejection names its sender; what is refused for an outage is not told again', () => {
@@ -48,7 +50,7 @@ test('a rejection names its sender; what is refused for an outage is not told ag
   problems.closed('10.0.0.7', { kind: 'rejected', status: 400, reason: 'out_of_order', message: 'out of order' });
   problems.closed('10.0.0.8', { kind: 'refused', reason: 'upstream_down', message: 'down' });
   problems.closed('10.0.0.8', { kind: 'delivered', deduplicated: false });
-  expect(problems.list('default')).toMatchObject([{ sender: '10.0.0.7', said: 'out of order' }]);
+  expect(told(problems)).toMatchObject([{ sender: '10.0.0.7', said: 'out of order' }]);
 });
 
 test('a quota of series has its own remedy, whatever the status; what is not AMP is said to be something else', () => {
@@ -58,7 +60,7 @@ test('a quota of series has its own remedy, whatever the status; what is not AMP
     problems.closed('10.0.0.7', { kind: 'rejected', status, reason: 'series_limit', message });
   }
   problems.attempted(retry('foreign_400', 'the upstream answered 400 Bad Request (a page, not an answer): Blocked'));
-  expect(problems.list('default')).toMatchObject([
+  expect(told(problems)).toMatchObject([
     { what: expect.stringContaining('web page'), said: 'Blocked', remedy: expect.stringContaining('load balancer') },
     { sender: '10.0.0.7', said: message, count: 2, remedy: expect.stringContaining('ACTIVE SERIES') },
   ]);
@@ -70,7 +72,7 @@ test('however many kinds there are, the latest are kept', () => {
   for (let sender = 0; sender < 1000; sender += 1) {
     problems.closed(`10.0.0.${sender}`, { kind: 'rejected', status: 400, reason: 'other', message: 'no' });
   }
-  const list = problems.list('default');
+  const list = told(problems);
   expect(MAX_KINDS).toBe(20);
   expect([list.length, list[0]?.sender]).toEqual([MAX_KINDS, '10.0.0.999']);
 });

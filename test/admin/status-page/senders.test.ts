@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { MAX_KNOWN, MAX_ROWS, Senders } from '../../../src/admin/status-page/senders.ts';
-import type { SenderSource } from '../../../src/admin/status-page/source.ts';
+import type { SenderSource } from '../../../src/admin/status-page/sender-source.ts';
 
 type Mutable = { -readonly [Key in keyof SenderSource]: SenderSource[Key] };
 

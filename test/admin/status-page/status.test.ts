@@ -1,11 +1,9 @@
-import { Registry } from 'prom-client';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Status, type StatusDeps } from '../../../src/admin/status-page/status.ts';
 
 const ROOMS: StatusDeps = {
   version: 'test',
-  registry: new Registry(),
-  destinations: [],
+  destinations: () => [],
   senders: () => [],
   readiness: () => ({ ready: true, reasons: [] }),
   draining: () => false,

@@ -1,10 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { Metrics } from '../../../src/metrics/metrics.ts';
 import { Totals } from '../../../src/serve/workers/totals.ts';
 import { Exposition } from '../../support/exposition.ts';
-
-const PLACE = { remote_name: 'default', url: 'http://aps.example/w' };
 
 /** One worker's metrics, as they come through the channel: as JSON. */
 async function told(fill: (registry: Registry) => void) {
@@ -71,45 +68,4 @@ test('counts of workers that are gone stay, and their gauges vanish', async () =
   const alone = await read(totals, []);
   expect(alone.sum('requests_total')).toBe(13);
   expect(alone.names()).not.toContain('held');
-});
-
-test('what was pending in a worker that is gone is refused, and the ledger stays balanced', async () => {
-  const metrics = new Metrics({ version: 'test' });
-  const destination = metrics.addDestination(PLACE.remote_name, PLACE.url);
-  metrics.expose(
-    destination,
-    { minShards: 1, maxShards: 2, shardCapacity: 3, maxSamplesPerSend: 4 },
-    {
-      shards: () => 1,
-      shardsDesired: () => 1,
-      upstreamDown: () => 0,
-      sendersIsolated: () => 0,
-      retryBatches: () => 0,
-      retrySamples: () => 0,
-      queuedSamples: () => 0,
-      queuedKeys: () => 0,
-      queueCapacity: () => 0,
-      clockSkewMs: () => 0,
-      credentialsValid: () => 1,
-    },
-  );
-  Object.assign(destination, { received: 100, delivered: 60, pending: 33 });
-  destination.refused.set('queue_full', 7);
-  const totals = new Totals();
-  totals.retire(await metrics.registry.getMetricsAsJSON());
-  totals.retire(await metrics.registry.getMetricsAsJSON());
-  const gone = await read(totals, []);
-  const refused = 'amp_write_proxy_samples_refused_total';
-  expect(gone.sum('amp_write_proxy_samples_received_total')).toBe(200);
-  expect(gone.sum(refused, { ...PLACE, reason: 'worker_died' })).toBe(66);
-  expect(gone.sum(refused)).toBe(80);
-  expect(gone.sum('amp_write_proxy_samples_pending')).toBe(0);
-});
-
-test('one metric can be had alone', async () => {
-  const totals = new Totals();
-  totals.retire(await worker(3, 7, [0.5]));
-  const one = totals.sumOf('seconds', [await worker(0, 0, [1.5])]);
-  expect(one.getMetricsAsArray().map(({ name }) => name)).toEqual(['seconds']);
-  expect(new Exposition(await one.metrics()).sum('seconds_count')).toBe(2);
 });
