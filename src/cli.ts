@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `amp-write-proxy COMMAND`: the proxy (`serve`, also without a command), and what stands beside it. A command is loaded
- * when it is asked for, since the sandbox and the demo need packages that an installation for production leaves out.
+ * `amp-write-proxy COMMAND`: the proxy (`serve`, also without a command) and its tools. A command is loaded on demand,
+ * since the sandbox and the demo need packages that an installation for production leaves out.
  */
 const USAGE = `Usage: amp-write-proxy [COMMAND] [options]
 

@@ -1,7 +1,8 @@
 /**
- * Which Host a request to the admin port may name. A page that a browser has loaded from somewhere else can make the
- * name of its own host lead to this port (DNS rebinding, as through `kubectl port-forward`) and then read everything; the
- * request still names that host. An address cannot be led elsewhere, nor can localhost; every other name has to be known.
+ * Decides which Host a request to the admin port may name. A page that a browser has loaded from elsewhere can point
+ * the name of its own host at this port (DNS rebinding, as through `kubectl port-forward`) and then read everything;
+ * the request still names that host. An address cannot be redirected, nor can localhost; every other name has to be
+ * known.
  */
 import { isIP } from 'node:net';
 
@@ -10,7 +11,7 @@ const NAME = /^([^:]*)(?::\d+)?$/;
 
 export class AdminHosts {
   readonly #names: ReadonlySet<string>;
-  /** With their leading dot. */
+  /** The suffixes with their leading dot. */
   readonly #suffixes: readonly string[];
 
   /** @param hosts names, or `*.NAME` for all below it @param listen host of server.admin_listen */
@@ -20,7 +21,7 @@ export class AdminHosts {
     this.#names = new Set(['localhost', listen.toLowerCase(), ...names.filter((name) => !name.startsWith('*.'))]);
   }
 
-  /** @param header undefined where a request has none, which no browser sends */
+  /** @param header undefined if a request has none, which no browser sends */
   allows(header: string | undefined): boolean {
     if (header === undefined) return true;
     const inBrackets = BRACKETED.exec(header)?.[1];

@@ -1,6 +1,6 @@
 /**
- * The admin port of a process: /metrics, the probes and the status page, over whatever carries the data: this process
- * (pipeline.ts) or its workers (workers/primary.ts).
+ * The admin port of a process: /metrics, the probes and the status page, for the processes that carry the data: this
+ * one (pipeline.ts) or its workers (workers/primary.ts).
  */
 import { listenOn } from '../platform/listening.ts';
 import type { FastifyInstance } from 'fastify';
@@ -13,7 +13,7 @@ import { Status, type StatusDeps } from './status-page/status.ts';
 
 export interface AdminDeps extends StatusDeps {
   readonly exposition: Exposition;
-  /** Always, where the process itself carries the data. */
+  /** Always true if the process itself carries the data. */
   readonly isHealthy?: () => boolean;
   readonly config: Pick<ServerConfig, 'admin_hosts' | 'admin_listen'>;
   readonly log: StatusDeps['log'] & { warn(fields: object, message: string): void };
@@ -38,7 +38,7 @@ export class AdminPort {
     );
   }
 
-  /** @returns where it listens; rejects when it cannot */
+  /** @returns the address where it listens; rejects if it cannot */
   async start(): Promise<string> {
     this.#status.start();
     return listenOn(this.#listen, async (address) => this.#server.listen(address), this.#log);

@@ -18,31 +18,31 @@ import {
   REQUEST_TIMEOUT_MS,
 } from '../receive/http/timeouts.ts';
 
-/** What /metrics shows. */
+/** The content of /metrics. */
 export type Exposition = Pick<Registry, 'contentType' | 'metrics'>;
 
 export interface Readiness {
   readonly ready: boolean;
-  /** One line a reason when it is not ready. */
+  /** One line per reason why it is not ready. */
   readonly reasons: readonly string[];
 }
 
-/** Who may ask, and how many at a time. */
+/** Which hosts may ask, and how many connections may be open. */
 export interface AdminAccess {
   readonly hosts: AdminHosts;
   readonly log: { warn(fields: object, message: string): void };
-  /** Other times than those of the write port, for tests. */
+  /** Timeouts other than those of the write port, for tests. */
   readonly timing?: { readonly headersTimeout: number; readonly connectionsCheckingInterval: number };
   readonly maxOfAddress?: number;
 }
 
-/** Scrapes, probes and pages are few. */
+/** The admin port needs few connections: scrapes, probes and pages. */
 const MAX_CONNECTIONS = 1_000;
 const MAX_CONNECTIONS_OF_ADDRESS = 200;
 
 /**
  * @param addPage adds the routes of a page at `/`; without one, there is a list in plain text
- * @param isHealthy for a process that lives and is of no use all the same
+ * @param isHealthy false for a process that lives but cannot do its work
  */
 export function makeAdminServer(
   exposition: Exposition,
@@ -69,7 +69,7 @@ export function makeAdminServer(
   const warnings = new RecurringLog((fields, message) => access.log.warn(fields, message), monotonicMs);
   server.addHook('onRequest', (request, reply, done) => {
     const { host } = request.raw.headers;
-    // That the process lives is no secret, and a wrong name is no reason to restart it.
+    // It is no secret that the process lives, and a wrong name is no reason to restart it.
     if (request.url === '/-/healthy' || access.hosts.allows(host)) {
       done();
       return;

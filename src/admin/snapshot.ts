@@ -1,19 +1,20 @@
 /**
- * What the server tells the page: on connecting a `history`, then a `status` every second. Rates are a second's, over
- * the last few seconds; totals are since the process started. Times are ms since the epoch unless the name says else.
+ * The data that the server sends to the page: a `history` on connecting, then a `status` every second. Rates are per
+ * second, over the last few seconds; totals count from the start of the process. Times are ms since the epoch unless
+ * the name says otherwise.
  */
 import type { Column } from './status-page/history.ts';
 
 /** `idle`: nothing is wrong, and nothing comes in. */
 export type Level = 'ok' | 'idle' | 'warn' | 'bad';
 
-/** What a person looks at first. */
+/** The sentence that a person reads first. */
 export interface State {
   readonly level: Level;
-  /** Changes with the kind of state only, not with its numbers: what is worth being read aloud. */
+  /** Changes only with the kind of state, not with its numbers, so that a screen reader announces real changes. */
   readonly key: string;
   readonly sentence: string;
-  /** What it means for the data, and what to do about it; empty when there is nothing to say. */
+  /** The consequence for the data, and the remedy; empty when there is nothing to say. */
   readonly remedy: string;
 }
 
@@ -24,7 +25,7 @@ export interface Snapshot {
   readonly workers: WorkersStatus;
   readonly state: State;
   readonly ready: boolean;
-  /** Why it is not ready. */
+  /** The reasons why it is not ready. */
   readonly reasons: readonly string[];
   readonly inflightBytes: number;
   readonly maxInflightBytes: number;
@@ -51,7 +52,7 @@ export interface DestinationStatus {
   readonly rejected: readonly Count[];
   readonly refused: readonly Count[];
   readonly pending: number;
-  /** Attempts upstream. */
+  /** The answers to attempts upstream. */
   readonly answers: readonly Count[];
   readonly batches: number;
   readonly batchedParcels: number;
@@ -62,7 +63,7 @@ export interface DestinationStatus {
   readonly clockSkewMs: number;
   readonly credentials: {
     readonly valid: boolean;
-    /** 0 when they do not expire, or there are none. */
+    /** 0 if they do not expire, or there are none. */
     readonly expiresAtMs: number;
     readonly lastError: string;
     readonly refreshes: number;
@@ -77,7 +78,7 @@ export interface Count {
   readonly count: number;
 }
 
-/** Null where there is nothing to tell, as of the latency of nothing. */
+/** A field is null if there is no value, such as the latency of no request. */
 export type HistoryPoint = Readonly<Record<Column, number | null>>;
 /** Oldest first. */
 export type HistoryColumns = Record<Column, (number | null)[]>;
@@ -91,7 +92,7 @@ export interface HistoryMessage {
 export interface SendersStatus {
   /** Addresses that have a connection. */
   readonly connected: number;
-  /** The busiest, and of those that have gone the latest. */
+  /** The busiest addresses, and the latest of those that have gone. */
   readonly rows: readonly SenderRow[];
   /** Addresses known beyond `rows`. */
   readonly more: number;
@@ -104,7 +105,7 @@ export interface SenderRow {
   readonly requestsPerSecond: number;
   readonly samplesPerSecond: number;
   readonly lastStatus: number;
-  /** What it was told last, when that was not 2xx. */
+  /** The text of its last answer that was not 2xx. */
   readonly lastRefusal: string;
   readonly isolated: boolean;
   /** When its last request came in; 0 for never. */
@@ -112,12 +113,12 @@ export interface SenderRow {
 }
 
 export interface ProblemStatus {
-  /** Empty when it concerns none. */
+  /** Empty if it concerns no destination. */
   readonly destination: string;
   readonly what: string;
   readonly said: string;
   readonly remedy: string;
-  /** The sender it concerns; empty when it concerns all. */
+  /** The sender that it concerns; empty if it concerns all. */
   readonly sender: string;
   readonly count: number;
   readonly firstAtMs: number;

@@ -1,4 +1,4 @@
-/** What every command does first with its arguments: parse them, and answer `--help` and wrong usage. */
+/** The first step of every command: parses its arguments, and answers `--help` and wrong usage. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
 type Options = NonNullable<ParseArgsConfig['options']>;

@@ -40,14 +40,14 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
-/** Where a process on the same machine reaches the address; "every address" is answered on loopback too. */
+/** Returns the URL by which a process on the same machine reaches the address; "every address" includes loopback. */
 export function localUrl({ host, port }: ListenAddress): string {
   // By its name where IPv6 may be missing.
   const reachable = { '': 'localhost', '0.0.0.0': '127.0.0.1', '::': 'localhost' }[host] ?? host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }
 
-/** fetch hides why it failed in the cause. */
+/** fetch hides the reason of a failure in the cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;

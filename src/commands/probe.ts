@@ -86,7 +86,7 @@ async function probe({ writeUrl, metricsUrl, metric, token, ca, timeoutMs }: Pro
   }
 }
 
-/** A new pod may not be reachable yet, and a 503 asks to be tried again. @throws the last failure when time is up */
+/** A new pod may not be reachable yet, and a 503 asks for a retry. @throws the last failure when the time is over */
 async function until<T>(giveUpAtMs: number, attempt: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -98,7 +98,7 @@ async function until<T>(giveUpAtMs: number, attempt: () => Promise<T>): Promise<
   }
 }
 
-/** An answer that asking again does not change. */
+/** An answer that a retry would not change. */
 class FinalError extends Error {}
 
 const ATTEMPT_MS = 30_000;
@@ -127,7 +127,7 @@ async function write(url: string, metric: string, token: string | undefined, dis
   throw response.statusCode >= 500 ? new Error(message) : new FinalError(message);
 }
 
-/** Over all addresses of the host and all destinations. */
+/** Adds up the samples of all addresses of the host and all destinations. */
 async function deliveredAt(metricsUrl: string): Promise<number> {
   const url = new URL(metricsUrl);
   const addresses = await lookup(url.hostname.replaceAll(/^\[|\]$/gu, ''), { all: true });

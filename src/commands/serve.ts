@@ -67,7 +67,8 @@ async function serve({ config, warnings }: LoadedConfig): Promise<number> {
   for (const error of unreadable) log.error({ error }, 'cannot start');
   if (unreadable.length > 0) return 1;
   const workers = workerCount(config, usableProcessors(), log);
-  // One or the other: a process without workers has nothing of node:cluster, and a primary nothing of the data path.
+  // Only one of the two is loaded: a process without workers needs nothing of node:cluster, and a primary nothing of
+  // the data path.
   if (workers === 1) {
     const { serveAlone } = await import('../serve/single-process.ts');
     return serveAlone(config, log, packageJson.version);

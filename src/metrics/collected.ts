@@ -1,4 +1,4 @@
-/** Metrics that are read when they are scraped: counting costs the data path an addition to a plain number. */
+/** Metrics that are read when they are scraped, so that counting costs the data path one addition to a plain number. */
 import { Counter, Gauge, type Aggregator, type Registry } from 'prom-client';
 
 export type Emit = (labels: Record<string, string | number>, value: number) => void;
@@ -22,7 +22,7 @@ export function collectCounter(
   });
 }
 
-/** @param together how those of several workers are put together */
+/** @param together how the values of several workers are aggregated */
 export function collectGauge(
   registry: Registry,
   name: string,

@@ -48,7 +48,7 @@ export class CountedHistogram extends Histogram {
     } as unknown as MetricObjectWithValues<MetricValueWithName<string>>);
   }
 
-  /** What prom-client asks for when it writes text. */
+  /** prom-client calls this when it writes text. */
   async getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
     return this.get();
   }

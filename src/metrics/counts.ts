@@ -7,11 +7,11 @@ import type { RejectionReason } from '../outcome/rejection-reason.ts';
 import { LATENCY_BOUNDS, PARCEL_BOUNDS, SAMPLE_BOUNDS } from './histogram-bounds.ts';
 import { Observations } from './observations.ts';
 
-/** What a request holds. */
+/** The content of a request, in numbers. */
 export interface RequestCounts {
   readonly samples: number;
   readonly histograms: number;
-  /** Both together. */
+  /** Samples and histograms together. */
   readonly sampleCount: number;
 }
 
@@ -19,7 +19,7 @@ export interface RequestCounts {
 export class DestinationMetrics {
   readonly name: string;
   readonly url: string;
-  /** In samples and histograms: received = delivered + rejected + refused + pending. */
+  /** All in samples and histograms: received = delivered + rejected + refused + pending. */
   received = 0;
   delivered = 0;
   deduplicated = 0;
@@ -31,7 +31,7 @@ export class DestinationMetrics {
   /** The same by status, then by reason. */
   readonly rejectedByReason: Map<number, Map<RejectionReason, number>> = new Map();
   readonly refused: Map<string, number> = new Map();
-  /** Samples in attempts, like Prometheus counts them. */
+  /** Samples in attempts, counted as Prometheus does. */
   sentSamples = 0;
   sentHistograms = 0;
   sentExemplars = 0;
@@ -108,7 +108,7 @@ export class DestinationMetrics {
   }
 }
 
-/** Of the credentials of one destination. */
+/** The counts of one destination's credentials. */
 export class CredentialsMetrics {
   /** Seconds since the epoch; 0 while unknown or without expiry. */
   expirationSeconds = 0;

@@ -1,6 +1,6 @@
 /**
- * Label values that are there from the start, with 0. A rate does not see a series begin: without this the first
- * rejection, the first 403 and the first refusal after a start would be in no graph and set off no alert.
+ * Label values that exist from the start, with 0. A rate does not see a series begin: without this the first rejection,
+ * the first 403 and the first refusal after a start would be in no graph and set off no alert.
  */
 import { REQUEST_ERROR_STATUS } from '../outcome/errors.ts';
 import { REJECTION_REASONS } from '../outcome/rejection-reason.ts';
@@ -12,7 +12,7 @@ export const REJECTIONS: readonly RejectedSamples[] = [
   { status: 429, reason: 'series_limit', samples: 0 },
 ];
 
-/** Those that alerts and dashboard look at; another appears when it comes. */
+/** The codes that alerts and dashboard use; others appear when they occur. */
 export const RESPONSES: readonly string[] =
   '200 400 401 403 404 413 429 500 502 503 foreign_400 quota_429 throttled_400 unauthorized_400 timeout connect_refused connect_timeout connect_unreachable dns tls tls_untrusted reset garbage no_credentials'.split(
     ' ',

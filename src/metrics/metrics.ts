@@ -13,9 +13,9 @@ export class Metrics {
   readonly registry: Registry = new Registry();
   /** Requests by route, then by status code. */
   readonly #requests = new Map<string, Map<number, number>>();
-  /** Requests that were answered before they were a parcel, by route, status and reason. */
+  /** Requests that were denied early: answered before they became a parcel, by route, status and reason. */
   readonly #denied = new Map<string, DeniedCount>();
-  /** Connections that were closed at once, by reason. */
+  /** Connections that were closed immediately, by reason. */
   readonly #refusedConnections = new Map<string, number>(REFUSED_CONNECTIONS.map((reason) => [reason, 0]));
   #inflight: { readonly usedBytes: number; readonly limitBytes: number } = { usedBytes: 0, limitBytes: 0 };
 

@@ -1,4 +1,4 @@
-/** The build, and the process with its limits: what does not depend on what is sent. */
+/** Metrics of the build, and of the process with its limits, which do not depend on the traffic. */
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
@@ -9,8 +9,8 @@ import { collectCounter, collectGauge } from './collected.ts';
 const MISNAMED = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total'];
 
 /**
- * How prom-client's own are put together of several processes, where that is not their sum. A process has a heap and
- * open files of its own with limits of their own, so that the fullest is told; the start is the primary's.
+ * How prom-client's own metrics of several processes are aggregated where that is not by sum. Each process has its own
+ * heap, open files and limits, so the fullest one counts; the start time is the primary's.
  */
 const TOGETHER: readonly (readonly [RegExp, Aggregator])[] = [
   [/^nodejs_heap_/, 'max'],
@@ -53,8 +53,8 @@ export function exposeProcess(registry: Registry, version: string): void {
 }
 
 /**
- * In a worker: its memory without what it shares with the primary, which is node's own code for the most part (60 of
- * 125 MB), so that the sum is what the proxy uses. As it is where there is no /proc.
+ * Exposes a worker's memory without the part that it shares with the primary, which is mostly Node's own code (60 of
+ * 125 MB), so that the sum is the memory of the proxy. Without /proc it is exposed unchanged.
  */
 export function exposeOwnMemory(registry: Registry): void {
   const name = 'process_resident_memory_bytes';
@@ -72,7 +72,7 @@ function ownMemoryBytes(): number | undefined {
   }
 }
 
-/** Of the process that has the admin port. */
+/** Called in the process that has the admin port. */
 export function exposeWorkers(
   registry: Registry,
   read: { readonly running: () => number; readonly restarts: () => number },
@@ -85,7 +85,7 @@ export function exposeWorkers(
 }
 
 function memoryLimitBytes(): number {
-  // Without a limit Node tells 0, or more than there is.
+  // Without a limit Node returns 0, or more memory than there is.
   const constrained = process.constrainedMemory();
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }

@@ -1,8 +1,8 @@
 /**
  * The parcels that have no outcome yet, in the order in which they came: a list through the parcels themselves.
  *
- * A Set would do the same and took 8% of all the CPU at 100 samples a request: it hashes what it holds, and makes its
- * table anew as it fills and empties with every batch (bench/throughput/main.ts).
+ * A Set would do the same but took 8% of all CPU at 100 samples a request: it hashes its members, and rebuilds its
+ * table as it fills and empties with every batch (bench/throughput/main.ts).
  */
 import type { Parcel } from '../parcel/parcel.ts';
 

@@ -1,24 +1,27 @@
 /**
- * Tells whether several senders are active, without keeping all of them: a few connections that sent lately, of two
- * addresses where there are two. Time is of the monotonic clock, in ms.
+ * Tells whether several senders are active, without keeping all of them: it keeps a few connections that sent lately,
+ * of two addresses if there are two. Time is of the monotonic clock, in ms.
  */
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 
-/** So many connections, and addresses, are several; more would prove no more. */
+/** This many connections count as several; more would prove no more. */
 export const CONNECTIONS = 3;
 export const ADDRESSES = 2;
-/** Who has sent within so long is active: longer than a sender waits for its answer, and a minute's scrape. */
+/**
+ * A sender is active if it has sent within this time, which is longer than it waits for its answer, and than a minute
+ * between scrapes.
+ */
 const ACTIVE_MS = 60_000;
-/** What is known is looked at again after so long. */
+/** The time after which known connections are checked again. */
 const FRESH_MS = 5_000;
 
 export class ActiveSenders {
   readonly #kept: ConnectionActivity[] = [];
   #lookedAtMs = -Infinity;
-  /** Until then, enough of them are known. */
+  /** Until this time, enough connections are known. */
   #enoughUntilMs = -Infinity;
 
-  /** Called for every request: a comparison while enough of them are known. */
+  /** Called for every request; costs a comparison while enough connections are known. */
   arrived(connection: ConnectionActivity, nowMs: number): void {
     connection.arrivedAtMs = nowMs;
     if (nowMs < this.#enoughUntilMs) return;
@@ -29,12 +32,12 @@ export class ActiveSenders {
     if (active.length >= CONNECTIONS && addressesOf(active) >= ADDRESSES) this.#enoughUntilMs = nowMs + FRESH_MS;
   }
 
-  /** Up to four. */
+  /** Returns up to four connections. */
   connections(nowMs: number): readonly ConnectionActivity[] {
     return this.#kept.filter(({ arrivedAtMs }) => nowMs - arrivedAtMs <= ACTIVE_MS);
   }
 
-  /** False when it says no more than those that are kept. */
+  /** Returns false if the connection proves no more than those already kept. */
   #tryKeep(connection: ConnectionActivity, nowMs: number): boolean {
     const kept = this.#kept;
     if (kept.length <= CONNECTIONS) {
@@ -55,7 +58,10 @@ export class ActiveSenders {
     return true;
   }
 
-  /** Where the oldest is; but the only one of an active address stays as long as another address has two. */
+  /**
+   * Returns the position of the oldest connection, except that the only connection of an active address stays as long
+   * as another address has two.
+   */
   #spareAt(nowMs: number): number {
     const kept = this.#kept;
     const spare = kept.filter((connection) => !this.#isSole(connection, nowMs));

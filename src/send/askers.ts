@@ -1,15 +1,16 @@
 /**
- * Tells whether AMP asks different senders for less, or for a rest: when it asks only one, that sender's data may be why.
+ * Tells whether AMP asks different senders to slow down or to rest: if it asks only one, that sender's data may be the
+ * reason.
  *
- * Senders differ by their address, where several addresses are active, else by their connection; a single sender is all
- * there are. Time is of the monotonic clock, in ms.
+ * Senders are told apart by their address if several addresses are active, else by their connection; a single active
+ * sender counts as all of them. Time is of the monotonic clock, in ms.
  */
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import { addressesOf } from './active-senders.ts';
 
-/** What was asked longer ago says nothing any more. */
+/** Older requests to slow down are ignored. */
 const LATELY_MS = 5_000;
-/** More would prove no more. */
+/** More connections would prove no more. */
 const MOST_KEPT = 8;
 
 interface Ask {
@@ -24,7 +25,7 @@ export class Askers {
    * Remembers that AMP asked it when requests of these connections were sent.
    *
    * @param active connections that sent lately, a few of them
-   * @returns whether it has asked it of different senders lately, or of the only one
+   * @returns whether it has asked different senders lately, or the only one
    */
   add(connections: readonly ConnectionActivity[], active: readonly ConnectionActivity[], nowMs: number): boolean {
     const isAnother = addressesOf(active) > 1 ? haveNoAddressInCommon : haveNoneInCommon;

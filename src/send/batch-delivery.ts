@@ -5,10 +5,11 @@
  *       ^                            +--> waiting  in the retry queue, until the next attempt is due
  *       +----------------------------------/
  *
- * A batch is joined and signed anew for every attempt, so that a parcel that was settled in between (its time was up, its
- * sender went away) is not sent again. A batch between attempts holds no shard: `attempt` gives back what has to go on.
+ * A batch is joined and signed again for every attempt, so that a parcel that was settled in between (its deadline
+ * passed, its sender went away) is not sent again. A batch between attempts holds no shard: `attempt` returns the
+ * batches that continue.
  *
- * Taken apart, so that a culprit harms nobody else:
+ * A failing batch is split, so that one bad request harms no other sender's:
  *   - rejected (400): each parcel alone; too large (413) or throttled: in halves
  *   - failed twice in a way that may lie in its data, while AMP takes other data: in halves
  *   - timed out: each parcel alone, since every further step would cost another timeout
@@ -30,24 +31,24 @@ import type { Attempted } from './signed-post.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
 
 export interface DeliveryDeps {
-  /** They may change between attempts. */
+  /** The limits may change between attempts. */
   readonly limits: () => BatchLimits;
   readonly backoff: BackoffLimits;
-  /** A cutter that uses the stepped kernel of `turns`. */
+  /** Returns a cutter that uses the stepped kernel of `turns`. */
   readonly cut: (parcel: Parcel) => Cutter;
   readonly turns: Pick<KernelTurns, 'runInSteps'>;
   readonly send: (payloads: readonly Payload[]) => Promise<Attempted>;
   readonly credentials: Credentials;
   readonly clock: UpstreamClock;
-  /** Where pieces are written. */
+  /** The pool for the memory of pieces. */
   readonly pool: BufferPool;
   readonly memory: HeldMemory;
   readonly health: UpstreamHealth;
-  /** Told of every attempt, before anything is done about it. */
+  /** Called after every attempt, before anything is done about it. */
   readonly learn: (delivery: BatchDelivery, verdict: Verdict) => void;
   readonly metrics: DestinationMetrics;
   readonly log: DeliveryLog;
-  /** The delivery is due earlier than it was. */
+  /** Called when the delivery is due earlier than before. */
   readonly reschedule: (delivery: BatchDelivery) => void;
   /** Monotonic clock, ms. */
   readonly nowMs: () => number;
@@ -55,41 +56,41 @@ export interface DeliveryDeps {
 }
 
 export interface DeliveryLog {
-  /** At most one line in a while for each `code`. */
+  /** Logs at most one line per interval for each `code`. */
   failed(code: string, fields: object, message: string): void;
   unauthorized(code: string, fields: object, message: string): void;
   clockCorrected(fields: object): void;
   internal(error: unknown): void;
 }
 
-/** How long a refused batch waits for other credentials before it is sent again all the same. */
+/** The longest time that a batch with a refused signature waits for new credentials before it is sent again anyway. */
 const LONGEST_REFRESH_MS = 1_000;
-/** Failures in a row that may lie in the data, after which a joined batch is taken apart. */
+/** The number of consecutive failures that may lie in the data after which a joined batch is split. */
 const APART_AFTER_FAILURES = 2;
-/** Longest that a joined batch waits because of Retry-After before it goes on in halves. */
+/** The longest time that a joined batch waits because of Retry-After before it continues in halves. */
 const APART_WAIT_MS = 1_000;
-/** A request alone that fails so often, while AMP takes others' data in between, is what AMP fails at. */
+/** A single request that fails this often, while AMP takes other data in between, is the cause of its failures. */
 const ISOLATED_AFTER_FAILURES = 3;
 
 export class BatchDelivery {
   readonly parcels: readonly Parcel[];
-  /** When the next attempt is due, ms of the monotonic clock. */
+  /** The time of the next attempt, ms of the monotonic clock. */
   dueAtMs = -Infinity;
   readonly #deps: DeliveryDeps;
   #lane: Lane;
   #state: 'ready' | 'in_flight' | 'waiting' | 'ended' = 'ready';
   #attempts = 0;
-  /** When the last failure was known, or the first attempt began. */
+  /** The time when the last failure was known, or the first attempt began. */
   #failedAtMs = Number.NaN;
   #failures = 0;
-  /** Failures since whose predecessor AMP has taken other data. */
+  /** The number of failures between which AMP has taken other data. */
   #failuresBesideSuccess = 0;
-  /** It is part of a batch that was taken apart for its failures. */
+  /** True if it is part of a batch that was split because of its failures. */
   readonly #isPart: boolean;
   #refreshed = false;
   #piecewise: Piecewise | undefined;
 
-  /** @param isPart it may be taken apart at its first failure */
+  /** @param isPart true if it may be split at its first failure */
   constructor(deps: DeliveryDeps, parcels: readonly Parcel[], lane: Lane, isPart = false) {
     this.#deps = deps;
     this.parcels = parcels;
@@ -110,7 +111,7 @@ export class BatchDelivery {
     return this.parcels.filter((parcel) => !parcel.settled);
   }
 
-  /** When AMP last took something of one of its connections; -Infinity if never. */
+  /** The time when AMP last took data of one of its connections; -Infinity if never. */
   get deliveredAtMs(): number {
     return Math.max(...this.parcels.map(({ connection }) => connection.deliveredAtMs));
   }
@@ -127,7 +128,7 @@ export class BatchDelivery {
     this.#become('ended');
   }
 
-  /** One attempt; gives back the batches that go on, with the time when they are due. Never rejects. */
+  /** Makes one attempt; returns the batches that continue, each with the time when it is due. Never rejects. */
   async attempt(): Promise<readonly BatchDelivery[]> {
     this.#become('in_flight');
     this.#attempts += 1;
@@ -140,7 +141,7 @@ export class BatchDelivery {
     }
     const goesOn = next.includes(this);
     if (!goesOn) this.#become('ended');
-    // The attempt is over, so that nobody reads the bodies of those that have their outcome.
+    // The attempt is over, so nobody reads the bodies of settled parcels any more.
     for (const parcel of this.parcels) if (parcel.settled) parcel.releaseBody();
     return next;
   }
@@ -159,7 +160,7 @@ export class BatchDelivery {
     if (this.#piecewise !== undefined) {
       payload = this.#piecewise.tryNext(() => this.#pieceMade());
       if (payload === undefined) {
-        // No shard is held for a piece until it is made.
+        // No shard is held while a piece is made.
         this.#attempts -= 1;
         return this.#again(Infinity);
       }
@@ -177,7 +178,7 @@ export class BatchDelivery {
         return this.#settle(verdict);
       case 'rejected':
         if (this.#piecewise !== undefined) return this.#nextPiece();
-        // With one left of several, too: the verdict was on all of them.
+        // This applies even if only one of several is left, since the verdict was on all of them.
         return payloads.length > 1 ? this.#apart(this.pending(), 'each', nowMs()) : this.#settle(verdict);
       case 'too_large':
         if (this.#piecewise !== undefined) return this.#again(nowMs());
@@ -187,7 +188,7 @@ export class BatchDelivery {
       case 'unauthorized':
         return this.#refreshed ? this.#retry(verdict, payloads) : this.#refresh(verdict, payloads, date);
       case 'retry':
-        // What is learned of a sender's data holds for its next request, though this one has its outcome by now.
+        // The sender's data affects its next request, even if this one has its outcome by now.
         if (this.pending().length === 0 && payloads.length === 1) this.#judge(first, verdict);
         return this.#retry(verdict, payloads);
     }
@@ -220,7 +221,7 @@ export class BatchDelivery {
     return this.pending().length === 0 ? [] : [this];
   }
 
-  /** The same parcels in smaller batches. The likeliest culprits come last. */
+  /** Puts the same parcels into smaller batches, the likeliest causes of the failure last. */
   #apart(live: readonly Parcel[], how: 'each' | 'halves', dueAtMs: number): readonly BatchDelivery[] {
     if (live.length === 0) return [];
     this.#deps.metrics.batchesTakenApart += 1;
@@ -235,7 +236,7 @@ export class BatchDelivery {
     return parts;
   }
 
-  /** The signature was refused: signs anew with fresh credentials and the upstream's idea of the time, once. */
+  /** The signature was rejected: signs again with fresh credentials and the upstream's time, once. */
   #refresh(
     verdict: Extract<Verdict, { kind: 'unauthorized' }>,
     payloads: readonly Payload[],
@@ -250,12 +251,12 @@ export class BatchDelivery {
     if (corrected) log.clockCorrected({ skewMs: clock.skewMs });
     const attempts = this.#attempts;
     void credentials.refreshRefused().finally(() => {
-      // What came of an attempt in the meantime decides when the next one is due.
+      // An attempt made in the meantime decides when the next one is due.
       if (this.#attempts !== attempts) return;
       this.dueAtMs = nowMs();
       reschedule(this);
     });
-    // Where the clock was the cause, most likely, new credentials are hardly waited for.
+    // If the clock was probably the cause, new credentials are awaited only briefly.
     return this.#again(nowMs() + (corrected ? LONGEST_REFRESH_MS / 4 : LONGEST_REFRESH_MS));
   }
 
@@ -279,7 +280,7 @@ export class BatchDelivery {
       return parts;
     }
     if (atMs + waitMs >= latestMs) {
-      // What AMP said may be about any request of a joined batch: it is told to a sender whose request was alone.
+      // AMP's text may be about any request of a joined batch, so only a sender whose request was alone is told it.
       const message = `not delivered in time; ${payloads.length > 1 ? health.lastFailure : verdict.message}`;
       return this.#settle({ kind: 'refused', reason: 'delivery_timeout', message });
     }
@@ -288,8 +289,8 @@ export class BatchDelivery {
   }
 
   /**
-   * Draws the conclusions from a failure that may lie in the data, or from one that asks for smaller batches. Gives the
-   * smaller batches in which it goes on; undefined when it goes on as it is.
+   * Draws the conclusions from a failure that may lie in the data, or from one that asks for smaller batches. Returns
+   * the smaller batches in which it continues; undefined if it continues unchanged.
    */
   #suspect(
     verdict: Extract<Verdict, { kind: 'retry' }>,
@@ -302,7 +303,7 @@ export class BatchDelivery {
     const [only] = live;
     if (only === undefined) return undefined;
     if (verdict.throttle === 'samples' && wasJoined) return this.#apart(live, 'halves', atMs + waitMs);
-    // A request alone may be larger than the burst that the upstream allows: it goes on in pieces.
+    // A single request may be larger than the burst that the upstream allows: it continues in pieces.
     if (verdict.throttle === 'samples' || (verdict.throttle === 'unknown' && !wasJoined)) this.#shrink(only);
     if (!verdict.mayLieInData) return undefined;
     if (wasJoined) {
@@ -312,7 +313,7 @@ export class BatchDelivery {
       if (!timedOut && !this.#isPart && !asksForLong && this.#failures < APART_AFTER_FAILURES) return undefined;
       const mayBeTakenApart = this.#isPart || asksForLong || this.#failuresBesideSuccess > 0;
       if (!mayBeTakenApart && !health.tryTakeApart(atMs)) return undefined;
-      // It takes others' data meanwhile: there is no reason to wait.
+      // AMP takes other data meanwhile, so there is no reason to wait.
       const soon = asksForLong && this.#failuresBesideSuccess === 0 ? APART_WAIT_MS : 0;
       return this.#apart(live, timedOut ? 'each' : 'halves', atMs + soon);
     }
@@ -327,7 +328,7 @@ export class BatchDelivery {
     if (this.#lane === 'shared') this.#lane = 'suspect';
   }
 
-  /** A request that was sent alone has failed: it is isolated when that lies in its data for all that is known. */
+  /** A request that was sent alone has failed: it is isolated if the data is the likely cause. */
   #judge(only: Parcel, verdict: Extract<Verdict, { kind: 'retry' }>): void {
     if (!verdict.mayLieInData) return;
     const { health, nowMs } = this.#deps;
@@ -352,11 +353,11 @@ export class BatchDelivery {
   #waitMs(verdict: Extract<Verdict, { kind: 'retry' | 'unauthorized' }>, leftMs: number): number {
     const { backoff, random, health } = this.#deps;
     const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : undefined;
-    // What the upstream asks for is capped by the time that is left: one last attempt is made before it ends.
+    // The wait that the upstream asks for is capped by the time that is left: one last attempt is made before it ends.
     const askedMs =
       retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, Math.max(0, leftMs - LAST_ATTEMPT_MS));
     const waitMs = retryWaitMs(backoff, this.#attempts, askedMs, random());
-    // A few probes burden nobody, whatever was asked for, and the end of an outage is seen at once.
+    // A few probes burden no server, whatever wait was asked for, and they notice the end of an outage immediately.
     return health.isDown ? Math.min(waitMs, PROBE_INTERVAL_MS) : waitMs;
   }
 
@@ -369,8 +370,8 @@ export class BatchDelivery {
 }
 
 /**
- * Whose connection AMP took something of most recently comes first; of those that are equal, one of each address before
- * the second of any, since a culprit may have many connections.
+ * Sorts connections by when AMP last took their data, the most recent first. Among equals, one of each address comes
+ * before the second of any, since a bad sender may have many connections.
  */
 function byInnocence(parcels: readonly Parcel[]): Parcel[] {
   const seen = new Map<string, number>();
@@ -379,16 +380,16 @@ function byInnocence(parcels: readonly Parcel[]): Parcel[] {
     seen.set(parcel.sender, rank + 1);
     return { parcel, rank, deliveredAtMs: parcel.connection.deliveredAtMs };
   });
-  // Of two that never delivered the difference is no number.
+  // The difference is NaN for two that never delivered.
   ranked.sort((a, b) => (a.deliveredAtMs === b.deliveredAtMs ? a.rank - b.rank : b.deliveredAtMs - a.deliveredAtMs));
   return ranked.map(({ parcel }) => parcel);
 }
 
-/** Samples of a request that is not cut any further because it was throttled. */
+/** A throttled request of at most this many samples is not cut further. */
 const LEAST_SAMPLES = 100;
 
 const NEXT_STATES: Readonly<Record<BatchDelivery['state'], readonly BatchDelivery['state'][]>> = {
-  // Part of a batch that was taken apart.
+  // Part of a batch that was split.
   ready: ['in_flight', 'waiting'],
   in_flight: ['waiting', 'ended'],
   waiting: ['ready', 'ended'],

@@ -1,7 +1,7 @@
-/** What one batch may hold. */
+/** Limits on what one batch may hold. */
 export interface BatchLimits {
-  /** Samples and histograms. */
+  /** The most samples and histograms. */
   readonly maxSamples: number;
-  /** Compressed bytes. */
+  /** The most compressed bytes. */
   readonly maxBytes: number;
 }

@@ -1,4 +1,4 @@
-/** A binary heap: the first by `isBefore` is taken first. Adding and taking cost O(log n). */
+/** A binary heap, ordered by `isBefore`. Adding and taking cost O(log n). */
 export class BinaryHeap<T> {
   readonly #items: T[] = [];
   readonly #isBefore: (a: T, b: T) => boolean;
@@ -11,7 +11,7 @@ export class BinaryHeap<T> {
     return this.#items.length;
   }
 
-  /** All of them, in no order. */
+  /** Returns all items in no particular order. */
   items(): readonly T[] {
     return this.#items;
   }

@@ -14,11 +14,11 @@
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import { ActiveSenders, ADDRESSES, addressesOf, CONNECTIONS } from './active-senders.ts';
 
-/** A restart of a load balancer is shorter; a sender's queue is longer. */
+/** Longer than a restart of a load balancer, shorter than a sender's queue lasts. */
 const OPEN_AFTER_MS = 5_000;
-/** So that one slow attempt is not taken for an outage. */
+/** Prevents one slow attempt from passing for an outage. */
 const OPEN_AFTER_FAILURES = 3;
-/** Between the attempts of a probe at most: full flow within a second of the outage's end. */
+/** The longest time between the attempts of a probe: full flow returns within a second of the outage's end. */
 export const PROBE_INTERVAL_MS = 500;
 
 export class Breaker {
@@ -26,12 +26,12 @@ export class Breaker {
   #state: 'closed' | 'open' = 'closed';
   #failingSinceMs: number | undefined;
   #failures = 0;
-  /** A failure that no data can cause. */
+  /** True after a failure that no data can cause. */
   #failsForAll = false;
   readonly #failing = new Set<ConnectionActivity>();
   readonly #active = new ActiveSenders();
 
-  /** @param opened called when it opens: what waits is to be refused */
+  /** @param opened called when it opens: the waiting parcels must be refused */
   constructor(opened: () => void) {
     this.#opened = opened;
   }
@@ -40,12 +40,12 @@ export class Breaker {
     return this.#state === 'open';
   }
 
-  /** A request of this connection is taken. */
+  /** Called when a request of this connection is accepted. */
   arrived(connection: ConnectionActivity, nowMs: number): void {
     this.#active.arrived(connection, nowMs);
   }
 
-  /** A few of the connections that sent lately. */
+  /** Returns a few of the connections that sent lately. */
   active(nowMs: number): readonly ConnectionActivity[] {
     return this.#active.connections(nowMs);
   }
@@ -58,7 +58,7 @@ export class Breaker {
     if (this.#state === 'open') this.#become('closed');
   }
 
-  /** An attempt with requests of these connections failed. */
+  /** Called when an attempt with requests of these connections failed. */
   failed(connections: readonly ConnectionActivity[], mayLieInData: boolean, nowMs: number): void {
     this.#failingSinceMs ??= nowMs;
     this.#failures += 1;
@@ -71,7 +71,7 @@ export class Breaker {
     this.#opened();
   }
 
-  /** Keeps as few as are enough to be different senders, so that many of one address leave a place for another's. */
+  /** Keeps only as many as prove different senders, so that many of one address leave a place for another's. */
   #note(connection: ConnectionActivity): void {
     const failing = this.#failing;
     if (failing.size < CONNECTIONS) failing.add(connection);

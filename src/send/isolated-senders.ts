@@ -1,5 +1,6 @@
 /**
- * Remembers for five minutes whose requests keep failing, so that they are batched separately and cost the others nothing.
+ * Remembers for five minutes which senders' requests keep failing, so that they are batched separately and do not
+ * affect the others.
  *
  * A connection is isolated by its own failures. Its address is then suspect, since the sender may come on other
  * connections too; but behind NAT an address is many senders. So each other connection of the address is `unproven`
@@ -9,7 +10,7 @@
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 
 const HOLD_MS = 5 * 60_000;
-/** Entries; beyond it the oldest is let go, which costs a retry and nothing else. */
+/** The most entries; beyond it the oldest is forgotten, which costs no more than a retry. */
 const MAX_HELD = 10_000;
 
 interface Isolation {
@@ -22,15 +23,15 @@ interface IsolatedAddress extends Isolation {
 }
 
 export class IsolatedSenders {
-  /** By address and deduplication key, in the order of their end, as the time held is the same for all. */
+  /** Keyed by address and deduplication key, in the order of their end, since all are held for the same time. */
   readonly #addresses = new Map<string, IsolatedAddress>();
 
-  /** Addresses with at least one isolated connection. */
+  /** The number of addresses with at least one isolated connection. */
   get size(): number {
     return this.#addresses.size;
   }
 
-  /** The connection's requests keep failing: it is isolated from now on, and its address is suspect. */
+  /** Called when the connection's requests keep failing: it is isolated from now on, and its address is suspect. */
   isolate(connection: ConnectionActivity, dedupKey: string, nowMs: number): void {
     const name = nameOf(connection, dedupKey);
     const known = this.#addresses.get(name);
@@ -47,7 +48,7 @@ export class IsolatedSenders {
     }
   }
 
-  /** How the connection's next request is to be batched; undefined when like everybody's. */
+  /** Returns how the connection's next request is batched; undefined for the normal way. */
   isolationOf(connection: ConnectionActivity, dedupKey: string, nowMs: number): 'isolated' | 'unproven' | undefined {
     if (this.#addresses.size === 0) return undefined;
     const address = this.#addresses.get(nameOf(connection, dedupKey));
@@ -58,7 +59,7 @@ export class IsolatedSenders {
   }
 }
 
-/** A key of deduplication may hold any character but comes last. */
+/** A deduplication key may hold any character, so it comes last. */
 function nameOf(connection: ConnectionActivity, dedupKey: string): string {
   return `${connection.sender.address} ${dedupKey}`;
 }

@@ -11,13 +11,13 @@ export interface Payload extends JoinPart {
   readonly metadata: number;
 }
 
-/** Counts what is held for requests beside their bodies against `limits.max_inflight_bytes`. */
+/** Counts memory that requests hold beside their bodies against `limits.max_inflight_bytes`. */
 export interface HeldMemory {
-  /** @param bytes negative for what is given back */
+  /** @param bytes negative to release them */
   hold(bytes: number): void;
 }
 
-/** Samples and histograms. */
+/** Counts samples and histograms. */
 export function sampleCountOf(payloads: readonly Payload[]): number {
   return payloads.reduce((sum, { samples, histograms }) => sum + samples + histograms, 0);
 }

@@ -10,20 +10,20 @@ import type { Steps } from '../platform/steps.ts';
 import { DEDUPLICATED, DELIVERED, type Outcome, type Verdict } from '../outcome/outcome.ts';
 import type { HeldMemory, Payload } from './payload.ts';
 
-/** Takes a request apart at the borders of its TimeSeries (batch/split.ts). */
+/** Cuts a request at the borders of its TimeSeries (batch/split.ts). */
 export interface Cutter {
   readonly done: boolean;
-  /** Bytes that it keeps between two pieces. */
+  /** The bytes that it keeps between two pieces. */
   readonly heldBytes: number;
   /** Throws when a single TimeSeries is too large to be sent at all. */
   takeInSteps(limits: BatchLimits, allocate: Allocate): Steps<Payload>;
-  /** The piece that was taken last is not sent: the next one starts where it started. */
+  /** Puts the last piece back because it is not sent: the next one starts where it started. */
   putBack(): void;
 }
 
 export interface PiecewiseDeps {
   readonly pool: BufferPool;
-  /** Is told what is held for the request beside its body. */
+  /** Counts the memory that the request holds beside its body. */
   readonly memory: HeldMemory;
   readonly turns: Pick<KernelTurns, 'runInSteps'>;
 }
@@ -33,28 +33,28 @@ const INTERNAL: Outcome = {
   reason: 'internal',
   message: 'internal error of the proxy while it cut a request; send it again',
 };
-/** A little over, so that a piece that is cut in two by a guess of how it compresses does not become three. */
+/** A little over one half, so that a piece whose compression is guessed becomes two and not three. */
 const HALF = 0.55;
-/** Samples; a piece that the upstream throttles is not made smaller than this. */
+/** In samples; a throttled piece is not made smaller than this. */
 const LEAST_SAMPLES = 100;
 
 export class Piecewise {
   readonly #cutter: Cutter;
   readonly #deps: PiecewiseDeps;
   readonly #sender: KernelCost;
-  /** What `tryNext` gives next, once it is made. */
+  /** The next result of `tryNext`, once it is made. */
   #next: Payload | Outcome | 'making' | undefined;
   #disposed = false;
   #heldBytes = 0;
   #limits: BatchLimits;
   #piece: Payload | undefined;
   #lease: Lease | undefined;
-  /** Bytes of the piece that was too large; a piece that is no smaller cannot be cut. */
+  /** The size of the piece that was too large; a piece that is no smaller cannot be cut. */
   #tooLargeBytes: number | undefined;
   #rejected: Outcome | undefined;
   #deduplicated = true;
 
-  /** @param sender whose request it is, and whom it costs */
+  /** @param sender the sender of the request, to which the cost is charged */
   constructor(cutter: Cutter, limits: BatchLimits, deps: PiecewiseDeps, sender: KernelCost) {
     this.#cutter = cutter;
     this.#limits = limits;
@@ -63,8 +63,9 @@ export class Piecewise {
   }
 
   /**
-   * The next piece to send, in memory that `sent` gives back; or the outcome, when there is none. Undefined when the
-   * piece has to be made first, in turns with other work: `onMade` is called later, and this is called again.
+   * Returns the next piece to send, in memory that `sent` releases; or the outcome if there is none. Returns undefined
+   * if the piece has to be made first, in turns with other work: `onMade` is called later, and the caller then calls
+   * again.
    */
   tryNext(onMade: () => void): Payload | Outcome | undefined {
     if (this.#next === undefined) {
@@ -106,7 +107,7 @@ export class Piecewise {
     }
   }
 
-  /** The piece was sent, and this came of it. */
+  /** Called with the verdict on a piece after it was sent. */
   sent(verdict: Verdict): void {
     const bytes = this.#piece?.body.length ?? 0;
     const samples = (this.#piece?.samples ?? 0) + (this.#piece?.histograms ?? 0);
@@ -133,7 +134,7 @@ export class Piecewise {
     }
   }
 
-  /** Gives back what is held; nothing more is sent. */
+  /** Releases all memory; nothing more is sent. */
   dispose(): void {
     this.#disposed = true;
     this.#giveBack();
@@ -150,7 +151,7 @@ export class Piecewise {
     if (maxSamples < this.#limits.maxSamples) this.#limits = { ...this.#limits, maxSamples };
   }
 
-  /** Undefined for a piece that the upstream has called too large and that cannot be cut. */
+  /** Returns undefined for a piece that the upstream has called too large and that cannot be cut. */
   *#take(): Steps<Payload | undefined> {
     const piece = yield* this.#cutter.takeInSteps(this.#limits, (bytes) => {
       this.#lease?.release();

@@ -1,17 +1,17 @@
 /**
  * The few parcels that are sent while the upstream is down, to find out when it is back: of different senders, each alone.
  *
- * Whether it is down for all or only for the data of those that failed is not known for sure. So a sender that has no
- * probe yet may take the place of a probe that was tried: at once when AMP has taken its data more recently than the
- * other's, else a few times a second. Time is of the monotonic clock, in ms.
+ * It is not certain whether the upstream is down for all or only for the data of those that failed. So a sender that
+ * has no probe yet may take the place of a probe that was tried: immediately if AMP has taken its data more recently
+ * than the other's, else a few times a second. Time is of the monotonic clock, in ms.
  */
 import type { Parcel } from '../parcel/parcel.ts';
 
-/** Parcels that may wait for the upstream while it is down. */
+/** The most parcels that may wait for the upstream while it is down. */
 export const PROBES = 4;
-/** Between two probes that give their place away, unless their sender is a likelier culprit. */
+/** The interval between replacements of a probe, unless its sender is a likelier cause of the failure. */
 const CHANGE_EVERY_MS = 100;
-/** A probe without an answer for so long was tried. */
+/** A probe that has had no answer for this long counts as tried. */
 const UNANSWERED_MS = 1_000;
 
 interface Probe {
@@ -23,7 +23,7 @@ export class Probes {
   readonly #probes = new Map<Parcel, Probe>();
   #changedAtMs = -Infinity;
 
-  /** Begins with parcels that were tried already: of different addresses first, then of different connections. */
+  /** Begins with parcels that were tried already, of different addresses first, then of different connections. */
   begin(candidates: readonly Parcel[], nowMs: number): void {
     this.#probes.clear();
     for (const isOther of [this.#hasNoneOfAddress, this.#hasNoneOfConnection]) {
@@ -37,7 +37,7 @@ export class Probes {
     return this.#probes.has(parcel);
   }
 
-  /** Whether the parcel becomes a probe, and the one whose place it takes, which has to be refused. */
+  /** Decides whether the parcel becomes a probe, and which parcel it replaces; the replaced one must be refused. */
   tryAdmit(parcel: Parcel, nowMs: number): { readonly admitted: boolean; readonly displaced?: Parcel } {
     const probe = { sinceMs: nowMs, tried: false };
     const isOther = this.#hasNoneOfConnection(parcel);
@@ -55,7 +55,7 @@ export class Probes {
     return { admitted: true, displaced };
   }
 
-  /** An attempt with this parcel has failed. */
+  /** Called when an attempt with this parcel has failed. */
   failed(parcel: Parcel): void {
     const probe = this.#probes.get(parcel);
     if (probe !== undefined) probe.tried = true;
@@ -69,7 +69,7 @@ export class Probes {
     this.#probes.clear();
   }
 
-  /** Of those that were tried, the one whose connection AMP has taken nothing of for the longest. */
+  /** Returns the tried probe whose connection has not delivered anything for the longest time. */
   #leastPromising(nowMs: number): Parcel | undefined {
     let least: Parcel | undefined;
     for (const [parcel, { tried, sinceMs }] of this.#probes) {

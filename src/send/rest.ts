@@ -1,6 +1,6 @@
 /**
- * A rest that AMP asked of everybody. It is tried four times a second, which burdens nobody, since those who were asked may
- * all be at fault; the first delivery ends it. Time is of the monotonic clock, in ms.
+ * A rest that AMP asked of all senders. One batch is tried four times a second, which burdens no server, since the
+ * senders that were asked may all be at fault; the first delivery ends the rest. Time is of the monotonic clock, in ms.
  */
 const TRY_EVERY_MS = 250;
 
@@ -12,7 +12,7 @@ export class Rest {
     return this.#untilMs;
   }
 
-  /** Rests until `untilMs`, or longer where that was asked for before. */
+  /** Rests until `untilMs`, or longer if a longer rest was asked for before. */
   begin(untilMs: number, nowMs: number): void {
     if (untilMs <= this.#untilMs) return;
     if (this.#untilMs <= nowMs) this.#triedAtMs = nowMs;
@@ -27,12 +27,12 @@ export class Rest {
     return this.nextTakeAtMs <= nowMs;
   }
 
-  /** When the next batch may be taken. */
+  /** The time when the next batch may be taken. */
   get nextTakeAtMs(): number {
     return Math.min(this.#untilMs, this.#triedAtMs + TRY_EVERY_MS);
   }
 
-  /** A batch is sent. */
+  /** Called when a batch is sent. */
   took(nowMs: number): void {
     this.#triedAtMs = nowMs;
   }

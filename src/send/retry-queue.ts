@@ -1,16 +1,17 @@
 /**
- * Batches that wait for their next attempt, in the order in which it is due, apart for each lane. They hold no shard.
+ * Holds batches that wait for their next attempt, in the order in which they are due, separately for each lane. They
+ * hold no shard.
  *
- * Bounded as the queue in front of it: what waits here counts against `capacity` again, and its bytes stay in
- * `max_inflight_bytes`. A parcel that is settled as it waits (its time is up, its sender is gone, the proxy ends) gives
- * both back at once.
+ * It is bounded like the queue before it: waiting samples count against `capacity` again, and their bytes stay in
+ * `max_inflight_bytes`. A parcel that is settled while it waits (its deadline passes, its sender has gone, the proxy
+ * ends) releases both immediately.
  */
 import type { Lane } from './lane.ts';
 import type { Parcel } from '../parcel/parcel.ts';
 import type { BatchDelivery } from './batch-delivery.ts';
 import { BinaryHeap } from './binary-heap.ts';
 
-/** Where the parcels that wait take their places of the capacity. */
+/** Counts the waiting parcels against the capacity. */
 export interface HeldCapacity {
   hold(parcel: Parcel): void;
   unhold(parcel: Parcel): void;
@@ -19,13 +20,13 @@ export interface HeldCapacity {
 interface Entry {
   readonly delivery: BatchDelivery;
   readonly dueAtMs: number;
-  /** The delivery's, as it was when it began to wait: the order in a heap must not change. */
+  /** The delivery's value when it began to wait: the order in a heap must not change. */
   readonly deliveredAtMs: number;
-  /** Orders what is due at the same time. */
+  /** Orders entries that are due at the same time. */
   readonly number: number;
 }
 
-/** The waiting ones by their time, and those whose time has come by who is to go first. */
+/** The waiting entries by their due time, and the due ones in the order in which they go. */
 interface LaneQueue {
   readonly waiting: BinaryHeap<Entry>;
   readonly due: BinaryHeap<Entry>;
@@ -33,9 +34,9 @@ interface LaneQueue {
 
 const byTime = (a: Entry, b: Entry): boolean => (a.dueAtMs === b.dueAtMs ? a.number < b.number : a.dueAtMs < b.dueAtMs);
 const byNumber = (a: Entry, b: Entry): boolean => a.number < b.number;
-/** Whose connection delivered last is the least likely culprit. */
+/** Compares entries: the connection that delivered last is the least likely cause of the failure. */
 const byInnocence = (a: Entry, b: Entry): boolean =>
-  // No difference is taken: of two that never delivered it is NaN.
+  // Subtraction would give NaN for two that never delivered.
   a.deliveredAtMs === b.deliveredAtMs ? a.number < b.number : a.deliveredAtMs > b.deliveredAtMs;
 
 const makeLane = (first: (a: Entry, b: Entry) => boolean): LaneQueue => ({
@@ -54,17 +55,17 @@ export class RetryQueue {
   #batches = 0;
   #samples = 0;
 
-  /** @param capacity that the waiting ones count against */
+  /** @param capacity the capacity that the waiting parcels count against */
   constructor(capacity: HeldCapacity) {
     this.#capacity = capacity;
   }
 
-  /** Batches that wait. */
+  /** The number of waiting batches. */
   get batches(): number {
     return this.#batches;
   }
 
-  /** Samples and histograms in them. */
+  /** The number of samples and histograms in them. */
   get samples(): number {
     return this.#samples;
   }
@@ -82,12 +83,12 @@ export class RetryQueue {
     this.#push(delivery);
   }
 
-  /** The attempt of a waiting batch is due at another time now: `delivery.dueAtMs` was changed. */
+  /** Called when the attempt of a waiting batch is due at another time: `delivery.dueAtMs` was changed. */
   reschedule(delivery: BatchDelivery): void {
     if (delivery.state === 'waiting') this.#push(delivery);
   }
 
-  /** Takes the next batch of the lane whose time has come. */
+  /** Takes the next batch of the lane that is due. */
   tryTake(lane: Lane, nowMs: number): BatchDelivery | undefined {
     const { waiting, due } = this.#lanes[lane];
     for (let entry = waiting.peek(); entry !== undefined && entry.dueAtMs <= nowMs; entry = waiting.peek()) {
@@ -105,7 +106,7 @@ export class RetryQueue {
     return undefined;
   }
 
-  /** When the next batch of the lane is due, in ms of the monotonic clock; in the past when one is due now. */
+  /** Returns when the next batch of the lane is due, in ms of the monotonic clock; in the past if one is due now. */
   nextDueAtMs(lane: Lane): number | undefined {
     const { waiting, due } = this.#lanes[lane];
     while (due.size > 0) {
@@ -123,7 +124,7 @@ export class RetryQueue {
   /** Makes every waiting batch due now. */
   wake(nowMs: number): void {
     for (const { waiting } of Object.values(this.#lanes)) {
-      // Those that are made due are added to the same heap.
+      // The copy is needed because the due entries are added to the same heap.
       for (const { delivery } of waiting.items().slice()) {
         if (delivery.state !== 'waiting' || delivery.dueAtMs <= nowMs) continue;
         delivery.dueAtMs = nowMs;
@@ -132,7 +133,7 @@ export class RetryQueue {
     }
   }
 
-  /** A parcel of a waiting batch was settled. */
+  /** Called when a parcel of a waiting batch was settled. */
   #forget(delivery: BatchDelivery, parcel: Parcel): void {
     this.#remove(parcel);
     parcel.releaseBody();
@@ -154,7 +155,7 @@ export class RetryQueue {
   }
 }
 
-/** False for an entry whose batch has ended, was taken, or is due at another time or in another lane now. */
+/** Returns false for an entry whose batch has ended, was taken, or is due at another time or in another lane now. */
 function isCurrent({ delivery, dueAtMs }: Entry, lane: Lane): boolean {
   return delivery.state === 'waiting' && delivery.dueAtMs === dueAtMs && delivery.lane === lane;
 }

@@ -1,10 +1,10 @@
 /**
- * How long to wait before the next attempt: full jitter over a doubling range, as in
- * https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/ . What the upstream asks for with
- * `Retry-After` is a floor, so that all shards do not come back before it.
+ * Computes the wait before the next attempt: full jitter over a doubling range, as in
+ * https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/ . The upstream's `Retry-After` is a
+ * floor, plus jitter, so that the shards do not all come back at the same moment.
  */
 
-/** Kept of a sender's time for the attempt after a long Retry-After, in ms. */
+/** The part of a sender's time that is kept for the attempt after a long Retry-After, in ms. */
 export const LAST_ATTEMPT_MS = 1_000;
 
 export interface BackoffLimits {

@@ -1,11 +1,11 @@
 /**
- * send: shards take batches, those that are due for another attempt before new ones. A shard is a request in flight
- * upstream; a batch between attempts holds none.
+ * send: shards take batches; batches that are due for another attempt go before new ones. A shard is a request in
+ * flight upstream; a batch between attempts holds none.
  *
- * Each lane has shards of its own, so that neither those that fail nor those that hang keep the others waiting. The
- * shared lane has `limits.shared`, less what the others use of `limits.total`, but at least one; each other lane too.
- * A request that has had no answer for a while counts only half in the shared lane: another one may find out meanwhile
- * whether the upstream hangs for all.
+ * Each lane has shards of its own, so that neither failing nor hanging requests delay the others. The shared lane has
+ * `limits.shared`, less what the others use of `limits.total`, but at least one; each other lane too. A request that
+ * has had no answer for a while counts only half in the shared lane: another one may find out meanwhile whether the
+ * upstream hangs for all.
  *
  * Any shard may take any batch: a sender sends a series' next samples only after our answer, so order between
  * requests holds by causality.
@@ -13,17 +13,20 @@
 import type { Lane } from './lane.ts';
 
 export interface Attempting<D> {
-  /** One attempt; gives back what goes on afterwards. Never rejects. */
+  /** Makes one attempt; returns the batches that continue afterwards. Never rejects. */
   attempt(): Promise<readonly D[]>;
 }
 
-/** Where batches come from. */
+/** The source of batches. */
 export interface DeliverySource<D> {
-  /** The next batch of the lane that may be sent now. @param newFirst one that was not sent yet, where there is one */
+  /**
+   * Returns the next batch of the lane that may be sent now. @param newFirst true to prefer a batch that was not sent
+   * yet
+   */
   tryTake(lane: Lane, nowMs: number, newFirst: boolean): D | undefined;
-  /** When the lane has one, in ms of the monotonic clock. */
+  /** The time when the lane has a batch, in ms of the monotonic clock. */
   nextDueAtMs(lane: Lane): number | undefined;
-  /** Takes what goes on after an attempt. */
+  /** Takes a batch that continues after an attempt. */
   putBack(delivery: D): void;
 }
 
@@ -43,9 +46,9 @@ export interface RestTimes {
 }
 
 const LANES: readonly Lane[] = ['shared', 'suspect', 'isolated'];
-/** A request without an answer for so long may hang. */
+/** A request without an answer for this long may hang. */
 const STALLED_MS = 1_000;
-/** Stalled requests beside which another may be sent, as a share of the shared lane's limit. */
+/** The number of stalled requests beside which another may be sent, as a share of the shared lane's limit. */
 const STALLED_SHARE = 0.25;
 
 export class Shards<D extends Attempting<D>> {
@@ -55,7 +58,7 @@ export class Shards<D extends Attempting<D>> {
   readonly #rest: RestTimes;
   readonly #nowMs: () => number;
   readonly #inFlight: Record<Lane, number> = { shared: 0, suspect: 0, isolated: 0 };
-  /** When each request of the shared lane was sent, in that order. */
+  /** The times when the requests of the shared lane were sent, in that order. */
   readonly #sharedSince = new Set<{ readonly atMs: number }>();
   #pumpQueued = false;
   #timer: NodeJS.Timeout | undefined;
@@ -81,7 +84,7 @@ export class Shards<D extends Attempting<D>> {
     return shared + suspect + isolated;
   }
 
-  /** Looks for work after the requests that are being read in this turn of the event loop are all in. */
+  /** Looks for work once all requests that are being read in this turn of the event loop have arrived. */
   poke(): void {
     if (this.#pumpQueued) return;
     this.#pumpQueued = true;
@@ -94,12 +97,12 @@ export class Shards<D extends Attempting<D>> {
     const nowMs = this.#nowMs();
     for (const lane of LANES) {
       while (this.#hasShard(lane, nowMs) && this.#rest.mayTake(nowMs)) {
-        // Those that failed before may be why there is a rest.
+        // Batches that failed before may be the cause of the rest.
         const delivery = this.#source.tryTake(lane, nowMs, nowMs < this.#rest.untilMs);
         if (delivery === undefined) break;
         this.#rest.took(nowMs);
         void this.#run(delivery, lane, nowMs);
-        // Nobody may be expected to join the rest that a full batch left behind.
+        // No request may be expected to join the parcels that a full batch left behind.
         this.#beforeTake();
       }
     }
@@ -114,7 +117,7 @@ export class Shards<D extends Attempting<D>> {
     return isWithinTotal && inFlight < limits.shared + this.#stalled(nowMs);
   }
 
-  /** How many shards there are beside those that may hang. */
+  /** Counts how many further shards the requests that may hang allow. */
   #stalled(nowMs: number): number {
     const most = Math.max(1, Math.floor(this.limits.shared * STALLED_SHARE));
     let stalled = 0;
@@ -138,7 +141,7 @@ export class Shards<D extends Attempting<D>> {
     }
   }
 
-  /** One timer, for whatever comes first; a lane whose shards are all busy is looked at when one of them ends. */
+  /** One timer serves whatever comes first; a lane whose shards are all busy is looked at when one of them ends. */
   #arm(nowMs: number): void {
     let dueAtMs = Infinity;
     for (const lane of LANES) {
@@ -159,7 +162,7 @@ export class Shards<D extends Attempting<D>> {
     );
   }
 
-  /** When one more request of the shared lane counts as stalled. */
+  /** Returns when one more request of the shared lane counts as stalled. */
   #nextStalledAtMs(nowMs: number): number {
     for (const { atMs } of this.#sharedSince) if (nowMs - atMs < STALLED_MS) return atMs + STALLED_MS;
     return Infinity;

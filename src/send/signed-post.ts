@@ -15,7 +15,7 @@ export interface SignedPostDeps {
   readonly signer: RemoteWriteSigner;
   readonly credentials: Credentials;
   readonly clock: UpstreamClock;
-  /** Where joined bodies are written. */
+  /** The pool for the memory of joined bodies. */
   readonly pool: BufferPool;
   readonly memory: HeldMemory;
   readonly metrics: DestinationMetrics;
@@ -36,7 +36,7 @@ export class SignedPost {
     this.#deps = deps;
   }
 
-  /** Never rejects because of the upstream. The payloads are not read any more when it has resolved. */
+  /** Never rejects because of the upstream. The payloads are no longer read once it has resolved. */
   async send(payloads: readonly Payload[]): Promise<Attempted> {
     const { credentials, signer, clock, post, metrics, nowMs, pool, memory } = this.#deps;
     const identity = credentials.tryCurrent();
@@ -57,7 +57,7 @@ export class SignedPost {
       startedAtMs = nowMs();
       countSent(metrics, payloads, body.length);
       answer = await post(headers, body);
-      // Not after a fault of our own, which may have left the body in use: then it is merely collected.
+      // An internal error may have left the body in use; then it is not released but merely garbage-collected.
       lease?.release();
     } finally {
       if (lease !== undefined) memory.hold(-lease.buffer.length);

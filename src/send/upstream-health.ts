@@ -1,8 +1,8 @@
 /**
- * What the answers of one upstream have taught: how many requests may be in flight and how large they may be, for how
- * long it asked to be left alone, whether it is down, and whose data it fails at.
+ * Keeps what the answers of one upstream tell about it: how many requests may be in flight, how large they may be, how
+ * long it asked the proxy to back off, whether it is down, and whose data makes it fail.
  *
- * Failures of an isolated sender, or of one that has to show first that it is good, say nothing about the upstream.
+ * Failures of a sender that is isolated, or that has yet to deliver a request, say nothing about the upstream.
  */
 import type { Lane } from './lane.ts';
 import { IsolatedSenders } from './isolated-senders.ts';
@@ -28,16 +28,16 @@ export interface UpstreamHealthSettings {
 
 export interface UpstreamHealthDeps {
   readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
-  /** Called when the upstream goes down: all parcels but the probes are to be refused. */
+  /** Called when the upstream goes down: all parcels but the probes must be refused. */
   readonly wentDown: () => void;
-  /** Whether a batch waits for a shard. */
+  /** Returns true if a batch waits for a shard. */
   readonly hasWork: () => boolean;
   /** Monotonic clock, ms. */
   readonly nowMs: () => number;
   readonly random: () => number;
 }
 
-/** Without any delivery, one batch in so long may be taken apart, to find out whether only a part of it fails. */
+/** Without any delivery, one batch per this interval may be split, to find out whether only a part of it fails. */
 const TAKE_APART_EVERY_MS = 1_000;
 
 export class UpstreamHealth {
@@ -49,12 +49,12 @@ export class UpstreamHealth {
   readonly #breaker: Breaker;
   readonly #shards: ShardLimit;
   readonly #batchSize: BatchSizeLimit;
-  /** Whom it asked for less, and whom for a rest since it last took something. */
+  /** The senders that it asked for less, and those that it asked to rest since it last took data. */
   readonly #askedForLess = new Askers();
   readonly #askedForRest = new Askers();
   #deliveredAtMs = -Infinity;
   #tookApartAtMs = -Infinity;
-  /** Throttled answers since the last delivery. */
+  /** The number of throttled answers since the last delivery. */
   #throttled = 0;
   #lastFailure = 'the upstream has not answered';
 
@@ -70,22 +70,22 @@ export class UpstreamHealth {
     return this.#breaker.isOpen;
   }
 
-  /** Requests of the shared lane that may be in flight now. */
+  /** The number of requests of the shared lane that may be in flight now. */
   get shards(): number {
     return this.#shards.shards;
   }
 
-  /** Samples and histograms that a batch may have now. */
+  /** The number of samples and histograms that a batch may have now. */
   get maxSamples(): number {
     return this.#batchSize.maxSamples;
   }
 
-  /** When the upstream last took a batch, ms of the monotonic clock; -Infinity before. */
+  /** The time when the upstream last took a batch, ms of the monotonic clock; -Infinity before. */
   get deliveredAtMs(): number {
     return this.#deliveredAtMs;
   }
 
-  /** Why the latest attempt failed, in words without anything that the upstream said; every sender may read it. */
+  /** The reason why the latest attempt failed, without quoting the upstream; every sender may read it. */
   get lastFailure(): string {
     return this.#lastFailure;
   }
@@ -109,14 +109,14 @@ export class UpstreamHealth {
     if (verdict.kind === 'retry' && !verdict.down) {
       this.#answered();
     } else if (isEvidence || this.isDown) {
-      // Of a joined batch only one may be at fault; it is taken apart, and then it shows.
+      // Only one request of a joined batch may be at fault, which shows once the batch is split.
       const connections = delivery.parcels.length === 1 ? delivery.parcels.map(({ connection }) => connection) : [];
       this.#breaker.failed(connections, verdict.kind === 'retry' && verdict.mayLieInData, nowMs);
     }
     if (verdict.kind === 'retry' && isEvidence) this.#asked(delivery, verdict, nowMs);
   }
 
-  /** The requests of this parcel's sender keep failing: from now on they are batched separately. */
+  /** Called when the requests of this parcel's sender keep failing: from now on they are batched separately. */
   isolate({ connection, dedupKey }: Parcel): void {
     const nowMs = this.#deps.nowMs();
     const isNew = this.isolated.isolationOf(connection, dedupKey, nowMs) !== 'isolated';
@@ -128,7 +128,7 @@ export class UpstreamHealth {
     this.#deps.log.warn({ sender: address, lastFailure: this.#lastFailure }, message);
   }
 
-  /** Whether a batch that fails may be taken apart though the upstream has delivered nothing in the meantime. */
+  /** Returns true if a failing batch may be split although the upstream has delivered nothing in the meantime. */
   tryTakeApart(nowMs: number): boolean {
     if (nowMs - this.#tookApartAtMs < TAKE_APART_EVERY_MS) return false;
     this.#tookApartAtMs = nowMs;
@@ -152,7 +152,7 @@ export class UpstreamHealth {
     this.#batchSize.delivered(delivery.parcels.reduce((sum, { sampleCount }) => sum + sampleCount, 0));
   }
 
-  /** It does its work, whatever it answers. */
+  /** Called when it does its work, whatever it answers. */
   #answered(): void {
     if (this.isDown) {
       this.#deps.log.info({}, 'the upstream answers again');
@@ -161,7 +161,7 @@ export class UpstreamHealth {
     this.#breaker.succeeded();
   }
 
-  /** It asked for less, or to be left alone. */
+  /** Called when it asked for less, or to back off. */
   #asked(delivery: BatchDelivery, verdict: Extract<Verdict, { kind: 'retry' }>, nowMs: number): void {
     const { throttle, retryAfterMs } = verdict;
     const { backoff, deliveryTimeoutMs } = this.#settings;
@@ -175,7 +175,7 @@ export class UpstreamHealth {
     }
     if (this.isDown || (throttle === undefined && retryAfterMs === undefined)) return;
     if (!this.#askedForRest.add(connections, active, nowMs)) return;
-    // For no longer than a sender would wait.
+    // The wait is no longer than a sender would wait.
     const askedMs = retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, deliveryTimeoutMs);
     this.rest.begin(nowMs + retryWaitMs(backoff, Math.max(1, this.#throttled), askedMs, this.#deps.random()), nowMs);
   }
@@ -185,12 +185,12 @@ function isOfGoodSender({ mergeKey }: Parcel): boolean {
   return mergeKey.kind === 'shared' || mergeKey.kind === 'unmergeable';
 }
 
-/** Told to senders while the upstream is down. */
+/** The answer to senders while the upstream is down. */
 export function downOutcome(health: UpstreamHealth): Extract<Outcome, { kind: 'refused' }> {
   return { kind: 'refused', reason: 'upstream_down', message: `the upstream is down; ${health.lastFailure}` };
 }
 
-/** How many requests of the lanes beside the shared one may be in flight. */
+/** The number of requests in each lane other than the shared one that may be in flight. */
 export function extraShards(lane: Exclude<Lane, 'shared'>, maxShards: number): number {
   return Math.max(1, Math.ceil(maxShards / (lane === 'suspect' ? 4 : 8)));
 }

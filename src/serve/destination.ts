@@ -1,6 +1,6 @@
 /**
- * Assembles the stages behind one remote_write entry, top to bottom: queue -> batch -> send -> outcome. It is the half of
- * the assembly that there is once for each entry; pipeline.ts has the other.
+ * Assembles the stages behind one remote_write entry, top to bottom: queue -> batch -> send -> outcome. This half of
+ * the assembly exists once per entry; pipeline.ts has the other half.
  */
 import { Batcher } from '../batch/batcher.ts';
 import { ExpectedArrivals } from '../batch/expected-arrivals.ts';
@@ -38,7 +38,7 @@ import { makeProvider } from '../aws/provider.ts';
 import { RemoteWriteSigner } from '../aws/sigv4.ts';
 import { Problems } from '../admin/status-page/problems.ts';
 
-/** Beside the shards of healthy requests, one of each other lane may always be in flight. */
+/** Beside the shards of the shared lane, one request of each other lane may always be in flight. */
 const EXTRA_CONNECTIONS = 2;
 
 /** Queue to outcome for one remote_write entry. */
@@ -100,14 +100,14 @@ export class DestinationPipeline implements RoutedDestination {
       },
     );
 
-    // queue: the samples that may wait are as many as all shards may hold, those between two attempts included.
+    // queue: as many samples may wait as all shards may hold, including those between two attempts.
     this.#queue = new ParcelQueue(queue.capacity * queue.max_shards);
     this.#retryQueue = new RetryQueue(this.#queue);
-    // batch: joins what waits.
+    // batch: joins waiting parcels.
     this.#maxBytes = queue.max_bytes_per_send;
     const limits = { maxSamples: queue.max_samples_per_send, maxBytes: queue.max_bytes_per_send };
     this.#batcher = new Batcher(this.#queue, limits, queue.batch_send_deadline);
-    // sign: an identity kept fresh, and the upstream's idea of the time.
+    // sign: an identity that is kept fresh, and the upstream's clock.
     const { clock } = this;
     this.credentials = new Credentials(
       () => makeProvider(sigv4, { proxy: entry.proxy, ca: this.tls.ca }, process.env),
@@ -117,7 +117,7 @@ export class DestinationPipeline implements RoutedDestination {
       Date.now,
       Math.random,
     );
-    // send: a connection for each shard, so that no batch waits for one.
+    // send: one connection per shard, so that no batch waits for one.
     const options = {
       url,
       connections: queue.max_shards + EXTRA_CONNECTIONS,
@@ -215,7 +215,7 @@ export class DestinationPipeline implements RoutedDestination {
     this.#ledger.sweep(untilMs, this.#health.lastFailure);
   }
 
-  /** As Intake.accept. */
+  /** Does the same as Intake.accept. */
   accept(
     contents: ParcelContents,
     connection: ConnectionActivity,
@@ -225,13 +225,13 @@ export class DestinationPipeline implements RoutedDestination {
     return this.#intake.accept(contents, connection, arrivedAtMs, onSettled);
   }
 
-  /** Nothing waits for other requests any more. */
+  /** From now on nothing waits for other requests. */
   drain(): void {
     this.#draining = true;
     this.#shards.poke();
   }
 
-  /** Refuses what is left and ends the connections upstream. */
+  /** Refuses the remaining parcels and closes the connections upstream. */
   async stop(): Promise<void> {
     this.credentials.stop();
     this.tls.stop();

@@ -1,6 +1,6 @@
 /**
- * The floor plan: builds the stages, top to bottom in the order of the walk, and knows how to end it. One process has
- * one, with an admin port beside it (admin/port.ts); with server.workers each worker has one of its own.
+ * Builds the stages, top to bottom in the order in which a request passes them, and ends them. A single process has one
+ * pipeline and an admin port (admin/port.ts); with server.workers each worker has its own pipeline.
  *
  *     receive -> decode -> queue -> batch -> send -> outcome
  */
@@ -26,12 +26,12 @@ import { ServerTls, type TlsConfig } from '../receive/access/tls.ts';
 import { WriteHandler } from '../receive/write-handler.ts';
 import type { StatusDeps } from '../admin/status-page/status.ts';
 
-/** How often deadlines are looked at; a sender is answered up to this much before its deadline. */
+/** The interval at which deadlines are checked; a sender is answered up to this much before its deadline. */
 const SWEEP_MS = 250;
 
 const READY_POLL_MS = 100;
 
-/** Of the memory for bodies, what is kept between requests. */
+/** The memory for bodies that is kept between requests. */
 const MAX_IDLE_BYTES = 32 * 1024 * 1024;
 
 export type PipelineView = Pick<
@@ -68,7 +68,7 @@ export class Pipeline {
       maxMetadata: limits.max_metadata_per_request,
       maxFields: limits.max_fields_per_request,
     };
-    // One kernel for what is done within one turn of the event loop, and one for what takes several.
+    // One kernel does the work that takes one turn of the event loop, the other the work that takes several.
     const kernel = new Kernel(kernelLimits);
     const turns = new KernelTurns(new Kernel(kernelLimits), monotonicMs);
     const pool = new BufferPool(MAX_IDLE_BYTES);
@@ -111,8 +111,8 @@ export class Pipeline {
   }
 
   /**
-   * Listens, and asks for credentials in the background. Rejects when the address cannot be listened on.
-   * @param whenReady listen only when there are credentials: others do the work until then
+   * Listens, and requests credentials in the background. Rejects if it cannot listen on the address.
+   * @param whenReady true to listen only once there are credentials: other workers do the work until then
    */
   async start(whenReady = false): Promise<string> {
     for (const { credentials } of this.#destinations) void credentials.refresh();
@@ -160,8 +160,8 @@ export class Pipeline {
   }
 
   /**
-   * Not ready at once; what is in the house is delivered, or refused when `shutdown_timeout` is over. Resolves when
-   * every sender has its answer and every socket is closed.
+   * Becomes unready immediately; open requests are still delivered, or refused when `shutdown_timeout` is over.
+   * Resolves when every sender has its answer and every socket is closed.
    */
   async drain(): Promise<void> {
     this.#draining = true;
@@ -178,7 +178,7 @@ export class Pipeline {
     clearTimeout(timer);
   }
 
-  /** Ends at once: what is pending is refused. */
+  /** Ends immediately: pending requests are refused. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
     this.#auth?.stop();
@@ -199,12 +199,12 @@ export class Pipeline {
   }
 }
 
-/** Of `shutdown_timeout`, what is kept for writing the last answers. */
+/** The part of `shutdown_timeout` that is kept for writing the last answers. */
 const ANSWER_MS = 1_000;
-/** How long an idle connection may carry one more request: Prometheus sends what it has after 5 s at the latest. */
+/** The time in which an idle connection may carry one more request: Prometheus sends its samples after at most 5 s. */
 const IDLE_MS = 5_000;
 
-/** The rules of the configuration have seen to it that both are there. */
+/** The rules of the configuration ensure that both are present. */
 function requireFiles({ cert_file, key_file, client_ca_file }: NonNullable<Config['server']['tls']>): TlsConfig {
   if (cert_file === undefined || key_file === undefined) throw new Error('server.tls without cert_file and key_file');
   return { cert_file, key_file, client_ca_file };

@@ -3,12 +3,15 @@ import { constants } from 'node:os';
 import type { Log } from '../platform/log.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-/** Whoever started the process may pass on what its group has had already (timeout(1) does): that is no second wish. */
+/**
+ * The program that started the process may pass on a signal that the whole group has had already, as timeout(1) does. A
+ * signal within this time is therefore no second request.
+ */
 const SAME_WISH_MS = 1_000;
 
 /**
- * Resolves with the first of them. Another one, a second or more later, ends the process at once, with the exit status
- * that a shell knows it by.
+ * Resolves with the first signal. A second signal, at least one second later, exits immediately with the exit status by
+ * which a shell knows the signal.
  */
 export async function endSignal(log: Log): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {

@@ -52,7 +52,7 @@ export async function serveAlone(config: Config, log: Log, version: string): Pro
   await pipeline.drain();
   await admin.close();
   log.info({}, 'drained');
-  // A call to STS that hangs would keep the process; it has nothing to lose any more.
+  // A hanging call to STS would keep the process alive; nothing can be lost any more.
   setTimeout(() => process.exit(0), 200).unref();
   return 0;
 }

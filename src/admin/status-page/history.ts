@@ -1,16 +1,16 @@
 /**
- * History: the last quarter of an hour of one destination, a point a second, in memory that is taken once. Rates and
- * latencies of a point are over the last few seconds, as senders send in bursts.
+ * History: the last quarter of an hour of one destination, one point per second, in memory that is allocated once.
+ * Rates and latencies of a point are over the last few seconds, as senders send in bursts.
  */
 import type { DestinationSnapshot } from '../../metrics/destination-snapshot.ts';
 import { bucketsOf, quantileMs, type Buckets } from './latency.ts';
 import type { HistoryColumns, HistoryPoint } from '../snapshot.ts';
 
 export const HISTORY_POINTS = 900;
-/** Prometheus sends what it has after 5 s at the latest. */
+/** Prometheus sends its samples after at most 5 s. */
 const WINDOW_POINTS = 5;
 
-/** `at` is in seconds since the epoch, latencies in ms, `rejected` a total; all that is a rate is a second's. */
+/** `at` is in seconds since the epoch, latencies are in ms, `rejected` is a total; rates are per second. */
 export const COLUMNS = [
   'at',
   'received',
@@ -53,7 +53,7 @@ export class History {
     return this.#latest;
   }
 
-  /** How many samples were rejected for good within the history. */
+  /** The number of samples that were rejected for good within the history. */
   get rejectedLately(): number {
     const oldest = this.#written < HISTORY_POINTS ? 0 : (this.#at('rejected', this.#written - HISTORY_POINTS) ?? 0);
     return (this.#latest.rejected ?? 0) - oldest;
@@ -123,11 +123,11 @@ function toPoint(read: (name: Column) => number): HistoryPoint {
 }
 
 function perColumn<T>(read: (name: Column) => T): Record<Column, T> {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- COLUMNS are all there are
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- COLUMNS lists every key
   return Object.fromEntries(COLUMNS.map((name) => [name, read(name)])) as Record<Column, T>;
 }
 
-/** JSON has no NaN, and a plot no use for more digits. */
+/** JSON has no NaN, and a plot needs no more digits. */
 function rounded(value: number): number | null {
   return Number.isFinite(value) ? Math.round(value * 100) / 100 : null;
 }

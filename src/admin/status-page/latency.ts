@@ -9,7 +9,7 @@ export function bucketsOf(observed: Observed): Buckets {
   return cumulative(observed).map((count, index) => [LATENCY_BOUNDS[index] ?? Infinity, count]);
 }
 
-/** In milliseconds, interpolated inside its bucket; null when nothing was added. */
+/** Returns milliseconds, interpolated inside the bucket; null if nothing was added. */
 export function quantileMs(share: number, after: Buckets, before: Buckets): number | null {
   const added = (index: number): number => (after[index]?.[1] ?? 0) - (before[index]?.[1] ?? 0);
   const wanted = added(after.length - 1) * share;

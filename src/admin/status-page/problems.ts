@@ -1,6 +1,6 @@
 /**
- * Problems: what went wrong lately on the way to one destination, one entry a kind, in the order of their last time.
- * It is told of failures only; a delivery costs it a comparison.
+ * Problems: recent failures of one destination, one entry per kind, in the order of their last occurrence. Only
+ * failures are recorded; a delivery costs one comparison.
  */
 import type { Problem } from '../../metrics/snapshot-fields.ts';
 import type { Outcome, Verdict } from '../../outcome/outcome.ts';
@@ -12,7 +12,7 @@ import { redact } from '../../outcome/redact.ts';
 export class Problems {
   readonly #nowMs: () => number;
   readonly #problems = new RecentEvents<Pick<Problem, 'code' | 'sender' | 'message'>>();
-  /** The kind of the last attempt that failed; undefined since one has succeeded. */
+  /** The kind of the last failed attempt; undefined once an attempt has succeeded. */
   #failing: string | undefined;
 
   /** @param nowMs ms since the epoch */
@@ -20,12 +20,15 @@ export class Problems {
     this.#nowMs = nowMs;
   }
 
-  /** Why the latest attempt upstream failed; undefined when it did not. */
+  /** The reason why the latest attempt upstream failed; undefined if it did not. */
   get failing(): string | undefined {
     return this.#failing;
   }
 
-  /** An attempt upstream. @param isolatedSender whose data alone it was; then it says nothing about the others' */
+  /**
+   * Records an attempt upstream. @param isolatedSender the sender if all data was that of one isolated sender; the
+   * attempt then says nothing about the others
+   */
   attempted(verdict: Verdict, isolatedSender?: string): void {
     if (isolatedSender !== undefined) {
       if (verdict.kind === 'retry') this.#add(verdict.code, isolatedSender, verdict.message);
@@ -41,7 +44,7 @@ export class Problems {
         this.#failing = undefined;
         this.#add('413', '', verdict.message);
         break;
-      // A rejection is told by `closed`, which knows whose it is.
+      // `closed` reports a rejection, since it knows whose it is.
       case 'delivered':
       case 'rejected':
         this.#failing = undefined;
@@ -49,13 +52,13 @@ export class Problems {
     }
   }
 
-  /** The end of a parcel. */
+  /** Called at the end of a parcel. */
   closed(sender: string, outcome: Outcome): void {
     if (outcome.kind === 'rejected') this.#add(rejectionCode(outcome), sender, outcome.message);
     else if (outcome.kind === 'refused' && TOLD.has(outcome.reason)) this.#add(outcome.reason, '', outcome.message);
   }
 
-  /** The latest first. */
+  /** Lists the problems, the latest first. */
   list(): Problem[] {
     return this.#problems
       .all()
@@ -79,8 +82,8 @@ function rejectionCode({ status, reason }: Extract<Outcome, { readonly kind: 're
   return reason === 'series_limit' ? reason : String(status);
 }
 
-/** The others are told by what the upstream answers, or are nobody's problem. */
+/** The other reasons show in the upstream's answers, or are not a problem. */
 const TOLD: ReadonlySet<string> = new Set(['queue_full', 'delivery_timeout', 'internal']);
 
-/** What outcome/classify.ts says before the upstream's own words. */
+/** The words of outcome/classify.ts before the upstream's own. */
 const PREAMBLE = /^the upstream (?:did not answer|answered \d+[^(:]*(?:\([^)]*\))?): /;

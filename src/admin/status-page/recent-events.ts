@@ -1,12 +1,12 @@
-/** What has happened: one entry a kind, in the order of their last time. */
+/** Recent events: one entry per kind, in the order of their last occurrence. */
 
 import { MAX_PROBLEMS } from '../../metrics/snapshot-fields.ts';
 
-/** Beyond it the kind that is longest ago is forgotten. */
+/** Beyond this number the kind with the oldest occurrence is forgotten. */
 export const MAX_KINDS = MAX_PROBLEMS;
 
 export interface Happened<Details> {
-  /** Of the last time. */
+  /** The details of the last occurrence. */
   readonly details: Details;
   readonly count: number;
   /** Ms since the epoch, as is `lastAtMs`. */
@@ -25,7 +25,7 @@ export class RecentEvents<Details> {
     if (oldest !== undefined && this.#byKind.size > MAX_KINDS) this.#byKind.delete(oldest);
   }
 
-  /** The latest last. */
+  /** Returns all events, the latest last. */
   all(): readonly Happened<Details>[] {
     return [...this.#byKind.values()];
   }

@@ -1,13 +1,14 @@
 /**
  * The routes of the status page on the admin port: the page and its parts from this package, the plots' library from
- * its own, and the stream of events. Nothing else is asked of any host, and the browser is told to see to that.
+ * its own, and the stream of events. The page requests nothing else from any host, and a policy makes the browser
+ * enforce that.
  */
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { MAX_PAGES, MAX_PAGES_OF_ADDRESS } from './stream.ts';
 import type { Status } from './status.ts';
 
-/** No inline script or style, nothing from elsewhere, in nobody's frame. */
+/** Forbids inline scripts and styles, content from elsewhere, and framing. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -31,7 +32,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 const SCRIPT = 'text/javascript; charset=utf-8';
 const STYLE = 'text/css; charset=utf-8';
 
-/** Paths are told relative to the page, so that it works behind a prefix, as of `kubectl proxy`. */
+/** Paths are relative to the page, so that it works behind a prefix, such as that of `kubectl proxy`. */
 const PARTS: readonly (readonly [path: string, file: string, type: string])[] = [
   ['/status/page.css', './page/page.css', STYLE],
   ['/status/parts.css', './page/parts.css', STYLE],

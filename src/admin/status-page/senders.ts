@@ -1,17 +1,17 @@
 /**
- * Senders: who writes, how much, and what they were told last. Addresses that have gone are remembered until their place
- * is needed, so that a sender that went silent is seen.
+ * Senders: which addresses write, how much, and their last answers. Addresses that have gone are remembered until their
+ * place is needed, so that a sender that fell silent is seen.
  */
 import type { SendersStatus, SenderRow } from '../snapshot.ts';
 import type { SenderSource } from './sender-source.ts';
 import { redact } from '../../outcome/redact.ts';
 
 export const MAX_ROWS = 25;
-/** Addresses remembered. */
+/** The most addresses that are remembered. */
 export const MAX_KNOWN = 1_000;
-/** Of these seconds a rate is the mean, by a decaying average; Prometheus sends in bursts. */
+/** A rate is the decaying average over this time, since Prometheus sends in bursts. */
 const WINDOW_MS = 10_000;
-/** A sender is shown as isolated for as long after a request that was. */
+/** A sender is shown as isolated for this long after an isolated request. */
 const ISOLATED_SHOWN_MS = 30_000;
 
 interface Known {
@@ -27,11 +27,11 @@ interface Known {
 
 export class Senders {
   readonly #sources: () => Iterable<SenderSource>;
-  /** In the order of their last request, the latest last; only roughly, as it is looked at once a second. */
+  /** In the order of their last request, the latest last; only roughly, as it is updated once a second. */
   readonly #known = new Map<string, Known>();
   #readAtMs = 0;
   #connected = 0;
-  /** Of those, for which there was no room. */
+  /** The number of connected addresses for which there was no place. */
   #untracked = 0;
 
   constructor(sources: () => Iterable<SenderSource>) {
@@ -60,7 +60,7 @@ export class Senders {
       if (moved > 0) this.#touch(known, nowMs);
       seen.add(known);
     }
-    // Those that have gone make room for others, the one that is longest gone first.
+    // Addresses that have gone give way to others, the one that left first before the rest.
     let crowded = this.#connected - seen.size;
     for (const [address, known] of this.#known) {
       if (seen.has(known)) continue;
@@ -72,7 +72,7 @@ export class Senders {
     this.#untracked = this.#connected - seen.size;
   }
 
-  /** @param monotonicMs what `isolatedAtMs` is counted in */
+  /** @param monotonicMs the clock of `isolatedAtMs` */
   status(monotonicMs: number): SendersStatus {
     const known = [...this.#known.values()].toSorted(
       (a, b) => b.samplesPerSecond - a.samplesPerSecond || b.lastRequestAtMs - a.lastRequestAtMs,
@@ -84,7 +84,7 @@ export class Senders {
     };
   }
 
-  /** Undefined when there is no room for another. */
+  /** Returns undefined when there is no place for another. */
   #know(source: SenderSource, nowMs: number): Known | undefined {
     const known = this.#known.get(source.address);
     if (known?.source === source) return known;
@@ -112,7 +112,7 @@ function rowOf(known: Known, monotonicMs: number): SenderRow {
   return {
     address: redact(address),
     connections,
-    // What is left of the decaying average of one that has stopped.
+    // A tiny remainder of the decaying average of a sender that stopped counts as 0.
     requestsPerSecond: requestsPerSecond < 0.005 ? 0 : requestsPerSecond,
     samplesPerSecond: samplesPerSecond < 0.05 ? 0 : samplesPerSecond,
     lastStatus,
@@ -122,7 +122,7 @@ function rowOf(known: Known, monotonicMs: number): SenderRow {
   };
 }
 
-/** Of what is to be sent again, the reason alone: what the upstream said is told once, not for every sender. */
+/** For answers that ask to resend, only the reason is kept: the upstream's text is shown once, not for every sender. */
 function refusalOf(status: number, refusal: string): string {
   if (status < 300) return '';
   return status === 503 ? (refusal.split(';', 1)[0] ?? '') : refusal;

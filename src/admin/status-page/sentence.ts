@@ -1,9 +1,9 @@
-/** The one sentence of state: what a person looks at first. The worst that is true of any destination is said. */
+/** Makes the one sentence of state, which a person reads first. It names the worst state of any destination. */
 import type { Level, State, WorkersStatus } from '../snapshot.ts';
 import { explain } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
 
-/** What the sentence about one destination is made of. Rates are a second's. */
+/** The input of the sentence about one destination. Rates are per second. */
 export interface DestinationFacts {
   readonly name: string;
   readonly received: number;
@@ -11,16 +11,16 @@ export interface DestinationFacts {
   /** Samples since the start. */
   readonly receivedTotal: number;
   readonly pending: number;
-  /** Answers that took what was sent, a second. */
+  /** Answers that accepted the data, per second. */
   readonly taken: number;
-  /** Why the latest attempt failed; undefined when it did not. */
+  /** The reason why the latest attempt failed; undefined if it did not. */
   readonly failing: string | undefined;
   readonly isDown: boolean;
   readonly hasCredentials: boolean;
   readonly credentialsError: string;
   /** Samples rejected for good in the last quarter of an hour. */
   readonly rejectedLately: number;
-  /** Of what may wait, 0 to 1. */
+  /** The used part of the queue's capacity, 0 to 1. */
   readonly queueUsed: number;
 }
 
@@ -54,7 +54,10 @@ export function stateOf({ draining, workers, destinations }: Facts): State {
   return worst;
 }
 
-/** Before what is no worse. When no worker runs, why none can start is told first: without credentials none listens. */
+/**
+ * Put before sentences that are no worse. When no worker runs, the reason why none can start comes first: without
+ * credentials none listens.
+ */
 function withWorkers(
   { running, wanted }: WorkersStatus,
   destinations: readonly DestinationFacts[],
@@ -73,7 +76,7 @@ function withWorkers(
 
 const RANK: Readonly<Record<Level, number>> = { ok: 0, idle: 0, warn: 1, bad: 2 };
 
-/** Of one, in the order of what matters most. */
+/** Describes one destination; the most important state wins. */
 function destinationState(facts: DestinationFacts): State {
   const { received, delivered, pending, taken, failing, isDown, rejectedLately, queueUsed } = facts;
   const { hasCredentials, credentialsError } = facts;
@@ -107,7 +110,7 @@ function destinationState(facts: DestinationFacts): State {
   return { level: 'ok', key: 'ok', sentence: '', remedy: '' };
 }
 
-/** When nothing is wrong. */
+/** Used when nothing is wrong. */
 function wholeState(destinations: readonly DestinationFacts[]): State {
   const of = (read: (facts: DestinationFacts) => number): number => sumOf(destinations, read);
   if (of((facts) => facts.receivedTotal) === 0) {
@@ -142,7 +145,7 @@ function plural(count: number): string {
   return count === 1 ? 'sample' : 'samples';
 }
 
-/** `842`, `12.3k`, `4.56M`: what a person takes in at a glance. */
+/** Formats `842`, `12.3k`, `4.56M`, which a person reads at a glance. */
 export function grouped(value: number): string {
   for (const [size, letter] of [
     [1e9, 'G'],

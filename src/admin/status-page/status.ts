@@ -1,6 +1,6 @@
 /**
- * Status: what the status page shows. Once a second it reads the counts that the stages keep anyway and remembers a
- * point of history; what is more than that is made only while a page looks.
+ * Status: the content of the status page. Once a second it reads the stages' counts and remembers a point of history;
+ * everything else is made only while a page is connected.
  */
 import type { ServerResponse } from 'node:http';
 import type { Readiness } from '../server.ts';
@@ -25,7 +25,7 @@ import { shortWords } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
 
 const EVERY_MS = 1_000;
-/** Problems shown, of all destinations together. */
+/** The most problems that are shown, of all destinations together. */
 const MAX_SHOWN_PROBLEMS = 20;
 
 export interface StatusDeps {
@@ -35,9 +35,9 @@ export interface StatusDeps {
   readonly senders: () => Iterable<SenderSource>;
   readonly readiness: () => Readiness;
   readonly draining: () => boolean;
-  /** Processes that carry data, of those that should; absent where it is this one. */
+  /** The processes that carry data, and how many should; absent if it is this process. */
   readonly workers?: () => WorkersStatus;
-  /** What goes wrong beside the destinations; absent where there is nothing of the kind. */
+  /** Problems that belong to no destination; absent if there can be none. */
   readonly problems?: () => readonly ProblemStatus[];
   readonly budget: { readonly usedBytes: number };
   readonly maxInflightBytes: number;
@@ -77,7 +77,7 @@ export class Status {
     this.#stream.close();
   }
 
-  /** Takes one point of history and tells it to the pages that look. */
+  /** Takes one point of history and sends it to the connected pages. */
   record(): void {
     const nowMs = this.#deps.wallMs();
     for (const { snapshot, history } of this.#watched()) history.record(nowMs, snapshot);
@@ -85,7 +85,7 @@ export class Status {
     if (this.#stream.pages > 0) this.#stream.tellAll('status', this.snapshot());
   }
 
-  /** Tells a page what has been, and from now on what is. False when enough pages look already. */
+  /** Sends a page the history, and from then on every status. Returns false if enough pages are connected already. */
   tryShow(response: ServerResponse, headers: Readonly<Record<string, string>>): boolean {
     if (!this.#stream.tryAdd(response, headers)) return false;
     this.#stream.tell(response, 'history', this.#history());
@@ -139,7 +139,7 @@ export class Status {
     return this.#deps.workers?.() ?? { running: 1, wanted: 1 };
   }
 
-  /** A fault of the page is no reason to deliver nothing. */
+  /** An error of the page must not stop delivery. */
   #tick(): void {
     try {
       this.record();
@@ -208,7 +208,7 @@ function statusOf(snapshot: DestinationSnapshot, history: History): DestinationS
   };
 }
 
-/** The most frequent first. */
+/** Sorts the most frequent first. */
 function counts(of: Tally): Count[] {
   return of.map(([code, count]) => ({ code, words: shortWords(code), count })).toSorted((a, b) => b.count - a.count);
 }

@@ -1,16 +1,20 @@
 /**
- * Stream: server-sent events to a bounded number of pages (https://html.spec.whatwg.org/multipage/server-sent-events.html).
- * A page that does not read is let go, so that nothing piles up here.
+ * Stream: server-sent events to a bounded number of pages
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html). A page that does not read is disconnected, so that
+ * no data accumulates.
  */
 import type { ServerResponse } from 'node:http';
 
 /** Pages that may look at the same time. */
 export const MAX_PAGES = 16;
-/** Of one address, so that others can look beside somebody's forgotten tabs. Through a port-forward all have one. */
+/**
+ * The limit per address, so that others can connect despite somebody's forgotten tabs. Through a port-forward all pages
+ * have one address.
+ */
 export const MAX_PAGES_OF_ADDRESS = 8;
-/** What may wait for a page that reads slowly; a history is a tenth of it for one destination. */
+/** The most data that may wait for a page that reads slowly; a history is a tenth of it for one destination. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
-/** How soon a page that was cut off comes back. */
+/** The time after which a page that was cut off reconnects. */
 const RETRY_MS = 2_000;
 
 export class Stream {
@@ -20,7 +24,7 @@ export class Stream {
     return this.#pages.size;
   }
 
-  /** False when there are enough already, of all or of its address; nothing is written then. */
+  /** Returns false if there are enough pages already, in all or of its address; nothing is written then. */
   tryAdd(response: ServerResponse, headers: Readonly<Record<string, string>>): boolean {
     const address = response.socket?.remoteAddress;
     const ofAddress = [...this.#pages].filter((page) => page.socket?.remoteAddress === address);
@@ -28,19 +32,19 @@ export class Stream {
     this.#pages.add(response);
     response.once('close', () => this.#pages.delete(response));
     response.on('error', () => response.destroy());
-    // x-accel-buffering: a proxy on the way is to pass events on as they come.
+    // x-accel-buffering tells a proxy on the path to pass events on as they come.
     const own = { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' };
     response.writeHead(200, { ...headers, ...own });
     response.write(`retry: ${RETRY_MS}\n\n`);
     return true;
   }
 
-  /** To one page. */
+  /** Sends an event to one page. */
   tell(response: ServerResponse, event: string, data: unknown): void {
     response.write(eventText(event, data));
   }
 
-  /** To all of them. */
+  /** Sends an event to all pages. */
   tellAll(event: string, data: unknown): void {
     const text = eventText(event, data);
     for (const response of this.#pages) {
@@ -54,7 +58,7 @@ export class Stream {
   }
 }
 
-/** JSON has no line ends, so that it is one `data` line. */
+/** JSON has no line ends, so it fits one `data` line. */
 function eventText(event: string, data: unknown): string {
   return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }

@@ -3,7 +3,7 @@
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
  */
 
-/** Where everything is made. */
+/** The partition, account and region where everything is made. */
 export interface Place {
   readonly partition: string;
   readonly accountId: string;

@@ -1,5 +1,5 @@
 /**
- * What AWS says, fit to be shown: one sentence or two, and nothing secret.
+ * Makes AWS's messages fit to be shown: one sentence or two, and nothing secret.
  *
  * The answer to a wrong signature holds the canonical request, session token and all; errors of XML and JSON services
  * come as one line or as a body.
@@ -13,7 +13,7 @@ const bodySchema = z.looseObject({ message: z.string().optional(), Message: z.st
 export function shownWords(text: string): string {
   const message = messageOfBody(text) ?? text;
   const [head = ''] = message.trim().split(/\n|The Canonical String|The String-to-Sign/u);
-  // Longer than any name or ARN: a token or a signature.
+  // A run longer than any name or ARN is a token or a signature.
   const safe = head.replaceAll(/[\w+/=%-]{150,}/gu, '...').trim();
   return safe.length > MAX_CHARACTERS ? `${safe.slice(0, MAX_CHARACTERS)}...` : safe;
 }

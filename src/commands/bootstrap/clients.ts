@@ -41,7 +41,7 @@ export function makeClients(region: string, env: Environment): AwsClients {
         { proxy: environmentProxy(env) },
         { connectionMs: CONNECTION_TIMEOUT_MS, requestMs: REQUEST_TIMEOUT_MS },
       ),
-      // Undefined would stand in the way of endpoint_url in the shared configuration file.
+      // An undefined endpoint would override endpoint_url in the shared configuration file.
       ...(endpoint === undefined || endpoint === '' ? {} : { endpoint }),
     };
   };
@@ -60,7 +60,10 @@ export function makeClients(region: string, env: Environment): AwsClients {
   };
 }
 
-/** Region from AWS_REGION, AWS_DEFAULT_REGION or the profile, as every SDK finds it; undefined where there is none. */
+/**
+ * Returns the region from AWS_REGION, AWS_DEFAULT_REGION or the profile, as every SDK finds it; undefined if there is
+ * none.
+ */
 export async function tryDefaultRegion(env: Environment): Promise<string | undefined> {
   const given = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'];
   if (given !== undefined && given !== '') return given;
@@ -78,7 +81,7 @@ interface ClientSettings {
   readonly endpoint?: string;
 }
 
-/** What all clients of the SDK have in common, as far as it is needed here. */
+/** The part that all SDK clients share, as far as it is needed here. */
 interface MiddlewareClient {
   readonly middlewareStack: {
     add(
@@ -91,7 +94,7 @@ interface MiddlewareClient {
   };
 }
 
-/** Wraps what a client throws, once all its attempts are over. */
+/** Wraps the errors that a client throws once all its attempts are over. */
 function named<Client>(client: Client, prefix: string): Client {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- five clients, five unrelated types of one stack
   const { middlewareStack } = client as unknown as MiddlewareClient;

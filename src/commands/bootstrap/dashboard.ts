@@ -18,7 +18,7 @@ export type Dashboard = JsonObject & { readonly uid: string };
 /** Ties a dashboard to the data source of this uid. */
 export type MakeDashboard = (dataSourceUid: string) => Dashboard;
 
-/** On every dashboard that bootstrap writes. */
+/** The tag of every dashboard that bootstrap writes. */
 const DASHBOARD_TAG = 'amp-write-proxy';
 
 export function projectDashboard(dataSourceUid: string): Dashboard {
@@ -34,7 +34,7 @@ const fileSchema = z.looseObject({
   __inputs: z.array(inputSchema).default([]),
 });
 
-/** @throws UsageError when the file cannot be read or is no dashboard */
+/** @throws UsageError if the file cannot be read or is not a dashboard */
 export async function readDashboardFile(file: string): Promise<MakeDashboard> {
   let text: string;
   let content: unknown;

@@ -1,5 +1,5 @@
 /**
- * What can go wrong while bootstrapping, in words: cause, value, remedy; and the IAM action where one is missing.
+ * The errors of bootstrap in words: cause, value, remedy; and the IAM action if one is missing.
  *
  * UsageError ends with exit status 2, every other error with 1. AwsCallError wraps what an AWS client throws and knows
  * which IAM action the call needs (clients.ts puts it there). Nothing here ever holds a key or a token: the SDK's
@@ -11,7 +11,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Something about the account or the answers stands in the way. `remedy` says what to do. */
+/** The account, or an answer of AWS, prevents the work. `remedy` says what to do. */
 export class BootstrapError extends Error {
   override readonly name = 'BootstrapError';
   readonly code: string;
@@ -27,7 +27,7 @@ export class BootstrapError extends Error {
 /** An AWS API call that failed for good. */
 export class AwsCallError extends Error {
   override readonly name = 'AwsCallError';
-  /** As AWS names it: `AccessDenied`, `NoSuchEntity`, ... without the suffix `Exception`. */
+  /** AWS's name of the error: `AccessDenied`, `NoSuchEntity`, ... without the suffix `Exception`. */
   readonly code: string;
   /** The IAM action the call needs, `iam:CreateRole`. */
   readonly action: string;
@@ -39,7 +39,7 @@ export class AwsCallError extends Error {
   }
 }
 
-/** Whether `error` is a refusal of AWS under one of these codes. */
+/** Returns true if `error` is a refusal of AWS with one of these codes. */
 export function isAwsCode(error: unknown, ...codes: readonly string[]): error is AwsCallError {
   return error instanceof AwsCallError && codes.includes(error.code);
 }

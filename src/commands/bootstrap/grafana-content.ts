@@ -1,9 +1,9 @@
 /**
- * What is inside the Grafana workspace: the AMP data source (SigV4), this project's dashboard, and dashboards by file.
+ * The content of the Grafana workspace: the AMP data source (SigV4), this project's dashboard, and dashboards by file.
  *
- * Grafana can only be asked with a token, and making one changes something, which plan and status must not. So what was
- * written last is remembered by its hash in a tag of the workspace: plan and status compare that, apply looks inside.
- * In a workspace of others destroy removes exactly the uids that we have written.
+ * Grafana can only be asked with a token, and making one changes something, which plan and status must not. So a tag of
+ * the workspace holds the hash of the last content: plan and status compare that, apply looks inside. In a workspace of
+ * others, destroy removes exactly the uids that bootstrap has written.
  * https://grafana.com/docs/grafana/latest/developers/http_api/data_source/
  */
 import { createHash } from 'node:crypto';
@@ -23,7 +23,7 @@ const CONTENT_TAG = 'amp-write-proxy:content';
 
 export interface GrafanaContentOptions {
   readonly alias: string;
-  /** Made for the data source of this uid. */
+  /** Makes the dashboards for the data source of this uid. */
   readonly dashboards: (dataSourceUid: string) => readonly (JsonObject & { readonly uid: string })[];
 }
 
@@ -49,7 +49,7 @@ export class GrafanaContentResource implements Resource {
     return present(undefined, true, isSame ? [] : names, { notes: ['compared by its tag; apply looks inside'] });
   }
 
-  /** For apply: what Grafana itself says. */
+  /** Called by apply: reads Grafana itself. */
   async inspectDeeply(): Promise<Finding> {
     const finding = await this.inspect();
     if (finding.state !== 'as wanted') return finding;
@@ -75,7 +75,7 @@ export class GrafanaContentResource implements Resource {
   async destroy(): Promise<Removal> {
     const tags = await this.#workspaceTags();
     if (tags?.[CONTENT_TAG] === undefined) return { kind: 'absent' };
-    // Ours goes as a whole.
+    // A workspace with our tag is removed as a whole.
     if (ownershipOf(tags, this.#options.alias).kind === 'ours') return { kind: 'removed' };
     const wanted = this.#wanted();
     await this.#inGrafana(async (api) => {
@@ -147,7 +147,7 @@ interface Content {
   readonly dashboards: readonly (JsonObject & { readonly uid: string })[];
 }
 
-/** Grafana numbers dashboards and counts their versions; neither is ours. */
+/** Grafana numbers dashboards and counts their versions; both are ignored. */
 function isSameDashboard(actual: JsonObject | undefined, wanted: JsonObject): boolean {
   if (actual === undefined) return false;
   const { id: _id, version: _version, ...rest } = actual;

@@ -32,7 +32,7 @@ export interface Installation {
 }
 
 export interface Purpose {
-  /** destroy goes by tags: it must not stumble over a cluster that is gone. */
+  /** destroy works by tags, and must not fail because a cluster is gone. */
   readonly isDestroy: boolean;
   readonly deleteData: boolean;
 }
@@ -44,7 +44,7 @@ export async function openInstallation(
   purpose: Purpose,
   waiting: Waiting,
 ): Promise<Installation> {
-  // A wrong file is found before anything is asked of AWS.
+  // A wrong file is reported before any request to AWS.
   const dashboards = await Promise.all(settings.grafana.dashboardFiles.map(readDashboardFile));
   const { Arn: callerArn } = await clients.sts.send(new GetCallerIdentityCommand({}));
   const place = placeOf(callerArn ?? '', settings.region);
@@ -98,7 +98,7 @@ async function issuerOfSettings(
   try {
     return await issuerUrlOfCluster(eks, cluster, region);
   } catch (error) {
-    // The cluster may be gone before its role: ours is found by its tag then.
+    // The cluster may be gone before its role, which is then found by its tag.
     if (isDestroy && error instanceof BootstrapError) return undefined;
     throw error;
   }
@@ -211,8 +211,8 @@ async function hasGrafanaRole({ grafana, workspaceAlias }: Settings, { iam }: Aw
 }
 
 /**
- * The cluster that the role is bound to by Pod Identity, where destroy was not told. The association goes before the
- * role, so that the role's trust still tells of it when a destroy is resumed.
+ * Finds the cluster that the role is bound to by Pod Identity, if destroy was not given one. The association is removed
+ * before the role, so that the role's trust still names it when a destroy is resumed.
  */
 async function clusterOfTrust(
   { cluster, identity, roleName }: Settings,

@@ -4,7 +4,7 @@
  *     options -> settings (asked for where they are missing) -> installation -> inspect -> apply | destroy
  *
  * Exit status: 0 done, 1 failed, 2 wrong usage, 3 (plan, status) there are changes to make. Results go to standard
- * output, in JSON they are all there is on it; progress, questions and errors go to standard error.
+ * output, which holds nothing else in JSON mode; progress, questions and errors go to standard error.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -41,7 +41,7 @@ export interface BootstrapIo {
   readonly env: Environment;
   writeOut(text: string): void;
   writeError(text: string): void;
-  /** Undefined where nobody can be asked. */
+  /** Undefined if nobody can be asked. */
   readonly terminal: Terminal | undefined;
   sleep(ms: number): Promise<void>;
   nowMs(): number;
@@ -104,7 +104,7 @@ async function manage(options: Options, io: BootstrapIo): Promise<number> {
   }
 }
 
-/** Asks on a terminal where something needed is missing; `--yes` asks nothing. */
+/** Asks on a terminal for missing values; `--yes` asks nothing. */
 async function decideSettings({ verb, given, isYes }: Options, io: BootstrapIo): Promise<Settings> {
   const defaultRegion = await tryDefaultRegion(io.env);
   const needsCluster = verb !== 'destroy';

@@ -2,7 +2,7 @@
  * Discovery document and key set (JWKS) of a cluster whose issuer the internet cannot reach, ready to be uploaded to
  * where the issuer URL points. IAM reads both to check the tokens of pods.
  *
- * Only public keys are ever in them: a private key that is given by mistake is refused.
+ * They only ever hold public keys: a private key that is given by mistake is refused.
  * https://openid.net/specs/openid-connect-discovery-1_0.html and
  * https://anywhere.eks.amazonaws.com/docs/getting-started/optional/irsa/
  */
@@ -66,7 +66,7 @@ export function makeOidcDocuments(issuerUrl: string, keys: readonly PublicJwk[])
   };
 }
 
-/** Where to put them, and what has to be true of the cluster and of IAM. */
+/** Explains where to put them, and what must be true of the cluster and of IAM. */
 export function explainUpload(issuerUrl: string, outDirectory: string): string {
   const issuer = issuerUrl.replace(/\/+$/u, '');
   const { hostname, pathname } = new URL(issuer);

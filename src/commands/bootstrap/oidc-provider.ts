@@ -29,7 +29,7 @@ export const STS_AUDIENCE = 'sts.amazonaws.com';
 export interface OidcProviderOptions {
   readonly alias: string;
   readonly tags: Tags;
-  /** https://...; undefined where destroy has to find out. */
+  /** https://...; undefined if destroy has to find out. */
   readonly issuerUrl: string | undefined;
   readonly mayCreate: boolean;
   readonly roleName: string;
@@ -47,7 +47,7 @@ export class OidcProviderResource implements Resource {
     this.#facts = facts;
   }
 
-  /** Known once it has been inspected, where no issuer was given. */
+  /** Known after inspection if no issuer was given. */
   get name(): string {
     const { issuerUrl } = this.#options;
     return issuerUrl === undefined ? (this.#facts.oidcIssuer ?? 'of the cluster') : issuerOf(issuerUrl);
@@ -70,7 +70,7 @@ export class OidcProviderResource implements Resource {
       );
     }
     const actual = fromTagList(provider.Tags);
-    // Of a sibling's the audience is all that matters: a cluster has one provider for all its installations.
+    // For a sibling's provider only the audience matters: a cluster has one provider for all its installations.
     const isOurs = ownershipOf(actual, alias).kind === 'ours';
     const diff = isOurs ? tagDiff(missingTags(ownerTags(alias, tags), actual), actual) : [];
     const hasAudience = (provider.ClientIDList ?? []).includes(STS_AUDIENCE);
@@ -159,7 +159,7 @@ export class OidcProviderResource implements Resource {
   }
 }
 
-/** As IAM writes an issuer in ARNs and condition keys: no scheme, no slash at its end. */
+/** Returns an issuer as IAM writes it in ARNs and condition keys: no scheme, no slash at its end. */
 export function issuerOf(issuerUrl: string): string {
   return issuerUrl.replace(/^https:\/\//u, '').replace(/\/+$/u, '');
 }

@@ -1,6 +1,4 @@
-/**
- * The command line: verb and flags -> what was given. Nothing is asked of AWS and nobody is asked anything here.
- */
+/** Reads the command line: verb and flags. This file sends no request to AWS and asks no questions. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 
@@ -192,7 +190,7 @@ function tagsOf(texts: readonly string[]): Record<string, string> {
   );
 }
 
-/** A cluster on the command line takes the place of the other way to name it in the file; sections are joined. */
+/** A cluster on the command line replaces the other way to name it in the file; sections are joined. */
 function merge(file: Given, flags: Given): Given {
   const merged: Record<string, unknown> = { ...file, ...flags };
   if ('cluster' in flags && !('oidc_issuer' in flags)) delete merged['oidc_issuer'];

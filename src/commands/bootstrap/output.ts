@@ -1,5 +1,5 @@
 /**
- * What an installation gives to whoever uses it: values for Helm, environment lines, JSON. The one place that knows the
+ * The outputs of an installation for its users: values for Helm, environment lines, JSON. Only this file knows the
  * shape of the chart's values.
  */
 import { stringify } from 'yaml';
@@ -112,7 +112,7 @@ export function formatEnv(outputs: Outputs): string {
 /** Lines are never folded: URLs and ARNs stay whole. */
 const YAML = { lineWidth: 0 } as const;
 
-/** As the shell reads it; plain where nothing has to be quoted. */
+/** Quotes a value for the shell, if it needs quotes. */
 function quote(value: string): string {
   return /^[\w@%+=:,./-]*$/u.test(value) ? value : `'${value.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,6 +1,6 @@
 /**
- * The tag that makes a resource ours. Its value is the alias of the workspace that it was made for, so that two
- * installations in one account never take each other's roles for their own.
+ * The tag that marks a resource as ours. Its value is the alias of the workspace that it was made for, so that two
+ * installations in one account never mistake each other's roles for their own.
  */
 
 export const OWNER_TAG = 'amp-write-proxy:bootstrap';
@@ -35,7 +35,7 @@ export function fromTagList(
   return Object.fromEntries((list ?? []).map(({ Key, Value }) => [Key ?? '', Value ?? '']));
 }
 
-/** The wanted tags that a resource lacks or has otherwise. Tags of others are none of our business. */
+/** Returns the wanted tags that a resource lacks or has with another value. Tags of others are left alone. */
 export function missingTags(wanted: Tags, actual: Tags | undefined): Tags {
   return Object.fromEntries(Object.entries(wanted).filter(([key, value]) => actual?.[key] !== value));
 }

@@ -1,8 +1,8 @@
 /**
  * The loops over resources: inspect in order, apply in order, destroy in reverse.
  *
- * Applying inspects each resource anew just before it is changed, so that what an earlier one brought to light (the
- * ARN of a workspace that did not exist a moment ago) is in the later ones' plan. An interrupted run leaves a prefix.
+ * Applying inspects each resource again just before it is changed, so that the results of an earlier one (such as the
+ * ARN of a new workspace) reach the plan of the later ones. An interrupted run leaves a prefix.
  */
 import { BootstrapError } from './errors.ts';
 import type { Finding, Removal, Resource } from './resource.ts';
@@ -39,7 +39,7 @@ export function isBlocked(steps: readonly Step[]): boolean {
   return steps.some(({ finding }) => finding.state === 'blocked');
 }
 
-/** @throws BootstrapError at the first resource that something stands in the way of */
+/** @throws BootstrapError at the first resource that is blocked */
 export async function applyAll(
   resources: readonly Resource[],
   onStep: (step: AppliedStep) => void,
@@ -73,7 +73,7 @@ export async function destroyAll(
   return steps;
 }
 
-/** What belongs to another installation is left without a further look. */
+/** A resource of another installation is left without a further look. */
 async function removalOf(resource: Resource, finding: Finding): Promise<Removal> {
   const [reason] = finding.problems;
   if (finding.state === 'blocked' && !finding.isOurs && reason !== undefined) return { kind: 'left', reason };

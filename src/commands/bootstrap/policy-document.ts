@@ -9,7 +9,7 @@ import { z } from 'zod';
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
-/** One statement; what is in it is compared, not interpreted. */
+/** One statement; its content is compared, not interpreted. */
 export type Statement = Readonly<Record<string, Json>>;
 
 export interface PolicyDocument {
@@ -41,7 +41,7 @@ export function readPolicyDocument(text: string | undefined): PolicyDocument | u
   }
 }
 
-/** In one normal form, readable by people. The same text means the same policy. */
+/** Shows the document in one normal form, readable by people. The same text means the same policy. */
 export function showPolicyDocument(document: PolicyDocument | undefined): string {
   if (document === undefined) return '';
   const statements = document.Statement.map((statement) => normalise(statement)).toSorted(byText);
@@ -52,10 +52,7 @@ export function isSamePolicy(a: PolicyDocument | undefined, b: PolicyDocument | 
   return showPolicyDocument(a) === showPolicyDocument(b);
 }
 
-/**
- * A document of others that does what we need as well: their statements, and ours in the place of one that has the
- * Sid of ours.
- */
+/** Merges our statements into a document of others: their statements stay, and ours replace one with the same Sid. */
 export function withStatements(theirs: PolicyDocument, ours: PolicyDocument): PolicyDocument {
   const sids = new Set(ours.Statement.map(({ Sid }) => Sid));
   const kept = theirs.Statement.filter(({ Sid }) => Sid === undefined || !sids.has(Sid));

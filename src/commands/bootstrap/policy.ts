@@ -195,7 +195,7 @@ export class PolicyResource implements Resource {
   }
 }
 
-/** A policy of others may grant far more than is needed; that is theirs to know. */
+/** A policy of others may grant far more than is needed, which is their decision. */
 function wideGrants(document: PolicyDocument | undefined, isOurs: boolean): string[] {
   if (isOurs || document === undefined) return [];
   const isWide = document.Statement.some(

@@ -1,6 +1,6 @@
 /**
- * Questions on a terminal, for what neither flags nor the file say. They are asked on standard error, so that standard
- * output stays what it is for. Ctrl-C ends everything, with nothing changed.
+ * Asks on a terminal for values that neither flags nor the file give. Questions go to standard error, so that standard
+ * output holds only results. Ctrl-C ends everything, with nothing changed.
  */
 import type { Readable, Writable } from 'node:stream';
 
@@ -15,7 +15,7 @@ export interface Terminal {
   readonly output: Writable;
 }
 
-/** Asks for what is not yet given, with the defaults at hand. */
+/** Asks for the missing values and offers the defaults. */
 export async function askForSettings(
   given: Given,
   defaultRegion: string | undefined,

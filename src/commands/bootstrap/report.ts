@@ -13,7 +13,7 @@ export function header(verb: string, { accountId, region, partition }: Place): s
   return `amp-write-proxy bootstrap ${verb}: account ${accountId}, ${where}\n\n`;
 }
 
-/** plan, and status with its notes. */
+/** The screen of plan, and of status with its notes. */
 export function stepsScreen(steps: readonly Step[], withNotes: boolean): string {
   return steps.map((step) => stepScreen(step, withNotes)).join('');
 }
@@ -29,7 +29,7 @@ function stepScreen({ resource, finding }: Step, withNotes: boolean): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** What destroy asks about: names alone. */
+/** The list for destroy's question: names alone. */
 export function namesScreen(steps: readonly Step[]): string {
   return steps.map(({ resource }) => `${row('-', resource.kind, resource.name)}\n`).join('');
 }
@@ -64,7 +64,7 @@ export function destroyedLine({ resource, removal }: DestroyedStep): string {
   }
 }
 
-/** After apply: what has come of it, and what to do next. */
+/** The screen after apply: the results, and what to do next. */
 export function outcomeScreen(outputs: Outputs): string {
   const values: [string, string][] = [
     ['workspace', outputs.workspaceId],
@@ -91,7 +91,7 @@ export function stepsJson(steps: readonly (Step | AppliedStep | DestroyedStep)[]
       state: finding.state,
       ours: finding.isOurs,
       arn: finding.arn ?? null,
-      // What differs is of no interest once it is to go.
+      // The differences do not matter when the resource is to be removed.
       diff: 'removal' in step ? [] : finding.diff,
       problems: finding.problems,
       notes: finding.notes,

@@ -7,11 +7,11 @@
  *   are inspected in the order in which they are made.
  * - `apply` starts from what `inspect` has just found and may be interrupted between any two calls: every step is
  *   either atomic with its tag, or seen as a difference by the next `inspect`.
- * - `destroy` removes only what bears our tag, can be repeated, and says why it left what it left.
+ * - `destroy` removes only what bears our tag, can be repeated, and gives the reason for whatever it leaves.
  */
 import type { Place } from './arn.ts';
 
-/** What is known so far of this account; resources fill it in as they go. */
+/** The facts known so far about this account; resources fill them in. */
 export interface Facts {
   readonly place: Place;
   workspaceId: string | undefined;
@@ -50,19 +50,19 @@ export type State =
   | 'as wanted'
   /** There, but different: apply changes it. */
   | 'differs'
-  /** Something stands in the way: apply refuses. `problems` says what. */
+  /** Blocked: apply refuses. `problems` says why. */
   | 'blocked';
 
 export interface Finding {
   readonly state: State;
-  /** Bears our tag. Of an absent one: would be made by us. */
+  /** True if it bears our tag. For an absent resource: true if we would make it. */
   readonly isOurs: boolean;
   readonly arn: string | undefined;
-  /** Lines with `+ ` and `- `: what apply would change. */
+  /** Lines with `+ ` and `- `: the changes that apply would make. */
   readonly diff: readonly string[];
-  /** What is wrong and how to help it. A blocked finding has at least one. */
+  /** The problems, each with its remedy. A blocked finding has at least one. */
   readonly problems: readonly string[];
-  /** What else status shows, one line each. */
+  /** Other lines that status shows. */
   readonly notes: readonly string[];
 }
 
@@ -90,7 +90,7 @@ export function blocked(problem: string, arn?: string): Finding {
   return { state: 'blocked', isOurs: false, arn, diff: [], problems: [problem], notes: [] };
 }
 
-/** What is there: as wanted when there is nothing to change. */
+/** Describes an existing resource: as wanted when there is nothing to change. */
 export function present(
   arn: string | undefined,
   isOurs: boolean,
@@ -101,5 +101,5 @@ export function present(
   return { state, isOurs, arn, diff, problems: rest.problems ?? [], notes: rest.notes ?? [] };
 }
 
-/** Why something of this name is not touched. */
+/** The reason why a resource of this name is not touched. */
 export const NOT_OURS = 'it does not bear our tag: others made it';

@@ -1,7 +1,7 @@
 /**
  * An IAM role: its trust, and either a managed policy attached to it or an inline one in it.
  *
- * Ours is made exactly as planned. One of others gets our trust statement and our policy beside what it has, and is
+ * Our own role is made exactly as planned. A role of others gets our trust statement and our policy in addition, and is
  * left alone otherwise. The path of a role cannot be changed once it is made.
  * https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
  */
@@ -43,7 +43,7 @@ export interface RoleOptions {
   readonly alias: string;
   readonly tags: Tags;
   readonly permissionsBoundary: string | undefined;
-  /** Asked when needed: it may depend on what was found before. Undefined is any (destroy). */
+  /** Called when needed, since it may depend on earlier findings. Undefined means any trust (destroy). */
   readonly trust: () => PolicyDocument | undefined;
   /** ARN of the policy to attach. */
   readonly attached: () => string | undefined;
@@ -131,7 +131,7 @@ export class RoleResource implements Resource {
     await this.#grant(state);
   }
 
-  /** A role goes only when it is empty, so everything in it goes first: it is ours. */
+  /** A role can only be removed when it is empty, so its policies are removed first: they are ours. */
   async destroy(finding: Finding): Promise<Removal> {
     const RoleName = this.#options.roleName;
     if (finding.state === 'absent') return { kind: 'absent' };
@@ -148,7 +148,7 @@ export class RoleResource implements Resource {
     return { kind: 'removed' };
   }
 
-  /** Attaches what is to be attached, and writes what is to be inside. */
+  /** Attaches the managed policy, and writes the inline one. */
   async #grant(state: RoleState | undefined): Promise<void> {
     const RoleName = this.#options.roleName;
     const PolicyArn = this.#options.attached();

@@ -88,12 +88,12 @@ export interface Settings {
   readonly grafana: GrafanaSettings;
 }
 
-/** What has been given so far, under the keys of bootstrap.yml. */
+/** The values given so far, under the keys of bootstrap.yml. */
 export type Given = Readonly<Record<string, unknown>>;
 
 /**
  * @param given flags over file
- * @param needsCluster whether the cluster has to be known: not so for destroy, which goes by tags
+ * @param needsCluster true if the cluster must be known; destroy works by tags and needs none
  * @throws UsageError with one line per problem
  */
 export function settingsOf(given: Given, defaultRegion: string | undefined, needsCluster: boolean): Settings {

@@ -65,7 +65,7 @@ export function grafanaTrust({ partition, region, accountId }: Place): PolicyDoc
   });
 }
 
-/** For status: who may take the role, how, and where it must come from. */
+/** Describes for status who may take the role, how, and from where. */
 export function describeTrust(document: PolicyDocument | undefined): string[] {
   return (document?.Statement ?? []).flatMap((statement) => {
     const conditions = conditionsOf(statement);

@@ -1,4 +1,4 @@
-/** Waiting: for a status to be reached, and for IAM to have spread what was just made. Time comes in as an argument. */
+/** Waits for a status to be reached, and for IAM to propagate new objects. Time comes in as an argument. */
 import { BootstrapError, isAwsCode } from './errors.ts';
 
 export interface Waiting {
@@ -12,7 +12,7 @@ export interface StatusWait {
   /** For people: `workspace ws-...`. */
   readonly what: string;
   readonly wanted: string;
-  /** Undefined is gone. */
+  /** Undefined means gone. */
   readonly read: () => Promise<string | undefined>;
   readonly timeoutMs: number;
 }
@@ -39,14 +39,11 @@ export async function waitForStatus({ what, wanted, read, timeoutMs }: StatusWai
   }
 }
 
-/** IAM spreads what is made within seconds; half a minute is far out. */
+/** IAM propagates changes within seconds; half a minute is a generous limit. */
 const CONSISTENCY_MS = 30_000;
 const CONSISTENCY_POLL_MS = 1_000;
 
-/**
- * Calls again while AWS does not yet see what was made a moment ago.
- * https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
- */
+/** Calls again while AWS does not yet see an object that was just made. */
 export async function untilVisible<T>(
   call: () => Promise<T>,
   notYetCodes: readonly string[],

@@ -102,7 +102,7 @@ export class WorkspaceResource implements Resource {
     return { kind: 'removed' };
   }
 
-  /** AMP filters by the beginning of the alias; what is on its way out does not count. */
+  /** AMP filters by the beginning of the alias; workspaces that are being deleted do not count. */
   async #findAll(): Promise<WorkspaceSummary[]> {
     const { alias } = this.#options;
     const found: WorkspaceSummary[] = [];

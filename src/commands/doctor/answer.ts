@@ -16,7 +16,7 @@ import { failed, ok, warning } from './check.ts';
 export interface AnswerContext {
   readonly url: string;
   readonly region: string;
-  /** How far AMP's clock is ahead of ours; undefined when the answer had no date. */
+  /** The time by which AMP's clock is ahead of ours; undefined if the answer had no date. */
   readonly skewMs: number | undefined;
   /** From the first byte of the write to the last of the answer, connecting included, ms. */
   readonly tookMs?: number | undefined;
@@ -26,7 +26,7 @@ export interface AnswerContext {
 
 const NAME = 'write';
 
-/** AWS refuses a signature that is older or newer. */
+/** AWS rejects a signature that is older or newer. */
 const MAX_SKEW_MS = 5 * 60_000;
 const NOTICEABLE_SKEW_MS = 60_000;
 
@@ -74,7 +74,7 @@ export function explainAnswer(status: number, message: string, context: AnswerCo
   return failed(NAME, `unexpected answer (${status}${said})`, remedy);
 }
 
-/** Answers whose status alone would mislead; undefined for all others. */
+/** Explains answers whose status alone would mislead; undefined for all others. */
 function explainSpecial(status: number, message: string, context: AnswerContext): CheckResult | undefined {
   const { errorType } = context;
   const code = responseCode({ kind: 'answered', status, message, retryAfter: undefined, date: undefined, errorType });
@@ -103,7 +103,7 @@ function duration({ tookMs }: AnswerContext): string {
 export function explainClock({ skewMs }: AnswerContext): CheckResult {
   if (skewMs === undefined) return warning('clock', 'the answer carried no date', 'Is something between us and AMP?');
   const seconds = Math.round(skewMs / 1000);
-  // The date has whole seconds, and the answer took its way.
+  // The date has whole seconds, and the answer took time to arrive.
   const words =
     Math.abs(seconds) < 3 ? "agrees with AMP's" : `${Math.abs(seconds)} s ${seconds < 0 ? 'ahead of' : 'behind'} AMP's`;
   const remedy = 'Run chrony or systemd-timesyncd on the node (on EC2 against 169.254.169.123).';

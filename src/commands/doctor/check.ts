@@ -1,13 +1,13 @@
-/** What a check of the doctor finds. Words only: a key, a token or a signature is never in them. */
+/** The result of one of the doctor's checks, in words, which never contain a key, a token or a signature. */
 
 export type CheckStatus = 'ok' | 'warning' | 'failed' | 'skipped';
 
 export interface CheckResult {
-  /** In a word or two: `credentials`. */
+  /** The name of the check, in a word or two: `credentials`. */
   readonly name: string;
   readonly status: CheckStatus;
   readonly message: string;
-  /** What to do; of everything that is not ok. */
+  /** The remedy; every result that is not ok has one. */
   readonly remedy?: string;
 }
 

@@ -37,7 +37,7 @@ export interface DoctorIo {
 }
 
 interface EntryReport {
-  /** Name of the remote_write entry; of the configuration itself, the file. */
+  /** The name of the remote_write entry, or of the configuration file. */
   readonly name: string;
   readonly url?: string;
   readonly checks: readonly CheckResult[];

@@ -1,4 +1,4 @@
-/** Credentials as the proxy gets them, and who they are to AWS. */
+/** Checks the credentials that the proxy gets, and the identity that AWS sees behind them. */
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { credentialsSource } from '../../aws/credentials-source.ts';
 import { shownWords } from '../bootstrap/aws-words.ts';

@@ -1,4 +1,4 @@
-/** The way to the upstream: its name, its certificate, its region. */
+/** Checks the path to the upstream: its name, its certificate, its region. */
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
@@ -15,7 +15,7 @@ import { failed, ok, skipped, warning } from './check.ts';
 const TLS_TIMEOUT_MS = 10_000;
 const SOON_DAYS = 14;
 
-/** The authorities of tls_config in PEM, as a check of their file. */
+/** Reads the authorities of tls_config in PEM; a file that cannot be read is a failed check. */
 export async function readAuthorities({
   tls_config: tls,
 }: RemoteWriteConfig): Promise<{ ca: string | undefined; problem: CheckResult | undefined }> {
@@ -70,13 +70,13 @@ export async function checkTls(entry: RemoteWriteConfig, ca: string | undefined)
     return judgeCertificate(seen, tls.insecure_skip_verify);
   } catch (error) {
     const answer = failedBy(error);
-    // It is of the other kind only where the upstream has answered.
+    // The other kind occurs only if the upstream has answered.
     const [reason, message] = answer.kind === 'failed' ? [answer.reason, answer.message] : ['tls', ''];
     return failed('tls', `${hostname}:${port || 443}: ${redact(message)}`, explain(reason).remedy);
   }
 }
 
-/** Whether requests are signed for the region where the workspace is. */
+/** Checks that requests are signed for the region of the workspace. */
 export function checkRegion({ url, sigv4 }: RemoteWriteConfig): CheckResult {
   const { hostname, pathname } = new URL(url);
   const workspace = /^\/workspaces\/([^/]+)/u.exec(pathname)?.[1] ?? 'no workspace';

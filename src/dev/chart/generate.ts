@@ -1,9 +1,9 @@
 /**
- * Writes what follows from the chart's values.yaml and the configuration schema: values.schema.json and the table of
+ * Generates two files from the chart's values.yaml and the configuration schema: values.schema.json and the table of
  * values in the chart's README.
  *
- *     node src/dev/chart/generate.ts           says what is out of date, and fails then
- *     node src/dev/chart/generate.ts --write   writes it
+ *     node src/dev/chart/generate.ts           reports outdated files, and fails if there are any
+ *     node src/dev/chart/generate.ts --write   writes them
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,10 +14,10 @@ import { valuesJsonSchema } from './values-schema.ts';
 const CHART = fileURLToPath(new URL('../../../charts/amp-write-proxy/', import.meta.url));
 const START_MARKER = '<!-- values:start -->';
 const END_MARKER = '<!-- values:end -->';
-/** Longer defaults are to be read in the file itself. */
+/** Longer defaults are not shown; the reader finds them in values.yaml. */
 const LONGEST_PRESET = 60;
 
-/** File name in the chart -> what it is to hold. */
+/** Maps a file name in the chart to its content. */
 export function generatedFiles(): ReadonlyMap<string, string> {
   const text = readFileSync(`${CHART}values.yaml`, 'utf8');
   const presets: unknown = parse(text);
@@ -30,7 +30,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   ]);
 }
 
-/** @throws Error where the text has no pair of markers */
+/** @throws Error if the text has no pair of markers */
 function withTable(readme: string, values: readonly DocumentedValue[]): string {
   const start = readme.indexOf(START_MARKER);
   const end = readme.indexOf(END_MARKER);

@@ -16,7 +16,10 @@ const KEY = /^( *)([A-Za-z]\w*):/;
 const EXTRA = /^@schema (\{.*\})$/;
 const INDENT = 2;
 
-/** In the order of the file. @throws Error where a comment stands before no key, or @schema holds no JSON object. */
+/**
+ * Returns the keys in the order of the file. @throws Error if a comment precedes no key, or @schema holds no JSON
+ * object
+ */
 export function readValuesFile(text: string): DocumentedValue[] {
   const presets: unknown = parse(text);
   const found: DocumentedValue[] = [];

@@ -16,7 +16,7 @@ export function valuesJsonSchema(
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Values of charts/amp-write-proxy',
     ...root,
-    // Helm gives it to every chart.
+    // Helm passes this key to every chart.
     properties: { ...(isSection(root['properties']) ? root['properties'] : {}), global: { type: 'object' } },
   };
 }
@@ -38,7 +38,7 @@ function valueSchema(values: readonly DocumentedValue[], preset: unknown, path: 
   return { ...description, ...typeOf(preset), ...own?.extraSchema };
 }
 
-/** What is missing from it is said by the chart in a sentence, and `existingConfigMap` may hold it. */
+/** Missing keys are reported by the chart in a sentence, and `existingConfigMap` may hold them. */
 function configSection(): Schema {
   const { $schema: _draft, required: _required, ...schema } = configJsonSchema();
   return schema;

@@ -1,7 +1,7 @@
 /**
  * `npm run demo`: the sandbox, the proxy and a handful of Prometheus-like senders on loopback, until Ctrl-C or for
  * `--seconds N`. Prints progress every second, and last `received=<n> delivered=<n> rejected=<n> lost=<n>`: the first
- * three as the proxy counts them, lost as the samples that a sender was told 2xx for and the sandbox does not have.
+ * three as the proxy counts them, lost as the samples that a sender got a 2xx for but the sandbox does not have.
  *
  * Exit status: 0, or 1 when something was lost or the proxy did not end well, 2 for wrong usage.
  */
@@ -68,7 +68,7 @@ async function demo(seconds: number): Promise<number> {
   return lost === 0 && exitCode === 0 ? 0 : 1;
 }
 
-/** Six servers on their own, and a highly available pair, of which AMP keeps one replica's samples. */
+/** Makes six single servers and a highly available pair, of which AMP keeps one replica's samples. */
 function makeSenders(url: URL): DemoPrometheus[] {
   const alone = ['eks-prod', 'eks-staging', 'eks-build', 'edge-1', 'edge-2', 'office'];
   const pair = ['a', 'b'].map((replica) => new DemoPrometheus({ url, cluster: 'eks-ha', replica, nodes: 6 }));
@@ -114,8 +114,9 @@ function percentile(senders: readonly DemoPrometheus[], share: number): string {
 }
 
 /**
- * Takes what the senders were told 2xx for since the last call, and counts what of it the sandbox does not hold. Of the
- * pair, AMP keeps one replica's samples and acknowledges both's; the replica whose first sample is not there stands by.
+ * Takes the samples that senders got a 2xx for since the last call, and counts those that the sandbox does not hold. Of
+ * the pair, AMP keeps one replica's samples and acknowledges both's; the replica whose first sample is absent stands
+ * by.
  */
 function countLost(senders: readonly DemoPrometheus[], store: SampleStore, standby: Set<DemoPrometheus>): number {
   let lost = 0;

@@ -1,6 +1,6 @@
 /**
- * A sender of the demo: behaves like a Prometheus server with remote_write. It scrapes made-up nodes, sends what it
- * has over a few connections, sends again on 5xx, drops on 4xx, and remembers what it was told for every sample.
+ * A sender of the demo: behaves like a Prometheus server with remote_write. It scrapes invented nodes, sends their
+ * samples over a few connections, resends on 5xx, drops on 4xx, and remembers the answer for every sample.
  */
 import { Agent, request } from 'node:http';
 import { encodeWriteRequest, type SeriesToSend } from './write-request.ts';
@@ -8,14 +8,14 @@ import { encodeWriteRequest, type SeriesToSend } from './write-request.ts';
 export interface DemoPrometheusOptions {
   readonly url: URL;
   readonly cluster: string;
-  /** Of a highly available pair; undefined for a server on its own. */
+  /** The replica of a highly available pair; undefined for a single server. */
   readonly replica?: string;
   readonly nodes: number;
 }
 
 /** One sample that the proxy acknowledged with 2xx. */
 export interface Acknowledged {
-  /** Without `__replica__`, which AMP takes off. */
+  /** The labels without `__replica__`, which AMP removes. */
   readonly labels: Readonly<Record<string, string>>;
   readonly timestamp: number;
 }
@@ -34,7 +34,7 @@ const RETRY_MS = 200;
 export class DemoPrometheus {
   readonly told: Told = { samples: 0, acknowledged: 0, rejected: 0, resent: 0 };
   readonly acknowledged: Acknowledged[] = [];
-  /** Milliseconds of the latest answers. */
+  /** The latencies of the latest answers, in milliseconds. */
   readonly latenciesMs: number[] = [];
   readonly #options: DemoPrometheusOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
@@ -54,7 +54,7 @@ export class DemoPrometheus {
     this.#timer = setInterval(() => this.#scrape(Date.now()), SCRAPE_INTERVAL_MS);
   }
 
-  /** Scrapes no more, and resolves when every request has its answer. */
+  /** Stops scraping, and resolves when every request has its answer. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#stopping = true;
@@ -63,7 +63,7 @@ export class DemoPrometheus {
   }
 
   #scrape(timestamp: number): void {
-    // A round that is still on its way is not overtaken, so that the samples of a series stay in order.
+    // A round waits for the previous one, so that the samples of a series stay in order.
     if (this.#open.size > 0) return;
     const series: SeriesToSend[] = [];
     for (let node = 0; node < this.#options.nodes; node += 1) series.push(...this.#scrapeNode(node, timestamp));
@@ -90,7 +90,7 @@ export class DemoPrometheus {
     }));
   }
 
-  /** Until it is told 2xx or 4xx, as Prometheus does. */
+  /** Sends until the answer is 2xx or 4xx, as Prometheus does. */
   async #send(series: readonly SeriesToSend[]): Promise<void> {
     const body = encodeWriteRequest(series);
     this.told.samples += series.length;
@@ -116,7 +116,7 @@ export class DemoPrometheus {
     }
   }
 
-  /** The status, or 0 when there was no answer. */
+  /** Returns the status, or 0 when there was no answer. */
   async #post(body: Buffer): Promise<number> {
     return new Promise((resolve) => {
       const headers = {

@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 
 export interface DemoProxy {
-  /** Where senders write. */
+  /** The URL that senders write to. */
   readonly writeUrl: URL;
   readonly adminUrl: string;
-  /** Sums of the proxy's metrics by name. */
+  /** The sums of the proxy's metrics by name. */
   readMetrics(): Promise<ReadonlyMap<string, number>>;
   /** Ends it with SIGTERM. @returns its exit status */
   stop(): Promise<number | null>;
@@ -40,7 +40,7 @@ log: { level: error, format: text }
     { mode: 0o600 },
   );
   const main = fileURLToPath(new URL('../../commands/serve.ts', import.meta.url));
-  // A process group of its own: Ctrl-C is for the demo, which ends the proxy when all answers are in.
+  // The process has its own group: Ctrl-C reaches only the demo, which ends the proxy when all answers are in.
   const child = spawn(process.execPath, [main, '--config', file], {
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
@@ -88,7 +88,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Of the text exposition format; histograms by their `_count` and `_sum`. */
+/** Sums the text exposition format by name; histograms by their `_count` and `_sum`. */
 function sumByName(exposition: string): ReadonlyMap<string, number> {
   const sums = new Map<string, number>();
   for (const line of exposition.split('\n')) {

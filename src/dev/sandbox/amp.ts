@@ -1,9 +1,9 @@
 /**
  * The stand-in for a workspace of Amazon Managed Service for Prometheus: remote_write, and the simplest queries.
  *
- * A write walks: path -> signature -> size -> content headers -> decode -> ingest. Who fails a step gets AMP's answer:
- * JSON from the front that checks signatures, plain text from the Cortex behind it. Where AWS documents no text
- * (413, 404 of a path) the words are ours.
+ * A write passes: path -> signature -> size -> content headers -> decode -> ingest. A request that fails a step gets
+ * AMP's answer: JSON from the front that checks signatures, plain text from the Cortex behind it. Where AWS documents
+ * no text (413, 404 of a path) the words are ours.
  */
 import { randomUUID } from 'node:crypto';
 import type { Backend } from './backend.ts';
@@ -39,10 +39,10 @@ export interface AmpParts {
 
 export class AmpHandler implements Handler {
   readonly #parts: AmpParts;
-  /** So that a label fault, the ingester and the log share one decoding. */
+  /** Lets a label fault, the ingester and the log share one decoding. */
   #decoded = new WeakMap<Buffer, DecodedWriteRequest>();
   #facts = new WeakMap<DecodedWriteRequest, RequestFacts>();
-  /** One string per series, so that the log of requests holds references only. */
+  /** Keeps one string per series, so that the log of requests holds references only. */
   #keys = new Map<string, string>();
 
   constructor(parts: AmpParts) {
@@ -183,7 +183,7 @@ function findContentFault(headers: Readonly<Record<string, string>>): string | u
   return encoding === 'snappy' ? undefined : `unsupported content encoding: ${encoding}`;
 }
 
-/** Of the query string and, for a POST, of the form in the body. */
+/** Reads the parameters of the query string and, for a POST, of the form in the body. */
 function parametersOf({ target, method, body }: ReceivedRequest): URLSearchParams {
   const parameters = new URL(target, 'http://sandbox.invalid').searchParams;
   if (method === 'POST')
@@ -201,7 +201,7 @@ function json(status: number, errorType: string | undefined, body: unknown): Ans
   return { status, headers, body: JSON.stringify(body) };
 }
 
-/** What Cortex says comes as text with a line end, as an answer of AMP shows in vectordotdev/vector#12958. */
+/** Cortex's errors are text with a line end, as an answer of AMP shows in vectordotdev/vector#12958. */
 function text(status: number, message: string): Answer {
   if (message === '') return { status, headers: requestHeaders(), body: '' };
   const headers = {

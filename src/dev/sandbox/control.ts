@@ -14,7 +14,7 @@
  *   POST   /sandbox/credentials   {rotate, accessKeyId, secretAccessKey, expireTemporary, forgetTemporary}
  *   POST   /sandbox/rules         any of AmpRules -> all of them
  *
- * Bodies are JSON. 400 with {error} for what it does not understand, 404 for another path.
+ * Bodies are JSON. It answers 400 with {error} to an invalid request, and 404 for another path.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
@@ -39,7 +39,7 @@ export interface ControlParts {
   readonly clock: SandboxClock;
   readonly keys: KnownKeys;
   readonly rules: AmpRules;
-  /** Resolves when ports that a fault closed or opened are so. */
+  /** Resolves when the ports that a fault closes or opens have changed. */
   readonly settled: () => Promise<void>;
   readonly reset: () => void;
   readonly openConnections: () => number;

@@ -1,4 +1,4 @@
-/** Mischief on an open connection. Everything here ends the connection, or leaves it hanging on purpose. */
+/** Faults on an open connection. Each ends the connection, or leaves it hanging on purpose. */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import type { Answer } from './listener.ts';
 
 const CUT_RESPONSE = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 1000\r\n\r\ncut here';
 
-/** Plays a fault that gives no honest answer. */
+/** Plays a fault that sends no regular answer. */
 export async function playFault(action: FaultAction, socket: Socket): Promise<void> {
   switch (action.kind) {
     case 'hang':

@@ -1,5 +1,5 @@
 /**
- * What the sandbox does wrong on purpose: which requests, how often, and what happens to them.
+ * The faults that the sandbox plays on purpose: which requests they affect, how often, and how.
  *
  * Faults are tried in the order they were added. A `delay` or `close-idle` adds to what follows; the first fault of
  * any other kind that matches decides the request. A fault with `label` needs the body, so it cannot act before it.
@@ -122,12 +122,12 @@ export class Faults {
     return this.#active.some(({ spec }) => spec.action.kind === 'down' && targetOf(spec) === target);
   }
 
-  /** What to do before the body is read. */
+  /** Returns the actions before the body is read. */
   planBeforeBody(target: FaultTarget, facts: FaultFacts): FaultPlan {
     return this.#plan(target, facts, (spec) => actsBeforeBody(spec.action));
   }
 
-  /** What to do once the body is there. */
+  /** Returns the actions once the body has arrived. */
   planAfterBody(target: FaultTarget, facts: FaultFacts): FaultPlan {
     return this.#plan(target, facts, (spec) => !actsBeforeBody(spec.action));
   }
@@ -160,7 +160,7 @@ const FAULT_KINDS: Readonly<Record<FaultAction['kind'], true>> = {
   credentials: true,
 };
 
-/** As far as a slip would mislead a test; callers use the typed client. */
+/** Checks as much as prevents a slip from misleading a test; callers use the typed client. */
 export function isFaultSpec(value: unknown): value is FaultSpec {
   if (!isJsonObject(value) || !isJsonObject(value['action'])) return false;
   const { kind } = value['action'];

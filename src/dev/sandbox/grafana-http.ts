@@ -22,7 +22,7 @@ export interface GrafanaWorkspace {
   readonly created: number;
   settings: JsonObject;
   tags: Record<string, string>;
-  /** Describes until it is ACTIVE. */
+  /** The number of further describe calls until it is ACTIVE. */
   pendingReads: number;
   /** By SSO user. */
   readonly permissions: Map<string, { readonly type: string; readonly role: string }>;

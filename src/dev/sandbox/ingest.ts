@@ -57,7 +57,7 @@ export class Ingester {
   readonly #store: SampleStore;
   readonly #rules: AmpRules;
   readonly #clock: SandboxClock;
-  /** How AMP names the tenant in its messages. */
+  /** AMP's name for the tenant in its messages. */
   readonly #user: string;
   #elected = new Map<string, { replica: string; seenAtMs: number }>();
   /** Timestamps in ms, by series. */
@@ -152,7 +152,7 @@ export class Ingester {
     return undefined;
   }
 
-  /** A token bucket: all of a request or none of it, as Cortex's limiter. */
+  /** A token bucket: takes a whole request or nothing, as Cortex's limiter does. */
   #tryTakeTokens(wanted: number): boolean {
     const rate = this.#rules.ingestionRateSamples;
     if (rate === 0) return true;
@@ -190,7 +190,10 @@ export class Ingester {
     }
   }
 
-  /** The TSDB's exemplar storage: the newest again is fine, an older one is not; nothing of it is kept here but times. */
+  /**
+   * The rule of the TSDB's exemplar storage: the newest again is fine, an older one is not. Only the times are kept
+   * here.
+   */
   #appendExemplars(labels: readonly Label[], { exemplars }: DecodedSeries, tally: Tally): void {
     if (exemplars.length === 0) return;
     const key = formatLabels(labels);
@@ -251,7 +254,7 @@ export class Ingester {
     return toBigInt(timestamp) >= toBigInt(newest) - BigInt(outOfOrderWindowMs);
   }
 
-  /** What is stored for an older time, if it was out of order or is being sent again. */
+  /** Returns the content stored for an older time, if it was out of order or is being sent again. */
   #findOlder(series: StoredSeries, timestamp: Int64): bigint | string | undefined {
     if (!this.#isInsideWindow(timestamp)) return undefined;
     const wanted = toBigInt(timestamp);
@@ -288,7 +291,7 @@ function refuse(status: 400 | 429, message: string): IngestResult {
   return { status, message, accepted: 0, repeated: 0, deduplicated: 0, rejected: {} };
 }
 
-/** As Cortex's pkg/ingester/limiter.go prints it; AMP's quotas page quotes its first half. */
+/** The text that Cortex's pkg/ingester/limiter.go prints; AMP's quotas page quotes its first half. */
 function seriesLimitText(limit: number): string {
   return (
     `per-user series limit of ${limit} exceeded, please contact administrator to raise it ` +

@@ -1,4 +1,4 @@
-/** A small HTTP server that speaks JSON, on loopback: what the stand-ins of AWS control planes have in common. */
+/** A small HTTP server that speaks JSON, on loopback. The stand-ins of AWS control planes share it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 

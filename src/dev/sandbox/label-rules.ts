@@ -6,7 +6,7 @@ const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/u;
 /** Cortex shows at most this much of a name or a series. */
 const MAX_SHOWN_CHARS = 200;
 
-/** What is wrong with the label set, in Cortex's words, or undefined. */
+/** Returns the fault of a label set in Cortex's words, or undefined. */
 export function findInvalidLabel(labels: readonly Label[], refuseUnsorted: boolean): string | undefined {
   const metricName = labels.find(({ name }) => name === '__name__')?.value;
   if (metricName === undefined) return 'sample missing metric name';
@@ -23,7 +23,7 @@ export function findInvalidLabel(labels: readonly Label[], refuseUnsorted: boole
   return undefined;
 }
 
-/** In order of their names; the same array when it is so already. */
+/** Returns the labels in the order of their names; the same array if they are in order already. */
 export function sortLabels(labels: readonly Label[]): readonly Label[] {
   const isSorted = labels.every(
     ({ name }, index) => index === 0 || compareNames(labels[index - 1]?.name ?? '', name) <= 0,

@@ -1,11 +1,11 @@
-/** What the sandbox saw and decided, in numbers, and a bounded log of its latest requests. */
+/** Counts the requests and decisions of the sandbox, and keeps a bounded log of its latest requests. */
 import type { IngestResult, RejectionReason } from './ingest.ts';
 import { REJECTION_REASONS } from './ingest.ts';
 import type { SignatureFault } from './verify-signature.ts';
 
 /** How many requests the log keeps; older ones fall out, the counts stay. */
 const LOG_LIMIT = 1000;
-/** Whose values are not for logs. */
+/** Headers whose values must not be logged. */
 const SECRET_HEADERS = new Set(['authorization', 'x-amz-security-token']);
 
 export interface RequestFacts {
@@ -21,7 +21,7 @@ export interface RequestLogEntry extends RequestFacts {
   /** ISO 8601, by the sandbox's clock. */
   readonly time: string;
   readonly path: string;
-  /** Status that went out; null when the connection was reset or left hanging. */
+  /** The status that was sent; null if the connection was reset or left hanging. */
   readonly status: number | null;
   readonly fault: string | null;
   /** Bytes of the body as sent. */
@@ -40,7 +40,7 @@ export interface LedgerStats {
   signatureFailures: Record<SignatureFault, number>;
   /** Body bytes of all write requests as sent. */
   bytesReceived: number;
-  /** In the bodies that were decoded, whatever became of them. */
+  /** Counts the bodies that were decoded, whatever their outcome. */
   received: { series: number; samples: number; histograms: number; exemplars: number; metadata: number };
   /** Samples and histograms. */
   accepted: number;

@@ -1,6 +1,6 @@
 /**
- * One port of the sandbox: reads requests, asks the faults what to do, asks the handler for the answer, and puts
- * either the answer or the mischief on the wire. Handlers know nothing of sockets, faults know nothing of AMP.
+ * One port of the sandbox: reads requests, asks the faults what to do, asks the handler for the answer, and sends
+ * either the answer or the fault. Handlers know nothing of sockets, faults know nothing of AMP.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createHttpServer } from 'node:http';
@@ -20,18 +20,18 @@ export interface Answer {
 
 export interface Exchange {
   readonly request: ReceivedRequest;
-  /** What the wire showed: the answer's status, or undefined when there was none. */
+  /** The status that was sent, or undefined if there was none. */
   readonly status: number | undefined;
   /** Kind of the fault that acted, or undefined. */
   readonly fault: string | undefined;
 }
 
 export interface Handler {
-  /** The honest answer. `plan` is for faults that change it from inside (credentials). */
+  /** Returns the regular answer. `plan` is for faults that change it from inside (credentials). */
   handle(request: ReceivedRequest, plan: FaultPlan): Promise<Answer>;
-  /** Whether a series of the body carries this label. */
+  /** Returns true if a series of the body carries this label. */
   hasLabel(request: ReceivedRequest, name: string, value: string): boolean;
-  /** Told once per request, when its fate is known. */
+  /** Called once per request, when its outcome is known. */
   onExchange(exchange: Exchange): void;
 }
 
@@ -135,7 +135,8 @@ export class Listener {
       this.#handler.onExchange({ request, status, fault: plan.action?.kind });
       if (plan.closeIdleAfterMs !== undefined) this.#closeWhenIdle(socket, plan.closeIdleAfterMs);
     } catch (error) {
-      // Usually the client has gone away; anything else is a fault of the sandbox that must not look like one asked for.
+      // Usually the client has gone away; anything else is an error of the sandbox that must not look like a requested
+      // fault.
       if (!incoming.aborted && !socket.destroyed) console.error('sandbox: a request failed', error);
       socket.destroy();
       this.#handler.onExchange({ request, status: undefined, fault: undefined });

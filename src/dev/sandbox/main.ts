@@ -1,7 +1,7 @@
 /**
  * `npm run sandbox`: runs the sandbox until SIGINT or SIGTERM, then exits 0.
  *
- * Prints what the proxy's configuration needs to reach it. The keys it prints are of no AWS account.
+ * Prints what the proxy's configuration needs to reach it. The keys it prints belong to no AWS account.
  */
 import { chmodSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

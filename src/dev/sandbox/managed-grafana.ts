@@ -23,9 +23,12 @@ export interface ManagedGrafana extends ApiServer {
 }
 
 export interface ManagedGrafanaOptions {
-  /** Where the HTTP API is said to be; default this server. For a line in between that can be cut. */
+  /**
+   * The URL that the control plane gives for the HTTP API; default this server. A test can name a relay in between that
+   * it can cut.
+   */
   readonly endpointUrl?: () => string;
-  /** How often a new workspace is still CREATING when asked. Default 1. */
+  /** How often a new workspace reports CREATING when asked. Default 1. */
   readonly pendingReads?: number;
 }
 
@@ -130,7 +133,7 @@ function list(parts: Parts): ApiAnswer {
   return ok({ workspaces });
 }
 
-/** One look at it, which brings it nearer to ACTIVE. */
+/** Reads the workspace once, which brings it nearer to ACTIVE. */
 function read(parts: Parts, workspace: GrafanaWorkspace): JsonObject {
   const seen = describe(parts, workspace);
   workspace.pendingReads = Math.max(0, workspace.pendingReads - 1);
@@ -173,7 +176,7 @@ function permissionsOf({ permissions }: GrafanaWorkspace, query: URLSearchParams
     .map(([id, { type, role }]) => ({ user: { id, type }, role }));
 }
 
-/** Like AWS, a name where an id should be is an error in the answer, not of the call. */
+/** Like in AWS, a name in place of an id is an error within the answer, and the call succeeds. */
 function updatePermissions({ permissions }: GrafanaWorkspace, body: JsonObject): readonly JsonObject[] {
   const batch: unknown[] = Array.isArray(body['updateInstructionBatch']) ? body['updateInstructionBatch'] : [];
   return batch.filter(isJsonObject).flatMap((instruction) => {

@@ -1,5 +1,5 @@
 /**
- * The stand-in for the Pod Identity associations of EKS. What it does not know (clusters above all) it hands on to
+ * The stand-in for the Pod Identity associations of EKS. It passes other requests (above all about clusters) on to
  * another stand-in of EKS.
  *
  * https://docs.aws.amazon.com/eks/latest/APIReference/API_CreatePodIdentityAssociation.html

@@ -1,10 +1,10 @@
 /**
- * What the stand-in for AMP enforces, one switch per rule. The defaults are AMP's own where AWS documents them
- * (https://docs.aws.amazon.com/prometheus/latest/userguide/AMP_quotas.html) and Cortex's where it does not.
- * Rules about a sample's age are off by default, because tests and captured bodies carry old timestamps.
+ * The rules that the stand-in for AMP enforces, one switch per rule. The defaults are AMP's own where AWS documents
+ * them (https://docs.aws.amazon.com/prometheus/latest/userguide/AMP_quotas.html) and Cortex's where it does not. Rules
+ * about a sample's age are off by default, because tests and captured bodies carry old timestamps.
  */
 export interface AmpRules {
-  /** Refuse what is not signed with SigV4 by a known, unexpired key (403). */
+  /** Refuse requests that are not signed with SigV4 by a known, unexpired key (403). */
   verifySignatures: boolean;
   /** How far X-Amz-Date may be from the sandbox's clock, in milliseconds. */
   maxClockSkewMs: number;

@@ -38,15 +38,15 @@ export interface SandboxOptions {
   readonly secretAccessKey?: string;
   /** PEM; the data port then speaks HTTPS. */
   readonly tls?: { readonly cert: string; readonly key: string };
-  /** Nothing is printed by the sandbox itself either way; for main.ts. */
+  /** True to print nothing. Only main.ts prints; the sandbox itself never does. */
   readonly quiet?: boolean;
   readonly rules?: Partial<AmpRules>;
-  /** What web identity tokens are minted for and checked against. */
+  /** The subject that web identity tokens are minted for and checked against. */
   readonly oidcSubject?: string;
   readonly oidcAudience?: string;
   /** The only role that STS lets assume; default any. */
   readonly roleArn?: string;
-  /** What AssumeRole asks for; default nothing. */
+  /** The external id that AssumeRole requires; default none. */
   readonly externalId?: string;
   /** Lifetime of temporary credentials when the caller asks for none, in seconds. Default 3600. */
   readonly credentialLifetimeSeconds?: number;
@@ -77,7 +77,7 @@ export interface Sandbox {
   readonly rules: AmpRules;
   /** A JWT as Kubernetes projects it for IRSA; claims replace the defaults. */
   issueWebIdentityToken(claims?: TokenClaims): string;
-  /** Resolves when the ports that a `down` fault closes, or its end opens, are so. */
+  /** Resolves when the ports that a `down` fault closes, or opens at its end, have changed. */
   settled(): Promise<void>;
   /** Forgets samples, counts, elections and faults; keeps rules, clock and keys. */
   reset(): void;
@@ -129,7 +129,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   let change: Promise<unknown> = Promise.resolve();
   faults.onChange = () => {
     change = Promise.all([data.ensureOpen(!faults.isDown('amp')), identity.ensureOpen(!faults.isDown('sts'))]);
-    // Whoever waits by settled() gets the error; nobody waiting must not end the process.
+    // A caller that waits for settled() gets the error; without one it must not end the process.
     change.catch(() => undefined);
   };
   const settled = async (): Promise<void> => {

@@ -26,13 +26,13 @@ export interface SeriesSnapshot {
   readonly histograms: readonly StoredHistogram[];
 }
 
-/** What the rules need to know about a series to judge its next sample. */
+/** The state of a series that the rules need to judge its next sample. */
 export interface StoredSeries {
   readonly id: number;
   readonly key: string;
   readonly labels: readonly Label[];
   latestTimestamp: Int64 | undefined;
-  /** What the newest sample holds: its bits, or a Histogram's hex. */
+  /** The content of the newest sample: its bits, or a Histogram's hex. */
   latestContent: string | Int64 | undefined;
   lastIndex: number;
   readonly histograms: StoredHistogram[];

@@ -28,9 +28,9 @@ export interface StsParts {
   readonly ledger: Ledger;
   /** The only role that may be assumed; undefined is any. */
   readonly roleArn: string | undefined;
-  /** What AssumeRole asks for; undefined is nothing. */
+  /** The external id that AssumeRole requires; undefined means none. */
   readonly externalId: string | undefined;
-  /** Lifetime of what is issued when the caller asks for none, in seconds. */
+  /** The lifetime of issued credentials when the caller asks for none, in seconds. */
   readonly lifetimeSeconds: number;
   readonly maxClockSkewMs: number;
 }

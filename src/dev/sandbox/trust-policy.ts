@@ -1,6 +1,6 @@
 /**
- * Does a trust policy let the bearer of a web identity token take the role? A small reading of IAM's rules, by the
- * book: an explicit Deny wins, every condition has to hold, every key of a condition has to be in the token.
+ * Decides whether a trust policy lets the bearer of a web identity token assume the role, by a small subset of IAM's
+ * rules: an explicit Deny wins, every condition has to hold, every key of a condition has to be in the token.
  *
  * Understood: Principal.Federated, sts:AssumeRoleWithWebIdentity, and the operators StringEquals and StringLike on
  * `ISSUER:sub` and `ISSUER:aud`. A statement with anything else never allows.

@@ -2,8 +2,8 @@
  * An STS that answers AssumeRoleWithWebIdentity as AWS does with a real role: the token has to be genuine and in time,
  * the issuer's provider has to be in IAM with the token's audience, and the role's own trust policy decides.
  *
- * Where the sandbox's STS takes one subject and one audience from its options, this one is given roles and providers
- * as IAM holds them. What it issues is known to the sandbox's workspace.
+ * Where the sandbox's STS takes one subject and one audience from its options, this one is given roles and providers as
+ * IAM holds them. The sandbox's workspace knows the keys that it issues.
  * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
  */
 import type { KeyObject } from 'node:crypto';

@@ -1,5 +1,5 @@
 /**
- * Verifies SigV4 as AWS does: signs the received request anew with the key it names and compares.
+ * Verifies SigV4 as AWS does: signs the received request again with the key that it names, and compares.
  *
  * The signing is @aws-sdk/signature-v4 with @aws-crypto/sha256-js, neither of which the proxy uses. Presigned URLs are
  * not supported. Messages and error types are AWS's own, read in answers of AMP and of other services:
@@ -15,7 +15,7 @@ import type { SandboxClock } from './clock.ts';
 import { formatAmzDate, parseAmzDate } from './clock.ts';
 import type { KnownKey, KnownKeys } from './credentials.ts';
 
-/** Why a signature was refused. */
+/** The reason why a signature was refused. */
 export type SignatureFault =
   | 'missing'
   | 'incomplete'

@@ -26,7 +26,7 @@ export interface DecodedSample {
   readonly timestamp: Int64;
 }
 
-/** Of an Exemplar, as far as the rules ask for it. */
+/** The fields of an Exemplar that the rules need. */
 export interface DecodedExemplar {
   readonly timestamp: Int64;
 }

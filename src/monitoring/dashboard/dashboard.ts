@@ -1,6 +1,6 @@
 /**
  * The dashboard, as Grafana imports it. `generate.ts` writes it for the chart; bootstrap puts it into a Grafana of its
- * own. Nothing of it is used while the proxy runs.
+ * own. The running proxy does not use it.
  */
 import { grafanaPanel, heightOf, type Row } from './panel.ts';
 import { GOLDEN } from './golden.ts';
@@ -8,12 +8,12 @@ import { SECTIONS } from './sections.ts';
 
 export type Dashboard = Readonly<Record<string, unknown>> & { readonly uid: string };
 
-/** The same in every installation, so that an update replaces it and a link to it stays good. */
+/** The same in every installation, so that an update replaces it and links to it keep working. */
 export const DASHBOARD_UID = 'amp-write-proxy';
 
 const COLUMNS = 24;
 
-/** @param dataSourceUid chosen at first sight; Grafana's default data source where not given */
+/** @param dataSourceUid chosen on first use; Grafana's default data source if not given */
 export function makeDashboard(dataSourceUid?: string): Dashboard {
   return {
     uid: DASHBOARD_UID,
@@ -61,7 +61,7 @@ function labelVariable(name: string, label: string, selector: string): Record<st
     datasource: { type: 'prometheus', uid: '${datasource}' },
     definition: query,
     query: { query, refId: 'StandardVariableQuery' },
-    // On a change of the time range, so that proxies of that time are offered.
+    // Refreshes when the time range changes, so that proxies of that time are offered.
     refresh: 2,
     sort: 1,
     hide: 0,

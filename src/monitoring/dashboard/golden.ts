@@ -1,4 +1,4 @@
-/** What an SRE looks at first: is data arriving, is any of it lost, how far behind, and why. */
+/** The questions that an SRE asks first: is data arriving, is any of it lost, how far behind, and why. */
 import type { Row, Step } from './panel.ts';
 
 const ANY_IS_RED: readonly Step[] = [

@@ -1,6 +1,6 @@
 /**
- * What a panel is: a question, the expressions that answer it, and how they are drawn. Grafana's own shape of it is
- * made here and nowhere else.
+ * The definition of a panel: a question, the expressions that answer it, and how they are drawn. Only this file makes
+ * Grafana's own form of it.
  *
  * In an expression, `%p` stands for the matchers that choose proxies, `%d` for those that choose destinations too.
  */
@@ -8,7 +8,7 @@ export type Query = readonly [legend: string, expression: string];
 
 export interface Step {
   readonly color: 'green' | 'yellow' | 'orange' | 'red' | 'blue';
-  /** From this value on; null for the lowest. */
+  /** The lower bound; null for the lowest. */
   readonly value: number | null;
 }
 
@@ -16,13 +16,16 @@ export interface Panel {
   readonly kind: 'stat' | 'timeseries' | 'table';
   readonly title: string;
   readonly description: string;
-  /** As Grafana names it: https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts */
+  /**
+   * The unit by Grafana's name:
+   * https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
+   */
   readonly unit: string;
   readonly queries: readonly Query[];
-  /** Of 24 columns. */
+  /** The width in columns of 24. */
   readonly width: number;
   readonly steps?: readonly Step[];
-  /** Said instead of a value. */
+  /** Shown instead of a value. */
   readonly words?: Readonly<Record<string, string>>;
   readonly stacked?: boolean;
   readonly min?: number;

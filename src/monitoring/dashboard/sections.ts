@@ -1,4 +1,7 @@
-/** The rows below the golden view, in the order of the walk: what each room does, and why it may be the one at fault. */
+/**
+ * The rows below the golden view, in the order in which a request passes the stages: the work of each stage, and signs
+ * that it is at fault.
+ */
 import type { Panel, Query, Row } from './panel.ts';
 
 const rate = (counter: string, matchers = '%d'): string => `rate(${counter}{${matchers}}[$__rate_interval])`;

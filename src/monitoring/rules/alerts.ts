@@ -2,13 +2,13 @@
  * Alerts. Each has a chapter of the same name in charts/amp-write-proxy/RUNBOOK.md.
  *
  * critical: nothing arrives, or will be lost when the buffers of the senders are full (Prometheus keeps about two
- * hours). warning: something has to be done in working hours; a sender that AMP rejects has lost its own samples only.
+ * hours). warning: somebody has to act in working hours; a sender that AMP rejects has lost its own samples only.
  */
 export interface Alert {
   readonly alert: string;
   readonly severity: 'critical' | 'warning';
   readonly expr: string;
-  /** How long it has to be so; absent for what is over when it is seen. */
+  /** How long the condition must hold; absent for an event that is over when it is seen. */
   readonly for?: string;
   readonly summary: string;
   readonly description: string;
@@ -29,7 +29,7 @@ export const ALERTS: readonly Alert[] = [
   {
     alert: 'AmpWriteProxySeriesQuota',
     severity: 'warning',
-    // It does not pass by itself: every new series is lost until the quota is raised or series end.
+    // This does not pass by itself: every new series is lost until the quota is raised or series end.
     expr: 'sum by (namespace, job, remote_name) (increase(amp_write_proxy_samples_rejected_total{reason="series_limit"}[15m])) > 0',
     summary: "The workspace's quota of active series is used up, and samples of new series are lost.",
     description: `${DESTINATION}: AMP rejected {{ $value | humanize }} samples in 15 minutes because of a quota of active series or metadata.`,
@@ -45,7 +45,7 @@ export const ALERTS: readonly Alert[] = [
   {
     alert: 'AmpWriteProxyRefusing',
     severity: 'warning',
-    // A sender that goes away, or a pod that ends, is part of a day.
+    // Senders that leave and pods that end are normal.
     expr: 'sum by (namespace, job, remote_name, reason) (rate(amp_write_proxy_samples_refused_total{reason!~"sender_gone|draining"}[5m])) > 0',
     for: '10m',
     summary: 'Senders are told to send again.',
@@ -87,7 +87,7 @@ export const ALERTS: readonly Alert[] = [
   {
     alert: 'AmpWriteProxyForbidden',
     severity: 'critical',
-    // One refusal mends itself: credentials are refreshed and the clock is corrected.
+    // A single refusal corrects itself: credentials are refreshed and the clock is corrected.
     expr: 'sum by (namespace, job, remote_name, code) (increase(amp_write_proxy_upstream_responses_total{code=~"401|403|unauthorized_.*"}[3m])) > 0',
     for: '5m',
     summary: 'AMP does not accept the identity of the proxy.',
@@ -104,7 +104,7 @@ export const ALERTS: readonly Alert[] = [
   {
     alert: 'AmpWriteProxyCredentialsExpiring',
     severity: 'critical',
-    // They are refreshed 5 to 6 minutes ahead.
+    // Credentials are refreshed 5 to 6 minutes ahead.
     expr: '(amp_write_proxy_credentials_expiry_timestamp_seconds > 0) - time() < 240',
     for: '30s',
     summary: 'The AWS credentials are about to expire and could not be refreshed.',

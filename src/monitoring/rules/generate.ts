@@ -7,14 +7,14 @@ import { RECORDING_RULES } from './recording.ts';
 
 export const RULES_FILE = fileURLToPath(new URL('../../../charts/amp-write-proxy/files/rules.yaml', import.meta.url));
 
-/** Where the runbook is: the chart puts the URL of an installation here. */
+/** The address of the runbook: the chart puts the URL of an installation here. */
 export const RUNBOOK_URL = 'https://amp-write-proxy.example/RUNBOOK.md';
 
 const HEAD = `# Alerts and recording rules of amp-write-proxy, made by \`npm run rules\` from src/monitoring/rules; do not edit.
 # For a Prometheus without the chart: put your address of RUNBOOK.md in place of ${RUNBOOK_URL}.
 `;
 
-/** As a rule file of Prometheus, and as the spec of a PrometheusRule. */
+/** Returns a rule file of Prometheus, or the spec of a PrometheusRule. */
 export function rulesText(): string {
   const alerts = ALERTS.map(({ alert, severity, expr, for: held, summary, description }) => ({
     alert,

@@ -1,4 +1,4 @@
-/** Recording rules: what dashboards of many clusters and long ranges ask for, by destination and over all proxies. */
+/** Recording rules for dashboards of many clusters and long ranges, by destination and over all proxies. */
 export interface RecordingRule {
   readonly record: string;
   readonly expr: string;
@@ -31,7 +31,7 @@ export const RECORDING_RULES: readonly RecordingRule[] = [
       '  sum by (namespace, job, remote_name, le) (rate(amp_write_proxy_delivery_duration_seconds_bucket[5m])))',
   },
   {
-    // Without max_over_time a scrape that failed would break the alert's wait. 0 acknowledged: nothing yet.
+    // Without max_over_time a scrape that failed would interrupt the alert's wait. 0 acknowledged means nothing yet.
     record: 'instance_remote_name:amp_write_proxy_behind:seconds',
     expr:
       'clamp_min(\n' +

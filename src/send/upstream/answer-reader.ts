@@ -1,27 +1,26 @@
 /**
  * Reads one answer of HTTP/1.1 after another: status line and headers, then a body of a declared length, in chunks, or
- * up to the end of the connection. Of the body its beginning is kept. Whatever it is not certain of is a fault, and
- * never an answer: a 2xx tells senders to forget what they hold.
- * https://www.rfc-editor.org/rfc/rfc9112
+ * up to the end of the connection. The beginning of the body is kept. Anything doubtful is a fault and never an answer,
+ * since a 2xx tells senders to forget their data. https://www.rfc-editor.org/rfc/rfc9112
  */
 import { fieldValue, TEXT, TOKEN } from '../../platform/header-field.ts';
 
-/** What comes is no answer of HTTP/1.1. */
+/** The bytes are not an answer of HTTP/1.1. */
 export class AnswerFault extends Error {}
 
 /** An alert of TLS came in place of an answer: the port speaks nothing but TLS. */
 export class TlsInsteadOfHttp extends AnswerFault {}
 
-/** How much of a body is kept for the log and the sender. */
+/** The bytes of a body that are kept for the log and the sender. */
 export const MESSAGE_BYTES = 1024;
-/** How much of a body is read at all before its connection is given up. */
+/** The bytes of a body that are read before its connection is given up. */
 export const MAX_BODY_BYTES = 64 * 1024;
-/** Of a head, of a trailer, and of a line that tells a chunk's size. */
+/** The limit for a head, a trailer, and the line with a chunk's size. */
 const MAX_HEAD_BYTES = 16 * 1024;
 
 const NOTHING = Buffer.alloc(0);
 const HEAD_END = '\r\n\r\n';
-/** What every answer begins with. */
+/** The beginning of every answer. */
 const BEGINNING = 'HTTP/1.';
 const QUOTED = String.raw`"(?:[\t\x20!#-\[\]-~\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"`;
 /** Status line, then header lines without folding or white space before the colon. */
@@ -36,16 +35,16 @@ export class AnswerReader {
   status = 0;
   retryAfter: string | undefined;
   date: string | undefined;
-  /** As it came, up to as long as a head may be. */
+  /** As received, limited by the size of a head. */
   errorType: string | undefined;
-  /** The connection may carry another request when the answer is whole. */
+  /** True if the connection may carry another request when the answer is complete. */
   reusable = false;
-  /** For how long the other side keeps the idle connection, as far as it says so, s. */
+  /** The seconds for which the other side keeps an idle connection, if it says so. */
   keepAliveSeconds = Infinity;
   #state: State = 'head';
-  /** What has come and is not enough to go on with. */
+  /** Bytes that have arrived but are not enough to continue. */
   #held: Buffer = NOTHING;
-  /** Of the body or chunk, what is still to come. */
+  /** The bytes of the body or chunk that are still to come. */
   #remaining = 0;
   #bodyBytes = 0;
   #kept: Buffer[] = [];
@@ -54,7 +53,7 @@ export class AnswerReader {
     return this.#state === 'whole';
   }
 
-  /** For the next answer. */
+  /** Prepares for the next answer. */
   begin(): void {
     this.#state = 'head';
     this.#held = NOTHING;
@@ -62,12 +61,12 @@ export class AnswerReader {
     this.#kept = [];
   }
 
-  /** The beginning of the body. Empty before the answer is whole. */
+  /** The beginning of the body. Empty before the answer is complete. */
   get message(): Buffer {
     return Buffer.concat(this.#kept);
   }
 
-  /** True when the answer is whole; its bytes may be used again then. Throws AnswerFault. */
+  /** Returns true when the answer is complete; the bytes may then be reused. Throws AnswerFault. */
   push(bytes: Buffer): boolean {
     const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     let at = 0;
@@ -80,17 +79,19 @@ export class AnswerReader {
       }
       at = next;
     }
-    // Nothing has been asked for yet that it could be the answer to.
+    // Further bytes cannot be an answer, since nothing else was requested yet.
     if (at < all.length) this.reusable = false;
     return true;
   }
 
-  /** The connection has ended: true where that is how the answer ends. */
+  /** Called when the connection has ended. Returns true if that is how the answer ends. */
   end(): boolean {
     return this.#state === 'until close';
   }
 
-  /** Uses up some of the bytes from `at` on and returns where it has come to; undefined when it takes more to go on. */
+  /**
+   * Uses up some of the bytes from `at` on and returns the new position; undefined if it needs more bytes to continue.
+   */
   #step(bytes: Buffer, at: number): number | undefined {
     switch (this.#state) {
       case 'head':
@@ -127,7 +128,7 @@ export class AnswerReader {
     const [, minor, status] = FORM.exec(text) ?? [];
     if (status === undefined || end - at > MAX_HEAD_BYTES) throw notHttp(bytes, at);
     this.status = Number(status);
-    // Of an interim answer nothing counts: the real one follows. Nobody has asked for another protocol.
+    // An interim answer does not count, since the real one follows; no request asks for another protocol.
     if (this.status === 101) throw new AnswerFault('101 Switching Protocols, which nobody has asked for');
     if (this.status >= 200) this.#readHeaders(text, minor === '1');
     return end + HEAD_END.length;
@@ -186,7 +187,7 @@ export class AnswerReader {
   #expectBody(length: string | undefined, encoding: string | undefined): void {
     if (this.status === 204 || this.status === 304) {
       this.#state = 'whole';
-      // They have no body. If one comes nevertheless, it is not to be taken for the next answer.
+      // These answers have no body. A body that comes nevertheless must not be taken for the next answer.
       if (encoding !== undefined || Number(length ?? 0) > 0) this.reusable = false;
     } else if (encoding !== undefined) this.#state = 'chunk size';
     else if (length === undefined) {
@@ -199,7 +200,7 @@ export class AnswerReader {
     }
   }
 
-  /** @param then the state when nothing of it remains */
+  /** @param then the state once nothing of it remains */
   #readBody(bytes: Buffer, at: number, then: State): number | undefined {
     const count = Math.min(this.#remaining, bytes.length - at);
     if (count === 0) return undefined;
@@ -208,7 +209,7 @@ export class AnswerReader {
     this.#bodyBytes += count;
     this.#remaining -= count;
     if (this.#remaining === 0) this.#state = then;
-    // The answer is there; only its explanation is too long to be read to its end.
+    // The status has arrived; only its explanation is too long to be read to its end.
     if (this.#bodyBytes > MAX_BODY_BYTES) {
       this.#state = 'whole';
       this.reusable = false;

@@ -1,4 +1,4 @@
-/** How connections to the upstream are made. */
+/** Makes connections to the upstream. */
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { UpstreamOptions } from './upstream.ts';
@@ -8,13 +8,13 @@ export type Dial = (onread: OnReadOpts) => Socket;
 
 const PROBE_AFTER_IDLE_MS = 60_000;
 /**
- * How long one address of a host is tried before the next. Long enough for a lost SYN to be sent again, after 1 s: with
- * Node's default of half a second the first address would be given up for one that may be unreachable, as an IPv6
- * address is in many networks. https://www.rfc-editor.org/rfc/rfc6298#section-2
+ * The time for which one address of a host is tried before the next. Long enough for a lost SYN to be sent again, after
+ * 1 s: with Node's default of half a second the first address would be given up for one that may be unreachable, as an
+ * IPv6 address is in many networks. https://www.rfc-editor.org/rfc/rfc6298#section-2
  */
 export const CONNECT_ATTEMPT_TIMEOUT_MS = 2_500;
 
-/** Host and port, with the port that the scheme implies: `aps-workspaces.us-west-2.amazonaws.com:443`. */
+/** Returns host and port, with the port that the scheme implies: `aps-workspaces.us-west-2.amazonaws.com:443`. */
 export function addressOf(url: URL): string {
   return `${url.hostname}:${url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : url.port}`;
 }

@@ -27,7 +27,7 @@ export class DirectUpstream implements Upstream, ConnectionOwner {
   readonly #timeoutMs: number;
   readonly #random: () => number;
   readonly #connections = new Set<UpstreamConnection>();
-  /** In the order in which they were used last. */
+  /** Idle connections in the order in which they were last used. */
   #idle: Idle[] = [];
   /** Posts for which no connection is free yet, in order of arrival. */
   readonly #waiting = new Set<PendingPost>();

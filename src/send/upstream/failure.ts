@@ -1,4 +1,4 @@
-/** Why an attempt got no answer, and the text of one that it got, fit for logs and senders. */
+/** Finds why an attempt got no answer, and makes the text of an answer fit for logs and senders. */
 import { errors } from 'undici';
 import { withoutNodeFlags } from '../../outcome/explain.ts';
 import { AnswerFault, TlsInsteadOfHttp } from './answer-reader.ts';
@@ -8,24 +8,26 @@ export function failed(reason: FailureReason, cause: string): UpstreamAnswer {
   return { kind: 'failed', reason, message: `${reason}: ${cause}` };
 }
 
-/** Of what a socket, TLS or undici throws. */
+/** Returns the failure for an error that a socket, TLS or undici throws. */
 export function failedBy(error: unknown): UpstreamAnswer {
   return failed(reasonOf(error), describe(error));
 }
 
-/** What the attempt took longer than. */
+/** Returns the failure of an attempt that took longer than its timeout. */
 export function timedOut(timeoutMs: number): UpstreamAnswer {
   return failed('timeout', `no answer within remote_timeout (${timeoutMs} ms)`);
 }
 
-/** The connection did not come about in that time. @param stage what had not been achieved yet */
+/** Returns the failure of a connection that was not established in time. @param stage the stage that was not reached */
 export function notConnected(stage: 'connection' | 'handshake', address: string, timeoutMs: number): UpstreamAnswer {
   return stage === 'connection'
     ? failed('connect_timeout', `no connection to ${address} within remote_timeout (${timeoutMs} ms)`)
     : failed('timeout', `${address} took the connection and did not finish the TLS handshake within ${timeoutMs} ms`);
 }
 
-/** The beginning of an answer's body. Control characters are replaced, since this goes to logs and to senders. */
+/**
+ * Returns the beginning of an answer's body. Control characters are replaced, since this goes to logs and to senders.
+ */
 export function presentableText(body: Buffer): string {
   return body
     .toString('utf8')
@@ -36,7 +38,7 @@ export function presentableText(body: Buffer): string {
 /** The name comes first in the header, before the address of its definition. */
 const MAX_ERROR_TYPE_CHARACTERS = 128;
 
-/** The `x-amzn-ErrorType` header, bounded. Only visible ASCII and blanks are left of it, since it goes to logs. */
+/** Returns the `x-amzn-ErrorType` header, bounded. Only visible ASCII and blanks are kept, since it goes to logs. */
 export function presentableErrorType(header: string | undefined): string | undefined {
   return header
     ?.slice(0, MAX_ERROR_TYPE_CHARACTERS)
@@ -44,7 +46,9 @@ export function presentableErrorType(header: string | undefined): string | undef
     .trim();
 }
 
-/** What OpenSSL says: thread, code, library and function, then the reason, then where in its source. */
+/**
+ * The form of OpenSSL's messages: thread, code, library and function, then the reason, then the place in its source.
+ */
 const OPENSSL = /[\dA-F]{8,}:error:[\dA-F]+:[^:]*:[^:]*:([^:]*):\S*\s*/g;
 
 function describe(error: unknown): string {
@@ -88,7 +92,9 @@ function proxyStatus(error: unknown): number | undefined {
 /** OpenSSL's words for bytes that are no record of TLS: the other side speaks plain HTTP, for example. */
 const NOT_TLS: ReadonlySet<string> = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
 
-/** Of OpenSSL's verification, as Node names them. https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+/**
+ * The codes of OpenSSL's verification, as Node names them. https://nodejs.org/api/tls.html#x509-certificate-error-codes
+ */
 const UNTRUSTED: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',

@@ -9,7 +9,7 @@ export function openUpstream(options: UpstreamOptions, proxy: UpstreamProxy | un
   return proxy === undefined ? new DirectUpstream(options) : new ProxiedUpstream(options, proxy);
 }
 
-/** The HTTP proxy that the entry's URL is reached through; undefined where it is reached directly. */
+/** Returns the HTTP proxy through which the entry's URL is reached; undefined if it is reached directly. */
 export function upstreamProxy(
   entry: Pick<RemoteWriteConfig, 'url' | 'proxy' | 'proxy_connect_header'>,
 ): UpstreamProxy | undefined {

@@ -21,7 +21,9 @@ export class ProxiedConnections {
     this.#sweep = setInterval(() => this.#closeOld(), SWEEP_INTERVAL_MS).unref();
   }
 
-  /** A request goes out on this socket. Its age counts from its first request, for which undici makes it. */
+  /**
+   * Called when a request goes out on this socket. Its age counts from its first request, for which undici makes it.
+   */
   use(socket: Socket): void {
     const known = this.#open.get(socket);
     if (known !== undefined) {
@@ -32,10 +34,13 @@ export class ProxiedConnections {
     socket.once('close', () => this.#open.delete(socket));
   }
 
-  /** The answer on this socket is complete. Closing it fails nothing: undici sends waiting requests on a new one. */
+  /**
+   * Called when the answer on this socket is complete. Closing it fails nothing: undici sends waiting requests on a new
+   * one.
+   */
   release(socket: Socket, status: number): void {
     const connection = this.#open.get(socket);
-    // Where the answer came before all of the request was sent, the rest must not be read from memory that is reused.
+    // If the answer came before the whole request was sent, the rest must not be read from memory that is reused.
     const isSent = socket.writableLength === 0;
     if (connection === undefined || !isSent || !keepsConnection(status) || isOld(connection)) socket.destroy();
     else connection.inUse = false;
@@ -50,7 +55,7 @@ export class ProxiedConnections {
   }
 }
 
-/** Also true if it grows too old before the next sweep, since undici could send on it until then. */
+/** Returns true also if it grows too old before the next sweep, since undici could send on it until then. */
 function isOld({ retireAtMs }: Connection): boolean {
   return performance.now() + SWEEP_INTERVAL_MS > retireAtMs;
 }

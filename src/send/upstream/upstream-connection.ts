@@ -11,20 +11,23 @@ export interface Attempt {
   /** Request line and headers, up to the empty line. */
   readonly head: string;
   readonly body: Buffer;
-  /** Called once. The body is not read any more after that. */
+  /** Called once. The body is no longer read after that. */
   settle(answer: UpstreamAnswer): void;
 }
 
 export interface ConnectionOwner {
-  /** The connection can carry another request for `keepMs` from now. */
+  /** Called when the connection can carry another request for `keepMs` from now. */
   released(connection: UpstreamConnection, keepMs: number): void;
-  /** The connection is closed. Called once. */
+  /** Called once, when the connection is closed. */
   ended(connection: UpstreamConnection): void;
 }
 
-/** Answers are short. */
+/** Answers are short, so a small buffer suffices. */
 const READ_BYTES = 8 * 1024;
-/** How long before the server would close an idle connection we close it: a request sent as the server closes is lost. */
+/**
+ * The time by which the proxy closes an idle connection before the server would: a request sent as the server closes is
+ * lost.
+ */
 const AHEAD_MS = 2_000;
 
 export class UpstreamConnection {
@@ -49,7 +52,7 @@ export class UpstreamConnection {
     this.#socket.on('close', () => this.#over());
   }
 
-  /** To be called only after the previous attempt is settled. */
+  /** Must be called only after the previous attempt is settled. */
   send(attempt: Attempt): void {
     this.#attempt = attempt;
     this.#reader.begin();
@@ -75,8 +78,8 @@ export class UpstreamConnection {
   };
 
   /**
-   * What a connection lacks that has been under way for `leastMs` or longer; undefined for one that can carry a request,
-   * and for one that has had less time, whose request waited for something else.
+   * Returns what a connection lacks that was started at least `leastMs` ago. Returns undefined if it can carry a
+   * request, or has had less time, so that its request waited for something else.
    */
   missingAfter(leastMs: number): 'connection' | 'handshake' | undefined {
     if (performance.now() - this.#dialledAtMs < leastMs) return undefined;
@@ -130,7 +133,7 @@ export class UpstreamConnection {
       date: reader.date,
       errorType: presentableErrorType(reader.errorType),
     };
-    // Where the answer came before all of the request was sent, the rest must not be read from memory that is reused.
+    // If the answer came before the whole request was sent, the rest must not be read from memory that is reused.
     const sent = this.#socket.writableLength === 0;
     const keepMs = Math.min(reader.keepAliveSeconds * 1000 - AHEAD_MS, this.#retireAtMs - performance.now());
     if (!sent || !reader.reusable || keepMs <= 0 || !keepsConnection(reader.status)) {

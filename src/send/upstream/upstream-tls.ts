@@ -1,4 +1,4 @@
-/** TLS to the upstream as tls_config says it. Its file of authorities is read again when it changes. */
+/** TLS to the upstream according to tls_config. Its file of authorities is read again when it changes. */
 import type { SecureVersion } from 'node:tls';
 import type { UpstreamTlsConfig } from '../../config/schema.ts';
 import { assertCertificates } from '../../platform/certificates.ts';
@@ -6,14 +6,14 @@ import { watchFiles, type WatchLog } from '../../platform/watched-file.ts';
 import type { UpstreamTls } from './upstream.ts';
 
 const VERSIONS: Readonly<Record<UpstreamTlsConfig['min_version'], SecureVersion>> = {
-  // Older ones are not spoken: a range that begins with them begins with 1.2.
+  // Older versions are not supported: a range that begins with one of them begins with 1.2.
   TLS10: 'TLSv1.2',
   TLS11: 'TLSv1.2',
   TLS12: 'TLSv1.2',
   TLS13: 'TLSv1.3',
 };
 
-/** @param ca what `ca` or the content of `ca_file` is */
+/** @param ca the value of `ca` or the content of `ca_file` */
 export function upstreamTls(config: UpstreamTlsConfig, ca: string | undefined): UpstreamTls {
   return {
     ca,
@@ -32,7 +32,7 @@ export class WatchedUpstreamTls implements UpstreamTls {
   #ca: string | undefined;
   #stop = (): void => undefined;
 
-  /** Throws when ca_file cannot be read or holds no certificate. */
+  /** Throws if ca_file cannot be read or holds no certificate. */
   constructor(config: UpstreamTlsConfig, log: WatchLog) {
     const { ca, servername, insecureSkipVerify, minVersion, maxVersion } = upstreamTls(config, config.ca);
     this.#ca = ca;

@@ -1,6 +1,6 @@
 /**
- * Upstream: one HTTP POST to the configured URL, and what came back as a value. It never throws, never retries, never
- * follows a redirect, and is done within `timeoutMs` whatever the other side does.
+ * Upstream: makes one HTTP POST to the configured URL and returns the answer as a value. It never throws, never
+ * retries, never follows a redirect, and is done within `timeoutMs` whatever the other side does.
  */
 import type { SecureVersion } from 'node:tls';
 import type { UpstreamAnswer } from '../../outcome/outcome.ts';
@@ -12,15 +12,18 @@ export interface Upstream {
   destroy(): Promise<void>;
 }
 
-/** Load balancers close idle connections after a minute or more. Ours are closed sooner, so that none is used as it ends. */
+/**
+ * Load balancers close idle connections after a minute or more. The proxy closes them sooner, so that none is used as
+ * it ends.
+ */
 export const IDLE_CONNECTION_MS = 15_000;
 
 export interface UpstreamTls {
-  /** Read for every new connection, so that a file that changes is followed. */
+  /** Read for every new connection, so that a changed file takes effect. */
   readonly ca?: string | undefined;
   readonly servername?: string | undefined;
   readonly insecureSkipVerify: boolean;
-  /** As in Node's tls.connect; Node's own range where undefined. */
+  /** The version as in Node's tls.connect; undefined means Node's own range. */
   readonly minVersion?: SecureVersion | undefined;
   readonly maxVersion?: SecureVersion | undefined;
 }

@@ -1,11 +1,11 @@
-/** How many workers there are to be. */
+/** Decides how many workers to start. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Config } from '../../config/schema.ts';
 import { mostWorkers } from '../../config/worker-share.ts';
 import type { Log } from '../../platform/log.ts';
 
-/** @param processors what this process may use */
+/** @param processors how many this process may use */
 export function workerCount({ server, limits }: Config, processors: number, log: Pick<Log, 'warn'>): number {
   if (server.workers !== 'auto') return server.workers;
   const most = mostWorkers(limits);
@@ -16,14 +16,20 @@ export function workerCount({ server, limits }: Config, processors: number, log:
   return Math.min(processors, most);
 }
 
-/** By affinity, and by the CPU limit of the container, which availableParallelism does not see (libuv 1.46). */
+/**
+ * Counts the processors of the affinity mask, limited by the CPU limit of the container, which availableParallelism
+ * ignores (libuv 1.46).
+ */
 export function usableProcessors(): number {
   return Math.max(1, Math.min(availableParallelism(), ...cpuQuotas(tryRead)));
 }
 
 const CGROUPS = '/sys/fs/cgroup';
 
-/** The limits of cgroup v2 that hold for this process, in processors, rounded up: its own group's and those above it. */
+/**
+ * Returns the limits of cgroup v2 that apply to this process, in processors, rounded up: its own group's and those
+ * above it.
+ */
 export function cpuQuotas(read: (file: string) => string | undefined): number[] {
   // `0::/kubepods/pod1/container1`, or `0::/` where the container has a namespace of its own.
   const [, path = '/'] = /^0::(\/.*)$/m.exec(read('/proc/self/cgroup') ?? '') ?? [];
@@ -32,7 +38,10 @@ export function cpuQuotas(read: (file: string) => string | undefined): number[] 
   return ['', ...groups].flatMap((group) => parseCpuMax(read(`${CGROUPS}${group}/cpu.max`)) ?? []);
 }
 
-/** `150000 100000`, microseconds of a period, are 2 processors; undefined for `max`, for none and for what is neither. */
+/**
+ * `150000 100000`, microseconds per period, means 2 processors; returns undefined for `max`, for no text and for any
+ * other text.
+ */
 export function parseCpuMax(text: string | undefined): number | undefined {
   const [, quota, period] = /^(\d+) (\d+)\s*$/.exec(text ?? '') ?? [];
   if (quota === undefined || !(Number(period) > 0)) return undefined;

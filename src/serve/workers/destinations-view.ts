@@ -8,13 +8,13 @@ export class DestinationsView {
   /** What stays of workers that are gone, by index. */
   readonly #gone: DestinationSnapshot[];
 
-  /** @param reports of the workers that live */
+  /** @param reports the reports of living workers */
   constructor(entries: Config['remote_write'], reports: () => Iterable<WorkerReport>) {
     this.#reports = reports;
     this.#gone = entries.map(({ name, url }) => emptySnapshot(name, url));
   }
 
-  /** A worker is gone. */
+  /** Called when a worker is gone. */
   retire({ destinations }: WorkerReport): void {
     for (const [index, gone] of this.#gone.entries()) {
       const { [index]: last } = destinations;

@@ -1,4 +1,7 @@
-/** Starts workers with node:cluster. The primary accepts connections and deals them in turn: a few long-lived ones are spread evenly. */
+/**
+ * Starts workers with node:cluster. The primary accepts connections and distributes them round-robin, so that a few
+ * long-lived ones are spread evenly.
+ */
 import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import { PendingHandoffs } from './pending-handoffs.ts';
@@ -8,25 +11,25 @@ import type { FromWorker, ToWorker } from './messages.ts';
 export interface WorkerProcess {
   readonly pid: number;
   tell(message: ToWorker): void;
-  /** At once. */
+  /** Ends it immediately. */
   kill(): void;
 }
 
 export interface WorkerEvents {
   readonly told: (message: FromWorker) => void;
-  /** After the last message. @param how in words */
+  /** Called after the last message. @param how in words */
   readonly ended: (how: string) => void;
 }
 
 export type Fork = (events: WorkerEvents) => WorkerProcess;
 
-/** By then every worker that was told to drain has closed its door. */
+/** By then every worker that was told to drain has stopped accepting connections. */
 const DOORS_CLOSED_MS = 1_000;
 
-/** To be called once. */
+/** Must be called once. */
 export function clusterFork(): Fork {
   cluster.schedulingPolicy = cluster.SCHED_RR;
-  // Workers get the primary's own flags of node.
+  // Workers get the primary's own Node flags.
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.ts', import.meta.url)), args: [] });
   return forkWorker;
 }
@@ -36,11 +39,11 @@ function forkWorker({ told, ended }: WorkerEvents): WorkerProcess {
   const dealt = new PendingHandoffs(worker.process);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the worker, of the same build, says nothing else
   worker.on('message', (message) => told(message as FromWorker));
-  // A message to one that has just died; that it died is told by its end.
+  // A message to a worker that has just died fails; its death is reported by its end.
   worker.on('error', () => undefined);
-  // Of the process: when it has ended, and all that it said was heard.
+  // This is the process's event: it has ended, and all its messages were received.
   worker.process.once('close', (code: number | null, signal: string | null) => {
-    // While a connection was on its way node:cluster has not noticed, and would keep the port for it.
+    // node:cluster does not notice the end while a connection is being handed over, and would keep the port for it.
     worker.disconnect();
     dealt.closeAll();
     ended(signal === null ? `exit status ${code}` : `signal ${signal}`);
@@ -49,7 +52,7 @@ function forkWorker({ told, ended }: WorkerEvents): WorkerProcess {
     pid: worker.process.pid ?? 0,
     tell: (message) => {
       if (worker.isConnected()) worker.send(message);
-      // One that had closed its door when a connection came gave it back, and when all have, nobody takes it.
+      // A worker that no longer accepts connections returns one that comes late; once all workers do, nobody takes it.
       if (message.kind === 'drain') setTimeout(() => dealt.closeAll(), DOORS_CLOSED_MS).unref();
     },
     kill: () => worker.process.kill('SIGKILL'),

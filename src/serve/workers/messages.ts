@@ -1,5 +1,5 @@
 /**
- * What primary and worker tell each other, as JSON over the channel of node:cluster.
+ * The messages between primary and worker, as JSON over the channel of node:cluster.
  *
  *     primary                        worker
  *       start  ->
@@ -19,12 +19,12 @@ import type { DestinationSnapshot } from '../../metrics/destination-snapshot.ts'
 export type ToWorker =
   | {
       readonly kind: 'start';
-      /** 1 and up; that of a worker that died goes to the one in its place. */
+      /** Counts from 1; the replacement of a worker that died takes over its slot. */
       readonly slot: number;
       readonly version: string;
-      /** With this worker's share of the totals. */
+      /** The configuration with this worker's share of the totals. */
       readonly config: Config;
-      /** It takes the place of one that died: the others do its work until it can sign. */
+      /** True if it replaces a worker that died: the others do its work until it can sign. */
       readonly isReplacement: boolean;
     }
   | { readonly kind: 'ask'; readonly id: number }
@@ -46,9 +46,9 @@ export type FromWorker =
 export type MetricValues = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number];
 
 export interface WorkerReport {
-  /** The last `ask` that this answers; 0 before the first. */
+  /** The number of the last `ask` that this answers; 0 before the first. */
   readonly answers: number;
-  /** One in the place of another does not until it can sign. */
+  /** A replacement does not listen until it can sign. */
   readonly listening: boolean;
   /** Of the process and its server; those of the destinations are in `destinations`. */
   readonly metrics: readonly MetricValues[];
@@ -60,6 +60,6 @@ export interface WorkerReport {
 }
 
 export interface SenderReport extends Omit<SenderSource, 'isolatedAtMs'> {
-  /** How long ago, ms: every process has a monotonic clock of its own. Undefined for never. */
+  /** The time since then, ms, since every process has a monotonic clock of its own. Undefined for never. */
   readonly isolatedAgoMs: number | undefined;
 }

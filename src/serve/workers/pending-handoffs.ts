@@ -1,7 +1,7 @@
 /**
- * Connections on their way to a worker. node:cluster keeps each open in the primary until the worker says that it has
- * it, and forgets it when the worker dies before: its sender would wait for an answer until it gives up by itself. Here
- * they are remembered, so that they can be closed and the sender tries again at once.
+ * Connections that are being handed to a worker. node:cluster keeps each open in the primary until the worker
+ * acknowledges it, and forgets it if the worker dies before: its sender would wait for an answer until it gives up.
+ * This class remembers them, so that they can be closed and the sender retries immediately.
  *
  * (lib/internal/cluster/round_robin_handle.js of Node 26: the handle is closed by the acknowledgement alone.)
  */
@@ -9,7 +9,7 @@ import type { ChildProcess } from 'node:child_process';
 
 /** The part of a handle of Node's that is used here. */
 interface Handle {
-  /** Below 0 when it is closed. */
+  /** Negative once it is closed. */
   readonly fd: number;
   close: () => void;
 }
@@ -27,13 +27,16 @@ export class PendingHandoffs {
     };
   }
 
-  /** Of those that the worker has not acknowledged. One that it has all the same keeps the connection: it has a handle of its own. */
+  /**
+   * Closes the connections that the worker has not acknowledged. A worker that has one after all keeps it: it has its
+   * own handle.
+   */
   closeAll(): void {
     for (const handle of this.#handles) if (handle.fd >= 0) handle.close();
     this.#handles.clear();
   }
 
-  /** One is on its way at a time; those before it have arrived. */
+  /** Only one is handed over at a time; those before it have arrived. */
   #remember(handle: Handle): void {
     for (const known of this.#handles) if (known.fd < 0) this.#handles.delete(known);
     this.#handles.add(handle);

@@ -1,6 +1,6 @@
 /**
- * The primary: with server.workers it carries no data. It accepts connections and deals them to workers, replaces those
- * that die, has the admin port for all of them, and ends them.
+ * The primary: with server.workers it carries no data. It accepts connections and distributes them to workers, replaces
+ * workers that die, serves the admin port for all of them, and ends them.
  */
 import { Registry } from 'prom-client';
 import { AdminPort } from '../../admin/port.ts';
@@ -19,7 +19,7 @@ import { clusterFork, type Fork } from './fork.ts';
 import { SendersView } from './senders-view.ts';
 import { Totals } from './totals.ts';
 
-/** How much longer than `shutdown_timeout` a worker may take, which keeps to that by itself. */
+/** The extra time beyond `shutdown_timeout`, which a worker observes by itself, before it is killed. */
 const GRACE_MS = 1_000;
 
 /** @returns the exit status */

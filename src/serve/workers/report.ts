@@ -1,12 +1,12 @@
-/** What a worker tells the primary of its pipeline. */
+/** Makes a worker's report on its pipeline for the primary. */
 import type { Pipeline, PipelineView } from '../pipeline.ts';
 import type { SenderSource } from '../../admin/status-page/sender-source.ts';
 import type { SenderReport, WorkerReport } from './messages.ts';
 
-/** Addresses told of; the status page shows the busiest 25. */
+/** The most addresses in a report; the status page shows the busiest 25. */
 const MAX_SENDERS = 5_000;
 
-/** All of one moment, so that the ledger of samples is balanced in it. */
+/** Reads everything at one moment, so that the ledger of samples balances. */
 export async function makeReport(
   pipeline: Pipeline,
   own: Pick<WorkerReport, 'answers' | 'listening'>,
@@ -14,7 +14,7 @@ export async function makeReport(
 ): Promise<WorkerReport> {
   const { shown } = pipeline;
   const rest = statusOf(shown, monotonicMs);
-  // Its collectors run before it first waits.
+  // The collectors run before the first wait.
   const metrics = await pipeline.metrics.registry.getMetricsAsJSON();
   return { ...own, metrics, ...rest };
 }

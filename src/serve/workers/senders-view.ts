@@ -9,7 +9,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 interface Known {
   readonly source: Mutable<SenderSource>;
-  /** What each worker has told of it last, by slot. */
+  /** The last report of each worker on it, by slot. */
   readonly told: Map<number, SenderReport>;
 }
 
@@ -52,7 +52,7 @@ export class SendersView {
   }
 }
 
-/** Less than before: it began again. */
+/** A smaller value means that the worker's count began again. */
 function added(now: number, before = 0): number {
   return now >= before ? now - before : now;
 }

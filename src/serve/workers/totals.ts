@@ -7,23 +7,22 @@ import { AggregatorRegistry, type Registry } from 'prom-client';
 import type { MetricValues } from './messages.ts';
 
 /**
- * Seconds are counted in steps of 2^-20, about 1 us. Sums of those are exact (to 2^33 s) in whatever order they are
- * made; else a worker's end would move a sum by its last bit, and Prometheus takes a counter that is less than it was
- * for one that began anew.
+ * Seconds are counted in steps of 2^-20, about 1 us, whose sums are exact (to 2^33 s) in any order. Otherwise a
+ * worker's end would move a sum by its last bit, and Prometheus takes a decreasing counter for one that was reset.
  */
 const STEPS = 2 ** 20;
 
 export class Totals {
   #gone: readonly MetricValues[] = [];
 
-  /** Of a worker that is gone. */
+  /** Adds the counts of a worker that is gone. */
   retire(metrics: readonly MetricValues[]): void {
     const lasting = metrics.filter((metric) => !isGauge(metric));
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- prom-client's type leaves out the values that are there
     this.#gone = together([this.#gone, lasting]).getMetricsAsArray() as MetricValues[];
   }
 
-  /** @param living of each process that is there, its own first */
+  /** @param living the metrics of each living process, its own first */
   sum(living: readonly (readonly MetricValues[])[]): Registry {
     return together([...living, this.#gone]);
   }
@@ -39,6 +38,6 @@ function inSteps(metric: MetricValues): MetricValues {
 }
 
 function isGauge({ type }: MetricValues): boolean {
-  // prom-client's type says numbers, and they are words.
+  // prom-client's type says numbers, but the values are words.
   return String(type) === 'gauge';
 }

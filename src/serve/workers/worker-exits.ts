@@ -1,9 +1,9 @@
-/** Workers that ended though nobody had asked them to, as problems of the status page: one entry for each way to end. */
+/** Records unexpected ends of workers as problems for the status page, with one entry per way to end. */
 import { RecentEvents } from '../../admin/status-page/recent-events.ts';
 import type { ProblemStatus } from '../../admin/snapshot.ts';
 import { redact } from '../../outcome/redact.ts';
 
-/** What each way to end mostly means. */
+/** The usual meaning of each way to end. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [/^said nothing/, 'It hung; the log of the machine may say why, as may a CPU limit that is too low.'],
   [/SIGKILL/, 'Mostly the kernel, for memory: raise the memory limit, or lower limits.max_inflight_bytes.'],

@@ -1,9 +1,9 @@
 /**
- * Member: one worker as the primary knows it.
+ * WorkerHandle: one worker as the primary knows it.
  *
  *     starting -> listening -> draining -> gone
  *
- * It may be gone from any state.
+ * A worker may be gone from any state.
  */
 import { WorkerStartError } from '../../outcome/errors.ts';
 import type { Fork, WorkerProcess } from './fork.ts';
@@ -57,22 +57,22 @@ export class WorkerHandle {
     return this.#process.pid;
   }
 
-  /** The last; undefined before the first. */
+  /** The last report; undefined before the first. */
   get report(): WorkerReport | undefined {
     return this.#report;
   }
 
-  /** When it last said anything, or was excused; ms of the monotonic clock. */
+  /** The time of its last message, or of its last excuse; ms of the monotonic clock. */
   get heardAtMs(): number {
     return this.#heardAtMs;
   }
 
-  /** What it said before it gave up. */
+  /** The reason that it gave before it ended. */
   get failure(): WorkerStartError | undefined {
     return this.#failure;
   }
 
-  /** Resolves with its report renewed, or as it was when the time is up. */
+  /** Resolves when its report is renewed, or when the time is up. */
   async ask(timeoutMs: number): Promise<void> {
     if (this.#state !== 'listening' && this.#state !== 'draining') return;
     this.#asked += 1;
@@ -99,12 +99,12 @@ export class WorkerHandle {
     this.#process.tell({ kind: 'drain' });
   }
 
-  /** It may have spoken while nobody listened. */
+  /** Called when it may have spoken while nobody listened. */
   excuse(): void {
     this.#heardAtMs = this.#deps.nowMs();
   }
 
-  /** @param why goes before how it ended */
+  /** @param why the reason, which precedes the way it ended */
   kill(why = ''): void {
     if (this.#state === 'gone') return;
     this.#killedFor = why;

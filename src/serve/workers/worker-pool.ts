@@ -1,7 +1,7 @@
 /**
- * WorkerPool: the workers, each in a numbered slot. The first is started alone, so that what keeps it from listening is told
- * once and ends the start; the others follow. One that dies is replaced: at once, and after a wait that doubles when it
- * did not live long.
+ * WorkerPool: the workers, each in a numbered slot. The first is started alone, so that a failure to listen is reported
+ * once and ends the start; the others follow. A worker that dies is replaced: immediately, or, if it did not live long,
+ * after a wait that doubles.
  *
  *     starting -> running -> ending
  */
@@ -13,38 +13,40 @@ import type { Fork } from './fork.ts';
 import { WorkerHandle } from './worker-handle.ts';
 import type { WorkerReport } from './messages.ts';
 
-/** One that lives shorter than this is replaced after a wait. */
+/** A worker that lives shorter than this is replaced after a wait. */
 const LONG_LIFE_MS = 10_000;
 const MIN_WAIT_MS = 250;
 const MAX_WAIT_MS = 8_000;
-/** Workers report every second. One that says nothing for as long hangs: connections dealt to it wait in vain. */
+/** Workers report every second. A worker that is silent for this long hangs: its connections wait in vain. */
 const QUIET_MS = 5_000;
-/** And it is replaced. */
+/** A worker that is silent for this long is replaced. */
 const SILENT_MS = 30_000;
 const LOOK_EVERY_MS = 1_000;
-/** When this process itself stood still for as long (docker pause, Ctrl-Z), what workers said meanwhile is yet to be read. */
+/**
+ * If this process itself stood still for this long (docker pause, Ctrl-Z), the workers' messages have yet to be read.
+ */
 const STOOD_STILL_MS = 5_000;
-/** A scrape waits for a worker's answer as long, and takes its last report then. */
+/** A scrape waits this long for a worker's answer, and uses its last report after that. */
 const ANSWER_WITHIN_MS = 1_000;
 
 export interface WorkerPoolDeps {
   readonly size: number;
   readonly version: string;
-  /** With the share of one. */
+  /** The configuration with the share of one worker. */
   readonly config: Config;
   readonly fork: Fork;
   readonly log: Log;
   readonly nowMs: () => number;
-  /** A worker is gone, and this was its last report. */
+  /** Called when a worker is gone, with its last report. */
   readonly retire: (report: WorkerReport, slot: number) => void;
-  /** One ended though nobody had asked it to. @param how in words */
+  /** Called when a worker ended unexpectedly. @param how in words */
   readonly ended: (slot: number, how: string) => void;
 }
 
 interface Slot {
   readonly number: number;
   member: WorkerHandle | undefined;
-  /** Short lives in a row. */
+  /** The number of consecutive short lives. */
   shortLives: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -69,7 +71,7 @@ export class WorkerPool {
     }));
   }
 
-  /** Resolves with the address when the first listens; rejects with the reason when it cannot. */
+  /** Resolves with the address when the first worker listens; rejects with the reason if it cannot. */
   async start(): Promise<string> {
     this.#lookedAtMs = this.#deps.nowMs();
     this.#watch = setInterval(() => this.#killSilent(), LOOK_EVERY_MS).unref();
@@ -78,7 +80,7 @@ export class WorkerPool {
     return this.#started.promise;
   }
 
-  /** Those that take requests. */
+  /** The number of workers that take requests. */
   get running(): number {
     return this.#members.filter((member) => member.state === 'listening' && !this.#isQuiet(member)).length;
   }
@@ -100,20 +102,20 @@ export class WorkerPool {
     return this.#mode === 'ending';
   }
 
-  /** The last of each worker that lives, by slot. */
+  /** The last report of each living worker, by slot. */
   get reports(): ReadonlyMap<number, WorkerReport> {
     return new Map(this.#members.flatMap(({ slot, report }) => (report === undefined ? [] : [[slot, report]])));
   }
 
-  /** Asks all of them for a report; at most a second, whoever does not answer. One that hangs is not waited for. */
+  /** Asks all workers for a report and waits at most a second. A hanging worker is not waited for. */
   async refresh(): Promise<void> {
     const answering = this.#members.filter((member) => !this.#isQuiet(member));
     await Promise.all(answering.map(async (member) => member.ask(ANSWER_WITHIN_MS)));
   }
 
   /**
-   * Ready when all that should listen do, and can sign. One that is being replaced is no reason as long as another
-   * listens: nothing is dealt to it. To one that hangs there is.
+   * Ready when all workers that should listen do, and can sign. A worker that is being replaced does not count while
+   * another listens, since it gets no connections. A hanging worker does get them.
    */
   readiness(): Readiness {
     const reasons = this.draining ? ['shutting down'] : [];
@@ -134,7 +136,7 @@ export class WorkerPool {
     return { ready: reasons.length === 0, reasons };
   }
 
-  /** Resolves when all have ended: by themselves, or killed when the time is up. */
+  /** Resolves when all have ended, by themselves or killed when the time is up. */
   async drain(timeoutMs: number): Promise<void> {
     this.#mode = 'ending';
     for (const { timer } of this.#slots) clearTimeout(timer);

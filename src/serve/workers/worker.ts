@@ -1,9 +1,9 @@
 /**
- * A worker: a process with a pipeline of its own. node:cluster deals it connections of the shared port, and the primary
+ * A worker: a process with a pipeline of its own. node:cluster hands it connections of the shared port, and the primary
  * tells it when to begin and when to end.
  *
- * A signal is the primary's business: Ctrl-C in a terminal goes to the whole group. When the primary is gone, what is
- * in the house is still delivered, for nobody could do that later, and the worker ends.
+ * The primary handles signals, since Ctrl-C in a terminal goes to the whole group. When the primary is gone, the worker
+ * still delivers its open requests, since nobody could do that later, and then ends.
  */
 import cluster from 'node:cluster';
 import type { Log } from '../../platform/log.ts';
@@ -15,7 +15,7 @@ import type { FromWorker, ToWorker, WorkerReport } from './messages.ts';
 import { makeReport } from './report.ts';
 
 const REPORT_EVERY_MS = 1_000;
-/** How long the primary may take to say that the last report has arrived. */
+/** The time that the primary may take to acknowledge the last report. */
 const END_WITHIN_MS = 1_000;
 
 type Start = Extract<ToWorker, { kind: 'start' }>;
@@ -30,12 +30,12 @@ class Work {
   #reporting = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Throws when the pipeline cannot be built, as without a file that the configuration names. */
+  /** Throws if the pipeline cannot be built, for example because a file that the configuration names is missing. */
   constructor({ slot, version, config, isReplacement }: Start) {
     this.#log = makeLog(config.log).child({ worker: slot });
     this.#pipeline = new Pipeline(config, this.#log, { version });
     exposeOwnMemory(this.#pipeline.metrics.registry);
-    // One that is full would give a connection back, and where all are it would go round and round.
+    // A full worker would return the connection, and if all are full it would bounce forever.
     for (const { server } of this.#pipeline.servers) Object.assign(server, { dropMaxConnection: true });
     this.#isReplacement = isReplacement;
   }
@@ -65,7 +65,7 @@ class Work {
     setTimeout(end, END_WITHIN_MS);
   }
 
-  /** The primary is gone. */
+  /** Called when the primary is gone. */
   async orphaned(): Promise<void> {
     clearInterval(this.#timer);
     if (this.#draining) end();
@@ -74,7 +74,7 @@ class Work {
     end();
   }
 
-  /** One that has not been sent yet is enough, when the primary does not listen. */
+  /** Skips this tick while the previous report is still queued on the IPC channel. */
   async #tick(): Promise<void> {
     if (this.#reporting) return;
     this.#reporting = true;
@@ -125,7 +125,7 @@ function fail(what: 'cannot start' | 'cannot listen', error: unknown): void {
   tell({ kind: 'failed', what, error: error instanceof Error ? error.message : String(error) }, () => process.exit(1));
 }
 
-/** Nothing is told to a primary that is gone. */
+/** Messages to a primary that is gone are dropped. */
 function tell(message: FromWorker, told: () => unknown = () => undefined): void {
   if (process.connected) process.send?.(message, told);
   else told();
@@ -139,7 +139,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => un
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the primary, of the same build, says nothing else
 process.on('message', (message) => obey(message as ToWorker));
 cluster.worker?.on('disconnect', () => {
-  // Otherwise node:cluster ends the process here and now.
+  // Otherwise node:cluster would end the process immediately.
   if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
   if (work === undefined) end();
   void work.orphaned();

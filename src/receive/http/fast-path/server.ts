@@ -1,11 +1,11 @@
 /**
- * The fast path: Node's HTTP server with a way past it. A connection's bytes are read into one buffer that all connections
- * share, and requests of remote write, which all look alike, are taken from there (connection.ts). With the first
- * that looks different, Node's HTTP server gets the connection, and keeps it.
+ * The fast path bypasses Node's HTTP server. A connection's bytes are read into one buffer that all connections share,
+ * and requests of remote write, which all look alike, are taken from there (connection.ts). At the first request that
+ * looks different, Node's HTTP server gets the connection and keeps it.
  *
- * Why: Node's HTTP server copies every piece of a body into memory of its own outside V8's heap, and V8 collects all
- * garbage over and over to be rid of it: a third of the proxy's CPU at 500 samples a request (bench/throughput/main.ts).
- * And what it does for a request takes twice as long as reading it here.
+ * Why: Node's HTTP server copies every piece of a body into separate memory outside V8's heap, and V8 collects all
+ * garbage over and over to free it: a third of the proxy's CPU at 500 samples a request (bench/throughput/main.ts).
+ * Node's HTTP server also takes twice as long per request.
  */
 import { Server, type RequestListener, type ServerOptions } from 'node:http';
 import { Socket } from 'node:net';
