@@ -21,7 +21,7 @@ const { values } = parseArgs({
     attackers: { type: 'string', default: '1,2,10' },
     kind: { type: 'string', multiple: true },
     'same-address': { type: 'boolean', default: false },
-    /** Of an attacker's process. */
+    /** An option of an attacker's process. */
     'body-file': { type: 'string' },
     port: { type: 'string', default: '0' },
     from: { type: 'string', default: '127.0.0.1' },

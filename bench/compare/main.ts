@@ -21,7 +21,7 @@ const USAGE = `npm run bench:compare -- REV [flags]
 `;
 
 const LEAST_RATIO = 0.9;
-/** Less than elsewhere: what V8 compiles after it, it does in the turns of both. */
+/** Shorter than elsewhere: V8 compiles the rest in the turns of both revisions. */
 const WARM_UP_MS = 4_000;
 const root = path.resolve(import.meta.dirname, '..', '..');
 
@@ -37,7 +37,7 @@ function checkOut(revision: string, directory: string): string {
   return other;
 }
 
-/** How many times the other revision's CPU a request costs, as the means over the processes of each. */
+/** Returns the CPU of a request over that of the other revision, from the means over the processes of each. */
 async function compareRow(row: Row, other: string, settings: Turns, directory: string): Promise<number> {
   const bodyFile = path.join(directory, 'bodies');
   writeBodyFile(bodyFile, prepareBodies(row, Date.now()));

@@ -12,13 +12,13 @@ import type { RunningTool, Tool } from '../rig/tool.ts';
 export type Turns = {
   /** Processes of each tool. */
   readonly processes: number;
-  /** Of each process. */
+  /** The number of turns of each process. */
   readonly turns: number;
   readonly turnMs: number;
   readonly warmUpMs: number;
 };
 
-/** By process: CPU seconds a request, the median of its turns. */
+/** CPU seconds per request for each process, as the median of its turns. */
 export type TurnFigures = readonly number[];
 
 type Place = { readonly rig: Rig; readonly tool: RunningTool; readonly figures: number[] };

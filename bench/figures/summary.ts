@@ -1,4 +1,4 @@
-// From runs to figures: the median of each figure over the repetitions of one tool in one row.
+// Turns runs into figures: the median of each figure over the repetitions of one tool in one row.
 import type { Run } from '../rig/measure.ts';
 import { OURS } from '../rig/proxy-under-test.ts';
 import type { Row } from '../rig/rows.ts';

@@ -4,7 +4,7 @@ import { DIRECT, type Figures } from './summary.ts';
 
 type Column = { readonly head: string; readonly width: number; readonly cell: (figures: Figures) => string };
 
-/** Of a core, from which on the load or the sink may hold a tool back; the line is then marked. */
+/** The share of a core from which the load or the sink may hold a tool back; the line is then marked. */
 export const BUSY_SHARE = 0.85;
 /** Cores used by anything but tool, load and sink, from which on a figure is disturbed; the line is then marked. */
 const OTHER_CORES = 0.2;
@@ -39,7 +39,10 @@ export function tableLine(row: Row, figures: Figures): string {
   return `${row.name.padEnd(ROW_WIDTH)} ${figures.tool.padEnd(TOOL_WIDTH)} ${cells}${end}`;
 }
 
-/** What a reader must know of a line: failures, an unfinished queue, a busy load or sink; empty when all is well. */
+/**
+ * Returns the remarks that a reader needs on a line: failures, an unfinished queue, a busy load or sink; empty if there
+ * are none.
+ */
 export function remarksOn(figures: Figures): string {
   const failed = Object.entries(figures.failed).map(([status, times]) => `${times} x ${status}`);
   return [
@@ -50,7 +53,7 @@ export function remarksOn(figures: Figures): string {
   ].join('; ');
 }
 
-/** Whether the load or the sink was near its own limit; with nothing between them they are meant to be. */
+/** Returns true if the load or the sink was near its own limit. Without a tool between them they are meant to be. */
 export function isHeldBack({ tool, loadCpuShare, sinkCpuShare }: Figures): boolean {
   return tool !== DIRECT && Math.max(loadCpuShare, sinkCpuShare) > BUSY_SHARE;
 }

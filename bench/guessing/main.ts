@@ -115,7 +115,7 @@ async function good(port: number): Promise<{ perSecond: number; p99: number; oth
   return { perSecond: times.length / SECONDS, p99: times[Math.floor(times.length * 0.99)] ?? Infinity, others };
 }
 
-/** How long each login took until it was let in, ms; Infinity where it was not. */
+/** Measures how long each login took until it was admitted, in ms; Infinity if it was not. */
 async function freshLogins(port: number): Promise<number[]> {
   const took: number[] = [];
   for (let index = 0; index < FRESH_LOGINS; index += 1) {

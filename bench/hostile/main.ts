@@ -1,7 +1,8 @@
 /**
- * What the worst request of each kind costs: microseconds of the longest step and of all steps of its scan, and of the
- * takes of its pieces where it is accepted and over the limits of one request upstream; and the MiB that the kernel,
- * the cutter and the largest piece take. The memory of the kernel is new for each kind, so that finding it counts.
+ * Measures the cost of the worst request of each kind: microseconds of the longest step and of all steps of its scan,
+ * and of the takes of its pieces where it is accepted and over the limits of one request upstream; and the MiB that the
+ * kernel, the cutter and the largest piece take. The memory of the kernel is new for each kind, so that finding it
+ * counts.
  *
  *     npm run bench:hostile -- [part of a kind's name]
  */
@@ -21,7 +22,7 @@ const LIMITS = {
   maxMetadata: 200_000,
   maxFields: 500_000,
 };
-/** Of all takes. */
+/** The most microseconds for all takes. */
 const MOST_US = 20e6;
 const [part = ''] = process.argv.slice(2);
 

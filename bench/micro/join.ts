@@ -40,7 +40,7 @@ async function measure(name: string, bodies: readonly Body[]): Promise<void> {
       },
       { name: 'joined', work: () => joinBodies(parts) },
       {
-        // As the sender does it.
+        // This is how the sending stage joins.
         name: 'joined, in memory used again',
         work: () => {
           let lease: Lease | undefined;

@@ -1,4 +1,4 @@
-// What the libraries offer for the same, as the micro-benches use it: snappy (the native addon), protobufjs on proto/.
+// The libraries' counterparts for the micro-benches: snappy (the native addon), and protobufjs on proto/.
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import { uncompressSync } from 'snappy';

@@ -14,9 +14,9 @@ export type Table = {
   readonly title: string;
   /** An operation, in a word: body, batch, signature, parcel. */
   readonly unit: string;
-  /** How many of them one call of `work` does. */
+  /** The number of operations in one call of `work`. */
   readonly operations: number;
-  /** What one call goes through, where a throughput means something. */
+  /** The bytes that one call processes, if a throughput is meaningful. */
   readonly throughput?: { readonly bytes: number; readonly of: string };
   /** Contenders that the others are given as multiples of. */
   readonly beside?: readonly string[];
@@ -52,7 +52,7 @@ export async function compare(table: Table, contenders: readonly Contender[]): P
   print(table, figures);
 }
 
-/** For one call of each, in the order of the contenders. */
+/** Returns the time of one call of each, in the order of the contenders. */
 async function bestNanoseconds(contenders: readonly Contender[], countsCpu: boolean): Promise<number[]> {
   const best = contenders.map(() => Infinity);
   const turnMs = Math.min(TURN_MS, seconds * 1000);
@@ -89,7 +89,10 @@ async function turn(
   return { calls, elapsedMs: performance.now() - startMs, cpuMs: (user + system) / 1000 };
 }
 
-/** Of one call. V8 counts whole buffers of some ten KB, which no longer shows after some thousand calls. */
+/**
+ * Returns the bytes that one call allocates. V8 counts whole buffers of some ten KB, which no longer shows after some
+ * thousand calls.
+ */
 async function allocatedBytes(work: () => unknown): Promise<number> {
   const before = getHeapStatistics().total_allocated_bytes;
   const { calls } = await turn(work, seconds * 1000);

@@ -55,7 +55,7 @@ function makeParcel({ mergeKey, sender }: From, keptBy: ParcelLedger): Parcel {
 }
 
 async function measure(keys: number, senders: number): Promise<void> {
-  // In the order of their arrival: the keys and senders take turns.
+  // The parcels arrive in this order: the keys and senders take turns.
   const parcels = Math.max(keys, senders) * PARCELS_OF_A_BATCH;
   const arrivals: From[] = Array.from({ length: parcels }, (_, index) => ({
     mergeKey: `cluster-${index % keys} replica-0`,

@@ -83,7 +83,7 @@ async function measureStages(): Promise<void> {
   const key = new SigningKey(SECRET_KEY, '20260102', REGION, 'aps');
   const keyBytes = randomBytes(32);
   const keyObject = createSecretKey(keyBytes);
-  // As long as they are with a session token.
+  // The texts are as long as with a session token.
   const canonicalRequest = 'c'.repeat(420 + IDENTITY.sessionToken.length);
   const stringToSign = 's'.repeat(135);
   await compare({ title: 'stages of a signature but the hash of its body', unit: 'stage', operations: 1 }, [

@@ -1,5 +1,5 @@
-// What the micro-benches run on: several bodies in turn, as a proxy meets them; one over and over is learned by the
-// branch predictor.
+// The input of the micro-benches: several bodies in turn, as a proxy receives them; the branch predictor would learn a
+// single body.
 import { readFileSync, readdirSync } from 'node:fs';
 import { prepareBodies, type Body } from '../bodies/bodies.ts';
 import { countSamples } from '../bodies/write-request.ts';
@@ -21,13 +21,13 @@ export function realBodies(): Body[] {
     });
 }
 
-/** Of so many series with a sample each, as a Prometheus sends them. */
+/** Makes bodies of so many series with one sample each, as a Prometheus sends them. */
 export function madeBodies(count: number, series: number): Body[] {
   const shape = { connections: 1, senders: 1, bodiesPerConnection: count };
   return prepareBodies({ ...shape, samplesPerRequest: series, samplesPerSeries: 1 }, NEWEST_MS).flat();
 }
 
-/** In a few words, for a title. */
+/** Describes the bodies in a few words, for a title. */
 export function describe(bodies: readonly Body[]): string {
   const rawBytes = bodies.reduce((sum, body) => sum + body.rawBytes, 0);
   const compressedBytes = bodies.reduce((sum, { compressed }) => sum + compressed.length, 0);

@@ -80,12 +80,12 @@ export class BenchProcess<Command extends Serializable, Answer> {
   }
 }
 
-/** Whether `stopAll` has been called: what fails after that is its doing. */
+/** Returns true once `stopAll` was called: later failures are its effect. */
 export function isEnding(): boolean {
   return ending;
 }
 
-/** For good: nothing is started after it. */
+/** Stops everything for good: nothing is started after it. */
 export async function stopAll(): Promise<void> {
   ending = true;
   await Promise.all([...running].map((child) => stop(child)));

@@ -7,7 +7,7 @@ export function positive(flag: string, text: string | undefined, otherwise: numb
   return value;
 }
 
-/** What to type for the same run again, wherever its results go. */
+/** Returns the command for the same run, wherever its results go. */
 export function commandLine(script: string): string {
   const flags = process.argv
     .slice(2)

@@ -16,7 +16,7 @@ type Lane = {
 
 const PAUSE_AFTER_FAILURE_MS = 50;
 const TICK_MS = 1;
-/** How long answers may take after the last request was sent: above Prometheus's own 30 s there is nobody left. */
+/** The wait for answers after the last request was sent: above Prometheus's own 30 s no sender would still wait. */
 const LAST_ANSWER_MS = 30_000;
 
 export function prepareRequest(options: Pick<LoadOptions, 'port' | 'path'>, body: StoredBody): Prepared {

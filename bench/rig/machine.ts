@@ -1,4 +1,4 @@
-// Where the figures come from: they mean little without it.
+// Describes the machine on which the figures were measured: they mean little without it.
 import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 

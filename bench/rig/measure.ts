@@ -18,19 +18,19 @@ export type Run = {
   readonly failed: Readonly<Record<string, number>>;
   /** False when the tool had not delivered everything that it had acknowledged within the time allowed. */
   readonly delivered: boolean;
-  /** From the first request to the last delivery. */
+  /** The time from the first request to the last delivery. */
   readonly seconds: number;
   readonly samplesPerSecond: number;
   readonly latencyMs: LoadResult['latencyMs'];
   readonly upstreamRequests: number;
   readonly upstreamBytes: number;
   readonly samplesPerUpstreamRequest: number;
-  /** Of one core each, while the load ran. */
+  /** The shares of one core each, while the load ran. */
   readonly loadCpuShare: number;
   readonly sinkCpuShare: number;
   /** Cores that the rest of the machine used meanwhile: a measurement wants this near 0. */
   readonly otherCores: number;
-  /** Of the tool; undefined for the direct run, which has none. */
+  /** The cost of the tool; undefined for the direct run, which has none. */
   readonly tool: ToolCost | undefined;
 };
 
@@ -42,7 +42,7 @@ export type ToolCost = {
   readonly eventLoopP99Ms: number | undefined;
 };
 
-/** By then V8 has compiled what it will compile; what runs for weeks is not to be charged for it. */
+/** V8 has compiled most code by then, which a process that runs for weeks must not be charged for. */
 export const WARM_UP_MS = 7_000;
 const DELIVERED_WITHIN_MS = 30_000;
 const POLL_MS = 200;

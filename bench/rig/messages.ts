@@ -1,4 +1,4 @@
-// What the bench's processes tell each other: checked where it arrives, so that each end may rely on its types.
+// The messages between the bench's processes. They are checked on arrival, so that each end may rely on its types.
 import { z } from 'zod';
 
 const count = z.number().int().nonnegative();
@@ -17,7 +17,7 @@ export type SinkCommand = z.infer<typeof sinkCommand>;
 
 export const sinkStarted = z.object({ port: count });
 
-/** What the sink has seen since it began. `unsigned` requests got 403. */
+/** The sink's counts since it began. `unsigned` requests got 403. */
 export const sinkSnapshot = z.object({
   requests: count,
   bodyBytes: count,
@@ -55,6 +55,6 @@ export const loadResult = z.object({
 });
 export type LoadResult = z.infer<typeof loadResult>;
 
-/** Where each body lies in a body file (body-file.ts), by connection. */
+/** The position of each body in a body file (body-file.ts), by connection. */
 export const bodyIndex = z.array(z.array(z.object({ offset: count, length: count, samples: count })));
 export type BodyIndex = z.infer<typeof bodyIndex>;

@@ -1,4 +1,4 @@
-// What a process costs, from Linux's /proc: CPU seconds over all its threads and peak memory, with those of its
+// Reads the cost of a process from Linux's /proc: CPU seconds over all its threads and peak memory, with those of its
 // children (nginx's worker, the proxy's workers) added.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 

@@ -66,7 +66,7 @@ function serveFile(root: string): string {
   return existsSync(file) ? file : path.join(root, 'src', 'main.ts');
 }
 
-/** What the checkout's own `npm start` gives to node. */
+/** The flags that the checkout's own `npm start` gives to node. */
 function nodeFlags(directory: string): string[] {
   const [, flags = ''] =
     /"start": "node (.*?)src\/\S+\.ts"/.exec(readFileSync(path.join(directory, 'package.json'), 'utf8')) ?? [];

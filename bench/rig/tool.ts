@@ -1,4 +1,4 @@
-// What the bench measures: a program that takes remote write on a port and sends it on to the sink.
+// A tool that the bench measures: a program that takes remote write on a port and sends it on to the sink.
 import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
@@ -25,7 +25,9 @@ export type RunningTool = {
   readonly program: Program;
   readonly port: number;
   readonly path: string;
-  /** For a tool that acknowledges early: whether all of these, as sent, have left it. Absent: 2xx means delivered. */
+  /**
+   * For a tool that acknowledges early: returns true once all these samples have left it. Absent: 2xx means delivered.
+   */
   readonly hasDelivered?: (samples: number, series: number) => Promise<boolean>;
   /** p99 of the event loop's delay since the last call, where the tool's metrics tell it. */
   readonly eventLoopP99Ms?: () => Promise<number | undefined>;
@@ -34,7 +36,7 @@ export type RunningTool = {
 export type Tool = {
   readonly name: string;
   readonly signs: boolean;
-  /** In a few words, for the results: what it does and which settings it got. */
+  /** A note for the results: what it does and which settings it got. */
   readonly note: string;
   /** Rows that mean something for it; all where absent. */
   readonly runs?: (row: Row) => boolean;

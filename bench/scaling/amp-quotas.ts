@@ -1,10 +1,10 @@
-// What one AMP workspace takes, as AWS documents it, for the model of bench/scaling/model.ts.
+// The quotas of one AMP workspace, as AWS documents them, for the model of bench/scaling/model.ts.
 //
-// Source: https://docs.aws.amazon.com/prometheus/latest/userguide/AMP_quotas.html ("Amazon Managed Service for Prometheus
-// service quotas"), in its state after the announcement of 2026-07-21,
-// https://aws.amazon.com/about-aws/whats-new/2026/07/amazon-managed-service-prometheus-1500m-metrics-workspace/.
-// Looked up on 2026-11-22 in stored copies, not on the live page: ask Service Quotas (service code `aps`) before relying
-// on a figure. What older copies of the page say, and what is not certain, is in SCALING.md.
+// Source: https://docs.aws.amazon.com/prometheus/latest/userguide/AMP_quotas.html ("Amazon Managed Service for
+// Prometheus service quotas"), in its state after the announcement of 2026-07-21,
+// https://aws.amazon.com/about-aws/whats-new/2026/07/amazon-managed-service-prometheus-1500m-metrics-workspace/. Looked
+// up on 2026-11-22 in stored copies, not on the live page: ask Service Quotas (service code `aps`) before relying on a
+// figure. SCALING.md says what older copies of the page say, and what is not certain.
 
 export type WorkspaceQuotas = {
   /** Series with a sample in the past 2 hours. */

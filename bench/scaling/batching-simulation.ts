@@ -1,9 +1,9 @@
-// How requests of many senders meet in batches, by simulation: one event loop that reads what has come, joins it as the
-// proxy does, sends, and hears the upstream's answers. Events are discrete and time is a number, so that a minute of
+// Simulates how requests of many senders meet in batches: one event loop that reads requests, joins them as the proxy
+// does, sends them, and receives the upstream's answers. Events are discrete and time is a number, so that a minute of
 // traffic takes a moment and comes out the same each time.
 //
-// Of the proxy itself it uses the guess of who may still come (batch/expected-arrivals.ts) and the growth of the shards; the joining
-// is written anew, in the few lines that matter here. What a request, a sample and a batch cost is measured.
+// It uses the proxy's own prediction of arrivals (batch/expected-arrivals.ts) and growth of the shards; the joining is
+// rewritten in the few lines that matter here. The costs of a request, a sample and a batch are measured.
 import { NO_KERNEL_COST } from '../../src/codec/kernel-turns.ts';
 import { ExpectedArrivals } from '../../src/batch/expected-arrivals.ts';
 import { NEW_CONNECTION, type ConnectionActivity } from '../../src/parcel/connection-activity.ts';
@@ -14,9 +14,9 @@ import { seededRandom } from '../bodies/seeded-random.ts';
 import { mean } from '../figures/summary.ts';
 
 /**
- * Who sends when. `even`: by the clock, on whichever connection is free, as the bench's load of a fixed rate does.
- * `poisson`: the same at random. `prometheus`: each connection is a shard that fills a request in the same time again
- * and again, with a phase of its own. `closed`: each connection sends again when it is answered.
+ * The pattern of arrivals. `even`: by the clock, on whichever connection is free, as the bench's load of a fixed rate
+ * does. `poisson`: the same at random. `prometheus`: each connection is a shard that fills a request in the same time
+ * again and again, with a phase of its own. `closed`: each connection sends again when it is answered.
  */
 export type Arrivals = 'even' | 'poisson' | 'prometheus' | 'closed';
 
@@ -42,9 +42,9 @@ export type Simulated = {
   readonly requestsPerSecond: number;
   readonly parcelsPerBatch: number;
   readonly samplesPerBatch: number;
-  /** From due to answered. */
+  /** The time from due to answered. */
   readonly latencyMs: { readonly p50: number; readonly p99: number };
-  /** Of that, beyond the upstream's own latency. */
+  /** The part of it beyond the upstream's own latency. */
   readonly addedMs: { readonly mean: number; readonly p50: number; readonly p99: number };
   readonly utilisation: number;
   readonly mostInFlight: number;
@@ -57,7 +57,10 @@ type Event =
   | { readonly kind: 'due'; readonly connection: Connection | undefined; readonly dueAtMs: number }
   | { readonly kind: 'answer'; readonly batch: readonly Parcel[] };
 
-/** What a sender of a closed loop takes to send again, on average; each time another, so that they do not march in step. */
+/**
+ * The time that a sender of a closed loop takes to send again, on average; it varies, so that senders do not march in
+ * step.
+ */
 const SENDER_MS = 0.2;
 /** Left out of the figures, in which nothing is in its steady state yet. */
 const WARM_UP_MS = 2000;
@@ -188,7 +191,7 @@ class Simulation {
       const queue = this.#ready.shift();
       if (queue === undefined) break;
       const batch = this.#take(queue);
-      // What a full batch left behind.
+      // A full batch has left parcels behind.
       if (queue.state === 'waiting' && this.#expected.expected(this.#nowMs) === 0) this.#makeReady(queue);
       this.#inFlight += 1;
       this.#spend(costs.secondsPerBatch);
@@ -198,7 +201,7 @@ class Simulation {
       this.#figures.parcels += batch.length;
       this.#figures.mostInFlight = Math.max(this.#figures.mostInFlight, this.#inFlight);
     }
-    // With all shards busy the end of one of them pumps anyway.
+    // If all shards are busy, the end of one of them calls this anyway.
     this.#timerAtMs = this.#inFlight < this.#shards.shards ? oldestMs + batchSendDeadlineMs : Infinity;
   }
 

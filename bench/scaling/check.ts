@@ -1,5 +1,5 @@
-// How far model and simulation are off: what they say of measured rows that they were not fitted to, and what the
-// simulation says of Prometheus servers.
+// Checks the errors of model and simulation: on measured rows that they were not fitted to, and the simulation on
+// Prometheus servers.
 import { simulate, type Arrivals, type Simulated, type Traffic } from './batching-simulation.ts';
 import { predictCpuSeconds, type CostCoefficients } from './cost-fit.ts';
 import { markdownTable } from '../figures/markdown-table.ts';
@@ -127,7 +127,7 @@ function beside(measured: number, predicted: number, digits: number): string {
   return `${measured.toFixed(digits)} / ${predicted.toFixed(digits)}`;
 }
 
-/** Of those that are a number; `-` for none. */
+/** Returns the mean of those that are a number; `-` if there are none. */
 function meanError(errors: readonly number[]): string {
   const known = errors.filter((error) => !Number.isNaN(error));
   if (known.length === 0) return '-';

@@ -1,5 +1,5 @@
-// From measured rows to coefficients: what a request, a sample and an upstream batch cost in CPU seconds, and what the
-// process holds in memory. Each row weighs alike: the error that is made small is the relative one.
+// Fits coefficients to measured rows: the cost of a request, a sample and an upstream batch in CPU seconds, and the
+// memory of the process. Each row has the same weight: the relative error is minimised.
 import { dot, nonNegativeLeastSquares } from './least-squares.ts';
 
 /** One measured row: what it did and the CPU seconds that it took. */
@@ -9,9 +9,9 @@ export type Work = {
   readonly requests: number;
   readonly samples: number;
   readonly batches: number;
-  /** That it took by the clock. */
+  /** The time that it took by the clock. */
   readonly seconds: number;
-  /** Of all requests, after decompression and as they came. */
+  /** The bytes of all requests, after decompression and as received. */
   readonly rawBytes: number;
   readonly bytes: number;
 };
@@ -39,7 +39,7 @@ export type ByteFit = CostFit & { readonly secondsPerRawByte: number; readonly s
 
 export type MemoryFit = Residual & { readonly baseMb: number; readonly perMbHeld: number };
 
-/** For rows whose samples are alike in size. */
+/** Fits rows whose samples are alike in size. */
 export function fitCosts(rows: readonly Work[]): CostFit {
   const fitted = fitRelative(rows, workTerms);
   const [secondsPerRequest = 0, secondsPerSample = 0, secondsPerBatch = 0, standingCores = 0] = fitted;
@@ -59,7 +59,7 @@ export function predictCpuSeconds(
   );
 }
 
-/** For rows whose samples differ in size: label sets that are longer, or shared by several samples. */
+/** Fits rows whose samples differ in size: label sets that are longer, or shared by several samples. */
 export function fitBytes(rows: readonly Work[]): ByteFit {
   const terms = (row: Work): number[] => [...workTerms(row), row.rawBytes, row.bytes];
   const fitted = fitRelative(rows, terms);

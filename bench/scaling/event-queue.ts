@@ -23,7 +23,7 @@ export class EventQueue<T> {
     }
   }
 
-  /** Those that are there at the call and not after `untilMs`, in their order, taken out. */
+  /** Takes out the events that are present at the call and not after `untilMs`, in their order. */
   takeUntil(untilMs: number): T[] {
     const taken: T[] = [];
     while (this.#heap.length > 0 && this.nextAtMs <= untilMs) taken.push(this.#take());

@@ -1,5 +1,6 @@
-// From a workload to what it needs: replicas, memory, requests in flight, data rate and AMP workspaces. Pure arithmetic
-// on the costs that bench/scaling/main.ts measures; the formulae, in the order in which they are used, are in SCALING.md.
+// Computes the needs of a workload: replicas, memory, requests in flight, data rate and AMP workspaces. Pure arithmetic
+// on the costs that bench/scaling/main.ts measures; the formulae, in the order in which they are used, are in
+// SCALING.md.
 import { predictCpuSeconds, type CostCoefficients } from './cost-fit.ts';
 import { DEFAULT_QUOTAS, RAISED_QUOTAS, type WorkspaceQuotas } from './amp-quotas.ts';
 
@@ -17,7 +18,10 @@ export type Workload = {
 };
 
 export type Deployment = {
-  /** Of each core, in steady state: the rest is for a replica that fails, a restart of all senders, catching up. */
+  /**
+   * The share of each core in steady state: the rest is for a replica that fails, a restart of all senders, catching
+   * up.
+   */
   readonly targetUtilisation: number;
   /** `server.workers`: processes of a replica, one core each. */
   readonly processesPerReplica: number;
@@ -60,7 +64,7 @@ export type Plan = {
   /** Busy on average, without any reserve. */
   readonly cores: number;
   readonly replicas: number;
-  /** Of each process's core. */
+  /** The utilisation of each process's core. */
   readonly utilisation: number;
   /** Senders' requests open, and requests open upstream, over all replicas. */
   readonly requestsInFlight: number;
@@ -160,7 +164,8 @@ function join(
     // Cut instead of joined.
     return { parcelsPerBatch: room, batchesPerSecond: requestsPerSecond * Math.ceil(1 / room), waitSeconds: 0 };
   }
-  // As if somebody were always expected (src/batch/expected-arrivals.ts). Where requests are so rare that nobody is, nobody comes.
+  // Assumes that another request is always expected (src/batch/expected-arrivals.ts). If requests are so rare that none
+  // is expected, none comes.
   const mayWaitSeconds = deployment.batchSendDeadlineSeconds;
   const wouldCome = 1 + perKey * mayWaitSeconds;
   const parcelsPerBatch = Math.min(room, wouldCome);
@@ -188,7 +193,9 @@ function replicasFor(
   return Math.max(leastReplicas, Math.ceil(busySeconds / (targetUtilisation - standingCores) / processesPerReplica));
 }
 
-/** What goes into AMP against what one workspace takes; the quota that asks for most is told. */
+/**
+ * Compares the data that enters AMP with the quotas of one workspace; returns the quota that needs the most workspaces.
+ */
 export function workspacesFor(stored: WorkspaceQuotas, quotas: WorkspaceQuotas): Workspaces {
   const needs = [
     { count: whole(stored.activeSeries / quotas.activeSeries), boundBy: 'activeSeries' },

@@ -134,7 +134,7 @@ function drawPanel({ title, points, label }: Panel, left: number, top: number): 
 
 const LEAST_TICK_GAP = 34;
 
-/** Of the values, those whose labels do not touch. */
+/** Returns the values whose labels do not touch. */
 function ticksApart(values: readonly number[], place: (value: number) => number): readonly number[] {
   const kept: number[] = [];
   for (const value of values) {

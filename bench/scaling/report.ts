@@ -115,7 +115,7 @@ function costText({ costs, bytes, memory, partialLoad }: Fits): string {
   return lines.join('\n');
 }
 
-/** What a request over the limit costs, beside what it would if it were not cut. */
+/** Compares the cost of a request over the limit with its cost if it were not cut. */
 function cutText(rows: readonly MeasuredRow[], { costs }: Fits): string {
   const cut = rows
     .filter((row) => isCut(row))
@@ -127,7 +127,7 @@ function cutText(rows: readonly MeasuredRow[], { costs }: Fits): string {
   return `\n\nA request above \`max_samples_per_send\` is cut, and encoded anew around the cut: ${cut.join(', ')}.`;
 }
 
-/** Of a request that is joined as far as 5000 samples allow. */
+/** Returns the shares of a request that is joined as far as 5000 samples allow. */
 function sharesOf(costs: CostFit, samples: number): string {
   const parts = [
     costs.secondsPerRequest,

@@ -65,8 +65,9 @@ export type ScalingResults = z.infer<typeof scalingResults>;
 export type Fits = {
   readonly costs: CostFit;
   /**
-   * What a process takes that is idle at times, over what the fit says of it: the median of the rows of a fixed rate, at
-   * least 1. Most rows are driven as fast as they go, where the event loop finds more to do each time it wakes.
+   * The cost of a process that is idle at times, over the cost that the fit predicts: the median of the rows of a fixed
+   * rate, at least 1. Most rows are driven as fast as they go, where the event loop finds more to do each time it
+   * wakes.
    */
   readonly partialLoad: number;
   /** The costs times that: what to plan with. */

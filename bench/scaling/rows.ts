@@ -24,13 +24,13 @@ export const FACTORS = [
 export type Factor = (typeof FACTORS)[number]['name'];
 
 export type ScalingRow = Row & {
-  /** With its value for each factor in whose table it stands; a row may be the reference of several. */
+  /** The row's value for each factor in whose table it stands; a row may be the reference of several. */
   readonly places: Readonly<Partial<Record<Factor, number>>>;
   readonly queue: QueueSettings;
   readonly maxSamplesPerSend: number;
   /** Kept out of the fit, to see how well it predicts. */
   readonly isCheck: boolean;
-  /** What --quick runs: enough to fit the costs. */
+  /** True if --quick runs the row; those rows are enough to fit the costs. */
   readonly quick: boolean;
 };
 
@@ -74,7 +74,7 @@ export function scalingRows(tls: boolean): readonly ScalingRow[] {
     },
     { ...MANY, name: '200 connections', places: { connections: 200, keys: 1, latency: 0 } },
     ...[50, 100, 200, 1000, 2000, 5000, 10_000].map((samples): ScalingRow => {
-      // As many samples open as capacity (10,000) x max_shards (50) takes without a refusal, and no more.
+      // Opens as many samples as capacity (10,000) x max_shards (50) takes without a refusal, and no more.
       const connections = samples > 2000 ? 16 : BASE.connections;
       const row = { ...BASE, samplesPerRequest: samples, connections, bodiesPerConnection: samples > 2000 ? 1 : 2 };
       return { ...row, name: `${samples} a request`, places: { samples }, quick: samples === 100 || samples === 2000 };

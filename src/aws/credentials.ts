@@ -76,7 +76,7 @@ export class Credentials {
     return `they expired at ${expiration.toISOString()}`;
   }
 
-  /** What to do about `lastError`; empty where there is nothing to do. */
+  /** The remedy for `lastError`; empty if there is none. */
   get lastRemedy(): string {
     return this.#lastRemedy;
   }

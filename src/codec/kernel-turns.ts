@@ -111,7 +111,7 @@ export class KernelTurns {
     const nowMs = this.#nowMs();
     let least: Waiting | undefined;
     let leastCost = Infinity;
-    // Of senders with equal costs, the first one waiting is taken, so a sender's bodies keep their order.
+    // The first of several senders with equal costs is taken, so a sender's bodies keep their order.
     for (const each of this.#waiting) {
       const cost = costAt(each.sender, nowMs);
       if (least !== undefined && cost >= leastCost) continue;

@@ -32,7 +32,7 @@ export function expandEnvironment(source: string, env: Environment): Expansion {
       }
       expanded = true;
       const value = name === undefined ? undefined : env[name];
-      // As in a shell, `:-` stands in for an empty variable too.
+      // `:-` stands in for an empty variable too, as in a shell.
       if (preset !== undefined && (value === undefined || value === '')) return preset;
       if (value !== undefined) return value;
       problems.push(

@@ -7,7 +7,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { Environment } from './environment.ts';
 
-/** As the `proxyEnv` of Node's http.Agent. */
+/** The form of `proxyEnv` of Node's http.Agent. */
 export interface ProxyVariables {
   readonly HTTP_PROXY?: string;
   readonly HTTPS_PROXY?: string;
@@ -47,7 +47,7 @@ export function proxyFor(target: URL, variables: ProxyVariables): string | undef
   return proxy === undefined || isExempt(target, variables.NO_PROXY ?? '') ? undefined : proxy;
 }
 
-/** Whether one of the comma-separated `exemptions` holds for the target's host and port. */
+/** Returns true if one of the comma-separated `exemptions` covers the target's host and port. */
 function isExempt(target: URL, exemptions: string): boolean {
   const host = target.hostname.replaceAll(/^\[|\]$/g, '').toLowerCase();
   const port = target.port === '' ? (target.protocol === 'https:' ? '443' : '80') : target.port;

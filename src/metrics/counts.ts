@@ -1,6 +1,6 @@
 /**
- * What the stages count, as plain numbers: counting costs the data path an addition, and prom-client reads them when it
- * is scraped. Samples include histograms where the name says nothing else.
+ * The counts of the stages, as plain numbers: counting costs the data path an addition, and prom-client reads them when
+ * it is scraped. Samples include histograms where the name says nothing else.
  */
 import type { Outcome } from '../outcome/outcome.ts';
 import type { RejectionReason } from '../outcome/rejection-reason.ts';

@@ -54,7 +54,7 @@ const TOTALS = [
   'batchedParcels',
 ] as const satisfies readonly (keyof DestinationMetrics)[];
 
-/** What is pending now, counted like the totals. */
+/** The pending requests and samples, counted like the totals. */
 const PENDING = [
   'pending',
   'pendingSamples',
@@ -94,7 +94,7 @@ export interface DestinationSnapshot extends Readonly<
   readonly retrySamples: number;
   /** Requests that may be in flight upstream. */
   readonly shards: number;
-  /** Of those, the ones that are. */
+  /** The number of those that are in flight. */
   readonly shardsBusy: number;
   /** Shards that the load asks for. */
   readonly shardsDesired: number;
@@ -188,7 +188,10 @@ export function merge(a: DestinationSnapshot, b: DestinationSnapshot): Destinati
   return perField((key) => mergeField(key, a, b));
 }
 
-/** What stays of a worker that has gone: its totals. What was pending is refused: its senders' connections broke. */
+/**
+ * Returns the lasting part of a worker that has gone: its totals. Pending requests count as refused, since their
+ * senders' connections broke.
+ */
 export function lastingOf(snapshot: DestinationSnapshot): DestinationSnapshot {
   const { pending } = snapshot;
   const lasting = perField((key) => lastingField(key, snapshot));
@@ -196,7 +199,7 @@ export function lastingOf(snapshot: DestinationSnapshot): DestinationSnapshot {
   return { ...lasting, refused: addTallies(lasting.refused, [[WORKER_DIED, pending]]) };
 }
 
-/** Of a destination that nothing has been told about: what any other is merged with unchanged. */
+/** A destination without any counts: merging it with another leaves the other unchanged. */
 export function emptySnapshot(name: string, url: string): DestinationSnapshot {
   return { ...perField((key) => FIELDS[key].none), name, url };
 }

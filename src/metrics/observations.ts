@@ -3,7 +3,7 @@
  * search; prom-client's own histogram looks up its labels each time, which took a microsecond for each request.
  */
 
-/** What was observed, as plain data. */
+/** Observations as plain data. */
 export interface Observed {
   /** How many there were in each bucket, ascending and not cumulative; the last is of what is above every bound. */
   readonly counts: readonly number[];

@@ -1,4 +1,4 @@
-/** What the query port counts of one entry, as plain numbers; prom-client reads them when it is scraped. */
+/** The query port's counts for one entry, as plain numbers; prom-client reads them when it is scraped. */
 import type { Registry } from 'prom-client';
 import { collectCounter, collectGauge } from './collected.ts';
 import { CountedHistogram, type Labelled } from './counted-histogram.ts';
@@ -17,9 +17,9 @@ export class QueryCounts {
   readonly name: string;
   /** By route, then by status. */
   readonly requests: Map<string, Map<string, number>> = new Map();
-  /** Of answers, as they were passed on. */
+  /** The bytes of answers, as they were passed on. */
   readonly bytes: Map<string, number> = new Map();
-  /** As far as AMP tells. */
+  /** The samples that a query read, as far as AMP tells. */
   samplesProcessed = 0;
   /** Seconds, by route. */
   readonly #durations = new Map<string, Observations>();

@@ -6,7 +6,7 @@ import type { Outcome } from '../outcome/outcome.ts';
 import { addObserved, type Observed } from './observations.ts';
 
 export interface Field<T> {
-  /** Of nothing: any value merged with it stays as it is. */
+  /** The neutral value: merging it with any other leaves the other unchanged. */
   readonly none: T;
   readonly merge: (a: T, b: T) => T;
   readonly lasting: (value: T) => T;
@@ -25,11 +25,11 @@ export type DeliveryTimes = Readonly<Record<Outcome['kind'], Observed>>;
 
 /** Something that went wrong lately: one entry for each code and sender. */
 export interface Problem {
-  /** As outcome/explain.ts knows it. */
+  /** A code that outcome/explain.ts knows. */
   readonly code: string;
   /** The sender it concerns; empty when it concerns all. */
   readonly sender: string;
-  /** What was said the last time. */
+  /** The text of the last occurrence. */
   readonly message: string;
   readonly count: number;
   /** Ms since the epoch, as is `lastAtMs`. */
@@ -46,7 +46,7 @@ export interface CredentialsSnapshot {
   readonly expirationSeconds: number;
   readonly refreshes: number;
   readonly failures: number;
-  /** Of the last refresh. */
+  /** The time of the last refresh. */
   readonly refreshSeconds: number;
 }
 

@@ -5,7 +5,7 @@ interface ListenLog {
   warn(fields: object, message: string): void;
 }
 
-/** As Linux answers where IPv6 is not compiled in, or switched off. */
+/** The errors by which Linux reports that IPv6 is not compiled in, or switched off. */
 const NO_IPV6: ReadonlySet<unknown> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
 
 /**

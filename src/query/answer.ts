@@ -14,7 +14,7 @@ export class AnswerTooLarge extends Error {
   }
 }
 
-/** Of an answer's headers, what is passed on. content-encoding and content-length say what the body is. */
+/** The headers of an answer that are passed on; content-encoding and content-length describe the body. */
 const PASSED_ON = ['content-type', 'content-encoding', 'content-length', 'retry-after', 'vary'] as const;
 
 /** The end of an answer, in which Prometheus puts what `stats` asks for. */

@@ -1,6 +1,6 @@
 /**
- * What a reader is told when there is no answer of AMP to pass on, in Prometheus's own form, so that Grafana and promtool
- * print it: `{"status":"error","errorType":...,"error":...}`.
+ * Makes the answer to a reader when there is no answer of AMP to pass on, in Prometheus's own form, so that Grafana and
+ * promtool print it: `{"status":"error","errorType":...,"error":...}`.
  * https://prometheus.io/docs/prometheus/latest/querying/api/#format-overview
  */
 import type { ServerResponse } from 'node:http';
@@ -38,7 +38,7 @@ export function answerFailure(response: ServerResponse, { status, errorType, mes
   response.end(body);
 }
 
-/** What was asked, and of whom. */
+/** The query, and the upstream that it went to. */
 export interface Asked {
   /** The IAM action that it takes. */
   readonly action: string;
@@ -114,7 +114,9 @@ export function explainError(error: UpstreamError, { action, workspace }: Asked)
   return { failure: failure(status, status >= 500 ? 'unavailable' : 'bad_data', `AMP answers ${status}`), retry };
 }
 
-/** What a socket, DNS, TLS or undici says, and whether the connection broke without a byte of an answer. */
+/**
+ * Returns the message of a socket, DNS, TLS or undici, and whether the connection broke without a byte of an answer.
+ */
 export function explainBreak(error: unknown): { readonly failure: QueryFailure; readonly isReset: boolean } {
   const answer = failedBy(error);
   if (answer.kind !== 'failed') throw new Error('failedBy explains failures only');

@@ -40,7 +40,7 @@ export interface ForwardDeps {
 /** After a 503: 50 to 250 ms, so that readers that were refused together do not come back together. */
 const SHORT_WAIT_MS = 50;
 const WAIT_RANGE_MS = 200;
-/** Of an error, how much is read before it is decided what to do with it. AMP's are shorter. */
+/** The bytes of an error that are read before its treatment is decided. AMP's errors are shorter. */
 const ERROR_BYTES = 64 * 1024;
 
 export class ForwardedQuery {

@@ -19,7 +19,7 @@ export interface UnsignedQuery {
 
 type Bytes = string | ArrayBuffer | ArrayBufferView;
 
-/** What the signer takes for SHA-256 and its HMAC, by node:crypto. */
+/** SHA-256 and its HMAC by node:crypto, in the form that the signer takes. */
 class Sha256 {
   readonly #hash: Hash | Hmac;
 

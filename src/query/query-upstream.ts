@@ -4,7 +4,7 @@ import { CONNECT_ATTEMPT_TIMEOUT_MS } from '../send/upstream/dial.ts';
 import { IDLE_CONNECTION_MS, type UpstreamProxy, type UpstreamTls } from '../send/upstream/upstream.ts';
 
 export interface QueryUpstreamOptions {
-  /** Of the workspace: what comes before /api/v1. */
+  /** The path of the workspace, which precedes /api/v1. */
   readonly url: URL;
   /** The most requests in flight. */
   readonly connections: number;

@@ -12,7 +12,7 @@ import {
 } from '../receive/http/timeouts.ts';
 import type { QueryHandler } from './query-handler.ts';
 
-/** Of all readers together; limits.max_connections_per_address is half of it. */
+/** The limit for all readers together; limits.max_connections_per_address is half of it. */
 const MAX_CONNECTIONS = 20_000;
 const REMEDY =
   'raise limits.max_connections_per_address where many readers have this address; else look for a reader that does ' +

@@ -136,7 +136,7 @@ export class Pipeline {
     return this.#queryListen;
   }
 
-  /** What is shown of it. */
+  /** The readings for the status page. */
   get shown(): PipelineView {
     return {
       destinations: () => this.#destinations.map((destination) => destination.snapshot()),

@@ -13,7 +13,7 @@ interface Rig {
   readonly metrics: CredentialsMetrics;
   readonly calls: () => number;
   readonly messages: string[];
-  /** What the provider does from now on. */
+  /** The behaviour of the provider from now on. */
   provide: (call: number) => Promise<ExpiringIdentity>;
 }
 

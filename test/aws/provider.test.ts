@@ -30,7 +30,7 @@ function sigv4(parts: Partial<Sigv4Config> = {}): Sigv4Config {
   return { region: 'us-west-2', use_fips_sts_endpoint: false, service_name: 'aps', ...parts };
 }
 
-/** What the provider of these keys gives, without a proxy, in the environment of this test. */
+/** Returns the result of the provider for these keys, without a proxy, in the environment of this test. */
 async function provide(keys: Sigv4Config): Promise<ExpiringIdentity> {
   return makeProvider(keys, { proxy: {} }, process.env)();
 }
@@ -82,7 +82,7 @@ async function listen(server: Server): Promise<number> {
 }
 
 describe('STS', () => {
-  /** What a call to STS came with: its target as the request line has it, the Authorization header, the form. */
+  /** A call to STS: its target as the request line has it, the Authorization header, the form. */
   interface Call {
     readonly target: string;
     readonly authorization: string;

@@ -201,7 +201,7 @@ test.each(['unproven', 'isolated'] as const)(
   },
 );
 
-/** What the random walk does; time passes by `afterMs` first. */
+/** One step of the random walk; time advances by `afterMs` first. */
 const step = fc.oneof(
   {
     weight: 6,

@@ -20,7 +20,7 @@ function makeRig(): Rig {
   return { deliveries: new Deliveries(batcher, scene.retryQueue, scene.deps), scene, batcher };
 }
 
-/** Whether the next five that are taken are retries, when there are three of either. */
+/** Tells whether the next five that are taken are retries, when there are three of either. */
 function takeFive({ deliveries, scene, batcher }: Rig, lane: Lane): string[] {
   const kind = { shared: 'unmergeable', suspect: 'unproven', isolated: 'isolated' } as const;
   const retries = Array.from({ length: 3 }, () => scene.delivery([makeParcel()], lane));

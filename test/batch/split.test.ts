@@ -23,7 +23,7 @@ function rawOf(pieces: readonly Piece[]): Buffer {
   return Buffer.concat(pieces.map(({ body }) => Buffer.from(uncompress(body))));
 }
 
-/** How many fields (TimeSeries, metadata entries, unknown fields) a request has. */
+/** Counts the fields (TimeSeries, metadata entries, unknown fields) of a request. */
 function fieldsOf(body: Buffer): number {
   const { series, metadata, unknownFields } = kernel.scan(body);
   return series + metadata + unknownFields;
@@ -188,7 +188,7 @@ describe('cutting a request', () => {
   });
 
   test('decodes of a request no more than the piece and the one before it, whatever comes behind', () => {
-    // What comes behind the pieces is changed to what cannot be decoded: nobody looks.
+    // The bytes behind the pieces are changed so that they cannot be decoded: nothing reads them.
     const small = Array.from({ length: 40_000 }, (_, i) => seriesWith(MANY.subarray(i % 977, (i % 977) + 100)));
     const body = Buffer.from(compressSync(Buffer.concat(small)));
     const cutter = new BodyCutter(large64, body);

@@ -18,7 +18,7 @@ const spec = z.union([podSpec, z.object({ template: z.object({ spec: podSpec }) 
 
 export interface Container {
   readonly args: readonly string[];
-  /** What is given by value; Secrets are not known here. */
+  /** The variables that are given by value; Secrets are not known here. */
   readonly env: Readonly<Record<string, string>>;
   readonly mounts: readonly string[];
 }

@@ -11,7 +11,7 @@ const URL = 'https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-EXAMPL
 const config = { remote_write: [{ url: URL }] };
 const good = { aws: { roleArn: ROLE }, config };
 
-/** Of the configuration with this log level. */
+/** Returns the checksum of the configuration with this log level. */
 function checksum(level: string): string | undefined {
   const { manifests } = render({ values: { ...good, config: { ...config, log: { level } } } });
   return /"checksum\/config":"(\w{64})"/.exec(deploymentText(manifests))?.[1];

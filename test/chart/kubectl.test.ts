@@ -38,7 +38,7 @@ describe.skipIf(helm === undefined || !hasKubectl)('kubectl', () => {
   });
 });
 
-/** As kubectl understands it. */
+/** Reads the manifest as kubectl understands it. */
 function read(manifest: Manifest): unknown {
   // It wants something to set: the container gets an image.
   const container = manifest.kind === 'Pod' ? 'probe' : 'proxy';

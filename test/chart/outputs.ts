@@ -1,4 +1,4 @@
-/** What the bootstrap command knows after it has made an installation. */
+/** The outputs of the bootstrap command after an installation. */
 import type { Outputs } from '../../src/commands/bootstrap/output.ts';
 
 export const OUTPUTS: Outputs = {

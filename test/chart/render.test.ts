@@ -15,7 +15,7 @@ const UPDATES = process.env['UPDATE_GOLDEN'] === '1';
 const FEATURES = (await readdir(path.join(CHART, 'ci'))).map((name) => name.replace('-values.yaml', ''));
 
 const hasOwnFiles = ['dashboard.json', 'rules.yaml'].every((name) => existsSync(path.join(CHART, 'files', name)));
-/** What the server takes, less some room for metadata. */
+/** The size that the server takes, less some space for metadata. */
 const LARGEST_CONFIG_MAP = 1_000_000;
 
 function valuesOf(feature: string): string {

@@ -13,7 +13,7 @@ import { WIRE_NAMES, wireBody } from '../support/wire-fixtures.ts';
 
 const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 4 << 20 });
 
-/** Whether both libraries decode the encoded bytes to the bytes. */
+/** Returns true if both libraries decode the encoded bytes to the original ones. */
 function comesBack(raw: Uint8Array): boolean {
   const body = kernel.encode(raw);
   return Buffer.from(uncompress(body)).equals(raw) && Buffer.from(uncompressSync(body)).equals(raw);

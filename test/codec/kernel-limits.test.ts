@@ -62,7 +62,7 @@ describe('the limits on what a request may hold', () => {
   });
 
   test('stop the scan where the limit is, not behind it', () => {
-    // What comes behind it is wrong.
+    // The bytes behind it are invalid.
     const bad = Buffer.concat([Buffer.alloc(2000, '4800', 'hex'), Buffer.from('ff', 'hex')]);
     expect(requestErrorOf(() => scanWith({ maxFields: 500 }, compressSync(bad))).code).toBe('TOO_MANY_FIELDS');
     expect(requestErrorOf(() => scanWith({ maxFields: 5000 }, compressSync(bad))).code).toBe('BODY_NOT_WRITE_REQUEST');
@@ -86,7 +86,7 @@ function packed(hex: string): string {
   return seriesOf(`22${field.length.toString(16).padStart(2, '0')}${field.toString('hex')}`);
 }
 
-/** How many histograms there are, or the code of the refusal. */
+/** Returns the number of histograms, or the code of the refusal. */
 function histogramsOf(body: Buffer): number | string {
   try {
     return unlimited.scan(body).histograms;

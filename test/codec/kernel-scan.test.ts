@@ -379,7 +379,7 @@ describe('scanning a WriteRequest', () => {
     const captured = Buffer.from(uncompress(wireBody('prometheus-3.5-rw1-01')));
     const kernel = new Kernel({ maxBodyBytes: 1 << 20, maxDecodedBytes: 1 << 20 });
     for (let length = 1; length < 600; length += 1) {
-      // As it goes on in the memory when the whole was there before, at the same place.
+      // The memory behind the cut holds the rest, since the whole body was at the same place before.
       kernel.scan(literal(captured.subarray(0, borderAfter(captured, 1500))));
       const cut = captured.subarray(0, length);
       expect(isAccepted(kernel, literal(cut))).toBe(tryReadStrictly(cut) !== undefined);
@@ -387,7 +387,7 @@ describe('scanning a WriteRequest', () => {
   });
 });
 
-/** What the kernel counts, and what the strict reader does; undefined where it is refused. */
+/** Returns the counts of the kernel and of the strict reader; undefined if it is refused. */
 function byKernelAndStrictly(raw: Buffer): { kernel: object | undefined; strict: object | undefined } {
   const read = tryReadStrictly(raw);
   if (read === undefined) return { kernel: isAccepted(kernel, compressSync(raw)) ? {} : undefined, strict: undefined };
@@ -397,7 +397,7 @@ function byKernelAndStrictly(raw: Buffer): { kernel: object | undefined; strict:
   return { kernel: isAccepted(kernel, compressSync(raw)) ? pick(scanRaw(kernel, raw), strict) : undefined, strict };
 }
 
-/** Those properties of `from` that `like` has. */
+/** Returns the properties of `from` that `like` has. */
 function pick(from: object, like: object): object {
   return Object.fromEntries(Object.entries(from).filter(([name]) => name in like));
 }

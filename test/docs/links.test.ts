@@ -8,7 +8,7 @@ import { ROOT } from '../support/processes.ts';
 /** Paths that documents may name though they do not exist, and why. */
 const MISSING: Readonly<Record<string, string>> = {};
 
-/** What a path in backticks begins with; other code with a slash in it is no path of this checkout. */
+/** The beginning of a path in backticks; other code with a slash is not a path of this checkout. */
 const PATH = /^(?:src|test|bench|charts|docs|proto)\/[\w./-]*$/;
 /** Documents of which a part is a record of how things were. */
 const HISTORY = new Set(['CHANGELOG.md']);
@@ -18,7 +18,7 @@ const TEXT = /\.(?:ts|js|md|tpl|yaml|yml|txt|html|css)$|(?:^|\/)(?:Dockerfile|ru
 const tree = readTree();
 const documents = [...tree].filter((name) => name.endsWith('.md') && !HISTORY.has(name)).map(readDocument);
 
-/** Whether the checkout has this file or folder. A folder may be written with a slash at its end. */
+/** Returns true if the checkout has this file or folder. A folder may be written with a slash at its end. */
 function exists(name: string): boolean {
   return tree.has(name.replace(/\/$/, ''));
 }

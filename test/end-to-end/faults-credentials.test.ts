@@ -15,7 +15,7 @@ import {
 
 interface RoleOptions {
   readonly sandboxArgs?: readonly string[];
-  /** Of sigv4, beside the region. */
+  /** The settings of sigv4 beside the region. */
   readonly sigv4?: Readonly<Record<string, string>>;
   readonly awaitReady?: boolean;
   readonly environment?: typeof irsaEnvironment;

@@ -13,7 +13,7 @@ const SERIES = Array.from({ length: 50 }, (_, index) => ({
 const GOOD = encodeBody(SERIES);
 const LIMITS = { max_body_bytes: '200KB', max_decoded_bytes: '1MB', max_inflight_bytes: '8MB' };
 
-/** What a body may be told: refused for good, or, if a flip leaves it valid, taken. */
+/** The possible answers to a body: refused for good, or accepted if a flip leaves it valid. */
 const FOR_A_BODY = [204, 400, 413];
 
 test('answers bombs, truncations and byte flips with 4xx, and none of them reaches a batch of others', async () => {

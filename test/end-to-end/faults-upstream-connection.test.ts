@@ -1,4 +1,4 @@
-/** What can go wrong between the proxy and the upstream other than its status. */
+/** Faults between the proxy and the upstream other than its status. */
 import { pathToFileURL } from 'node:url';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,7 +11,7 @@ import { expectPromisesKept, isAccepted, isRefused, residentBytes, startScene } 
 interface Row {
   readonly name: string;
   readonly fault: FaultSpec;
-  /** As the metric names it. */
+  /** The reason as the metric names it. */
   readonly reason: string;
 }
 
@@ -41,7 +41,7 @@ test.each(ROWS)('an upstream that $name costs senders a 503, and no sample', asy
 });
 
 test('answers in time also those who wait behind others for an upstream that hangs', async () => {
-  // Of different clusters, so that they cannot share a batch, and one at a time.
+  // The senders have different clusters, so that they cannot share a batch, and send one at a time.
   const senders = Array.from({ length: 6 }, (_, index) => ({
     name: `sender-${index}`,
     labels: { cluster: `cluster-${index}`, __replica__: 'a' },

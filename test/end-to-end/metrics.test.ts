@@ -40,7 +40,7 @@ test('has the names of the mixin with remote_name and url, and counts what the s
   const labels = { remote_name: 'default', url: sandbox.remoteWriteUrl };
   for (const name of MIXIN_NAMES) {
     expect(metrics.names()).toContain(name);
-    // Of the whole process, as Prometheus has it: the mixin matches them with every remote_name and url.
+    // These belong to the whole process, as in Prometheus: the mixin matches them with every remote_name and url.
     if (name.endsWith('highest_timestamp_in_seconds') || name.endsWith('samples_in_total')) continue;
     expect(metrics.samples.find((sample) => sample.name === name)?.labels).toMatchObject(labels);
   }
@@ -71,7 +71,7 @@ test('is live and ready, and shows neither keys nor signatures in its log', asyn
 /** One of 100, then one of 10 sent three times, then one of 5 that was rejected. */
 const SENT_SAMPLES = 100 + 3 * 10 + 5;
 
-/** With a request that was delivered, one that was rejected by AMP, one retried and one refused by receive. */
+/** Starts a pair with a request that was delivered, one rejected by AMP, one retried and one refused by receive. */
 async function startBusyPair() {
   const { sandbox, proxy } = await startPair();
   const sender = new LedgerSender(proxy.writeUrl, { name: 'sender' });

@@ -17,7 +17,9 @@ import { LedgerSender, postBody } from '../support/sending.ts';
 import { stretched } from '../support/slowness.ts';
 
 const JOB = 'amp-write-proxy';
-/** Those that the load and the faults below bring about at once; promtool sees every alert fire (test/monitoring/rules). */
+/**
+ * The alerts that the load and the faults below raise at once; promtool sees every alert fire (test/monitoring/rules).
+ */
 const FIRING = ['AmpWriteProxyRejecting', 'AmpWriteProxyBadRequests'];
 const PENDING = ['AmpWriteProxyRefusing', 'AmpWriteProxyForbidden', 'AmpWriteProxyBehind'];
 
@@ -53,7 +55,7 @@ describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes a prox
     }
     expect(empty).toEqual([]);
     expect(await scraper.hasNumbers('amp_write_proxy_no_such_metric', endedAtMs)).toBe(false);
-    // What the mixin's dashboard offers as instances.
+    // The instances that the mixin's dashboard offers.
     expect(await scraper.query('prometheus_build_info')).toHaveLength(1);
 
     // Both destinations, in what the mixin matches across labels.
@@ -146,7 +148,7 @@ function status(code: number, body: string): object {
 
 interface Scraper {
   query(expression: string): Promise<readonly { readonly metric: Readonly<Record<string, string>> }[]>;
-  /** Whether a series has a finite number in the last half minute before `atMs`. */
+  /** Returns true if a series has a finite number in the last half minute before `atMs`. */
   hasNumbers(expression: string, atMs: number): Promise<boolean>;
   alertStates(): Promise<{ alerts: Map<string, string>; unhealthy: string[] }>;
 }
@@ -203,7 +205,7 @@ async function startScraper(proxy: ProxyProcess): Promise<Scraper> {
   };
 }
 
-/** What an alert compares, without the comparison: each side of an `or`, and what should not be absent. */
+/** Returns the expressions that an alert compares: each side of an `or`, and the argument of absent. */
 function measuredBy(expression: string): string[] {
   return expression
     .split(' or ')

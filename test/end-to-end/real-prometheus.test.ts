@@ -14,7 +14,7 @@ import { stretched } from '../support/slowness.ts';
 const EXTERNAL_LABELS = { cluster: 'eks-test', region: 'us-west-2' };
 const SCRAPE_INTERVAL_MS = 500;
 const SCRAPES = 6;
-/** What a Prometheus of its own has at least, in one scrape. */
+/** The least number of series in one scrape of a Prometheus. */
 const LEAST_SERIES = 300;
 
 describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes itself and writes through the proxy', () => {
@@ -94,7 +94,7 @@ describe.skipIf(PROMETHEUS === undefined)('a real Prometheus that scrapes itself
   );
 });
 
-/** What a target may write. Not -0: Prometheus leaves a value that equals 0 out of the message it sends. */
+/** The values that a target may write. Not -0: Prometheus leaves a value that equals 0 out of the message it sends. */
 const AWKWARD_TEXT = ['NaN', '+Inf', '-Inf', '5e-324', '1.7976931348623157e308', '0.1', '9007199254740993'];
 
 /** Something to scrape, which goes away when told to. */
@@ -125,7 +125,7 @@ function countOf(result: QueryResult): number {
   return [...result.values()].reduce((sum, { samples, histograms }) => sum + samples.size + histograms.size, 0);
 }
 
-/** What the sandbox has, without stale markers, as a query would give it. */
+/** Returns the sandbox's samples, without stale markers, in the form of a query. */
 function arrivedOf(documents: readonly SeriesDocument[]): QueryResult {
   return new Map(
     documents.map(({ labels, samples, histograms }) => [
@@ -152,7 +152,7 @@ function expectEqualSeries(own: QueryResult, arrived: QueryResult): void {
   }
 }
 
-/** Of a histogram the API prints no more that is comparable; the buckets arrive in the same bytes. */
+/** The API prints nothing else of a histogram that is comparable; the buckets arrive in the same bytes. */
 function countAndSum(series: QueriedSeries | undefined): [atMs: number, count: number, sum: number][] {
   return [...(series?.histograms ?? [])].map(([at, { count, sum }]) => [at, Number(count), Number(sum)]);
 }

@@ -21,7 +21,7 @@ const BOTOCORE =
 interface Captured {
   readonly method: string;
   readonly target: string;
-  /** As they came. */
+  /** The headers as received. */
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Buffer;
 }

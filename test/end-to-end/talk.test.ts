@@ -1,4 +1,4 @@
-/** What senders, the log, the metrics and the status page are told of what an upstream says. */
+/** The texts of an upstream, as senders, the log, the metrics and the status page pass them on. */
 import { expect, onTestFinished, test } from 'vitest';
 import { answer, startUpstream, type LoopbackUpstream, type ReceivedRequest } from '../support/loopback.ts';
 import { startProxy, type ProxyProcess } from '../support/proxy.ts';

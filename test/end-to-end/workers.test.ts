@@ -274,7 +274,7 @@ function makeSenders(proxy: ProxyProcess, count: number): LedgerSender[] {
   return senders;
 }
 
-/** What a page is told when it opens. */
+/** Reads the data that a page gets when it opens. */
 async function readStatusPage(proxy: ProxyProcess): Promise<Snapshot> {
   const { body } = await fetch(`${proxy.adminUrl}/status/stream`);
   let text = '';
@@ -302,7 +302,7 @@ function follow(proxy: ProxyProcess): { end(): Promise<Exposition> } {
     }
     return last;
   })();
-  // Told by `end`; a failure before it is none that nobody handles.
+  // `end` reports it; a failure before that must not count as unhandled.
   following.catch(() => undefined);
   return {
     end: async () => {

@@ -2,7 +2,7 @@
 import type { KernelLimits } from '../../src/codec/kernel.ts';
 import { configSchema } from '../../src/config/schema.ts';
 
-/** What one call may take of the processor on the machine at hand, which bench/hostile/main.ts shows. */
+/** The most CPU time of one call on the machine at hand, which bench/hostile/main.ts shows. */
 export const MAX_BLOCKED_MICROSECONDS = 50_000;
 
 export function defaultLimits(): KernelLimits {

@@ -9,7 +9,7 @@ import { postBody } from '../support/sending.ts';
 import { stretched } from '../support/slowness.ts';
 import { HOSTILE_KINDS } from '../support/hostile-bodies.ts';
 
-/** What the chart makes of 512Mi (charts/amp-write-proxy/templates/_derived.tpl). */
+/** The value that the chart derives from 512Mi (charts/amp-write-proxy/templates/_derived.tpl). */
 const CONTAINER_BYTES = 512 * 1024 * 1024;
 const LIMITS = { max_body_bytes: '10MiB', max_decoded_bytes: '64MiB', max_inflight_bytes: '102MiB' };
 const NODE_OPTIONS = '--max-old-space-size=153';

@@ -141,7 +141,7 @@ function credentials(nameAndPassword: string): string {
   return `Authorization: Basic ${Buffer.from(nameAndPassword).toString('base64')}`;
 }
 
-/** Of a sender that sends again on 503, as Prometheus does. */
+/** Returns the status of a sender that resends on 503, as Prometheus does. */
 async function statusOf(port: number, nameAndPassword: string): Promise<number> {
   for (;;) {
     const socket = await rawConnection(port);

@@ -19,11 +19,11 @@ interface Part {
 }
 
 export interface Worst {
-  /** Of the processor, in one step of the scan or of a take of a piece. */
+  /** CPU time in one step of the scan or of a take of a piece. */
   readonly microseconds: number;
   readonly bodyBytes: number;
   readonly rawBytes: number;
-  /** What the request is made of, and what became of it. */
+  /** The parts of the request, and its outcome. */
   readonly what: string;
 }
 
@@ -33,7 +33,7 @@ const part: fc.Arbitrary<Part> = fc.record({
   bodyBits: fc.double({ min: 17, max: 23.3, noNaN: true }),
 });
 const parts = fc.array(part, { minLength: 1, maxLength: 4 });
-/** What is done to the best so far: parts are replaced, added and left out. */
+/** A change to the best request so far: parts are replaced, added and left out. */
 const change = fc.record({ at: fc.nat(3), removes: fc.boolean(), put: fc.option(part) });
 
 /** Upstream's, by the defaults of queue_config. */
@@ -105,7 +105,7 @@ function bodyOf(chosen: readonly Part[], limits: KernelLimits): Buffer | undefin
   return joined.length > limits.maxBodyBytes ? undefined : joined;
 }
 
-/** What a request costs, and how it ends. Throws for what is no answer to a sender. */
+/** Measures the cost of a request, and its outcome. Throws for an outcome that is not an answer to a sender. */
 function costOf(kernel: Kernel, body: Buffer, chosen: readonly Part[]): Worst {
   const times = new StepTimes();
   let answer = 'accepted';

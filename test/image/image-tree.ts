@@ -53,7 +53,7 @@ async function buildStage(stage: Stage, root: string, context: string, directory
   }
 }
 
-/** As COPY does: a directory's content, or a file to a name or into a directory. */
+/** Copies as COPY does: a directory's content, or a file to a name or into a directory. */
 async function copy(from: string, to: string, isInto: boolean): Promise<void> {
   const isDirectory = (await stat(from)).isDirectory();
   const target = isInto && !isDirectory ? path.join(to, path.basename(from)) : to;

@@ -140,7 +140,7 @@ describe.skipIf(helm === undefined)('the chart', () => {
     const configMap = pick(manifests, 'ConfigMap', '-config');
     expect(container.mounts).toContain(path.posix.dirname(CONFIG_FILE));
     const config = await writeConfigFor(tree, fileIn(configMap, path.posix.basename(CONFIG_FILE)));
-    // What the Secret holds, and what is given by value.
+    // The Secret's values, and those that are given by value.
     const env = {
       ...container.env,
       AWS_ACCESS_KEY_ID: sandbox.accessKeyId,

@@ -1,6 +1,6 @@
 /** The ways in which the upstream fails one sender's data, and what that sender is to be told. */
 
-/** How the upstream treats a request that holds a culprit's series. */
+/** The upstream's treatment of a request that holds a culprit's series. */
 export interface PoisonAnswer {
   readonly name: string;
   readonly action:
@@ -10,11 +10,14 @@ export interface PoisonAnswer {
     /** A 200 whose body comes a byte a second, for longer than `remote_timeout`. */
     | { readonly kind: 'drip' };
   readonly body: string;
-  /** What of the request is stored: all of it, the good senders' series only (a partial answer of Cortex), or nothing. */
+  /**
+   * The part of the request that is stored: all of it, the good senders' series only (a partial answer of Cortex), or
+   * nothing.
+   */
   readonly stores: 'all' | 'good' | 'nothing';
   /** The status that the culprit is told. With 400 it is also told these words of the upstream's. */
   readonly told: { readonly status: 503 } | { readonly status: 400; readonly words: string };
-  /** From the culprit's first request on, how long good senders may be affected, in ms. */
+  /** The time for which good senders may be affected, from the culprit's first request on, in ms. */
   readonly incidentMs: number;
 }
 

@@ -14,7 +14,7 @@ import { stretched } from '../support/slowness.ts';
 
 const OUTAGE_MS = process.env['ISOLATION_LONG'] === '1' ? 60_000 : 18_000;
 const SENDERS = 20;
-/** So that an outage by hangs is seen early; 10 s by default. */
+/** Short, so that an outage by hangs is seen early; the default is 10 s. */
 const REMOTE_TIMEOUT_MS = 2_000;
 /**
  * The breaker opens by the first failure after 5 s of them, which may be `max_backoff` (5 s) later; a hang is a failure

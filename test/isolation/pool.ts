@@ -4,7 +4,7 @@ import { baselineOf, baselinesOf, type Row } from './rows.ts';
 import { RowStage } from './row-stage.ts';
 import { judgeRow, type RowFigures } from './verdict.ts';
 
-/** What one core carries of rows side by side: 8 dense ones of one good sender. */
+/** The rows that one core carries side by side: 8 dense ones of one good sender. */
 const CAPACITY_PER_CORE = 8;
 /** Processes that may be starting side by side. */
 const STARTS_AT_ONCE = 2;

@@ -11,7 +11,7 @@ import { postBody, sortedLabels } from '../support/sending.ts';
 export const SERIES_PER_REQUEST = 3;
 
 export interface Attempt {
-  /** Of performance.now(). */
+  /** A time of performance.now(). */
   readonly startedAtMs: number;
   readonly tookMs: number;
   /** 0 without an answer. */

@@ -27,7 +27,7 @@ export interface RowRun {
   readonly good: readonly RowSender[];
   readonly culprits: readonly RowSender[];
   readonly upstream: PoisonUpstream;
-  /** Of performance.now(): when the good senders' requests count again. */
+  /** A time of performance.now(): the good senders' requests count again from then on. */
   readonly incidentEndMs: number;
   /** Readings of `amp_write_proxy_upstream_down` that were not 0. */
   readonly downReadings: number;
@@ -143,7 +143,7 @@ async function sleepUntil(atMs: number): Promise<void> {
 
 async function settledLedger(proxy: RowProxy): Promise<LedgerReading> {
   const read = async (): Promise<LedgerReading> => readLedger(await proxy.metrics());
-  // What is still pending then is a finding of its own.
+  // Requests that are still pending then are a finding of their own.
   return until('nothing is pending', async () => {
     const reading = await read();
     return reading.pending === 0 ? reading : undefined;

@@ -45,7 +45,7 @@ export const ALL_ROWS: readonly Row[] = POISON_ANSWERS.flatMap((answer) =>
   ),
 );
 
-/** For CI: every answer with every shape, and within that every pair of values of any two columns. */
+/** The rows for CI: every answer with every shape, and within that every pair of values of any two columns. */
 export const PAIRWISE_ROWS: readonly Row[] = POISON_ANSWERS.flatMap((answer, a) =>
   SHAPES.map((shape, s) => {
     const good = GOOD_SENDERS[(a + s) % GOOD_SENDERS.length] ?? 1;

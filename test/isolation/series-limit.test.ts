@@ -15,12 +15,12 @@ import { stretched } from '../support/slowness.ts';
 
 const WATCHED_MS = process.env['ISOLATION_LONG'] === '1' ? 120_000 : 20_000;
 const SCRAPE_INTERVAL_MS = 1_000;
-/** Of each scrape. */
+/** The new series of each scrape. */
 const NEW_SERIES = 20;
 /** They are used up within a few scrapes. */
 const SERIES_LEFT = 100;
 const LATEST_MS = 3_000;
-/** So far behind the first 429 everything is to be in order again. */
+/** Everything must be in order again this long after the first 429. */
 const FIRST_INCIDENT_MS = 3_000;
 
 describe.skipIf(PROMETHEUS === undefined)('two real Prometheus servers and a limit of active series', () => {
@@ -51,11 +51,11 @@ describe.skipIf(PROMETHEUS === undefined)('two real Prometheus servers and a lim
         externalLabels: { prometheus: 'loud' },
         remoteWriteUrl: await startForwarder(proxy.writeUrl, loudAddress),
       });
-      /** How far the newest stored sample of this one's `up` is behind now, in ms. */
+      /** Returns how far the newest stored sample of this one's `up` is behind now, in ms. */
       const lagMs = async (prometheus: string): Promise<number> => {
         const found = await sandbox.client.series(`up{prometheus="${prometheus}"}`);
         const newest = found.map(({ samples }) => Number(samples.at(-1)?.[0] ?? 0));
-        // Of the slowest of its targets.
+        // This is the lag of its slowest target.
         return newest.length === 0 ? Infinity : Date.now() - Math.min(...newest);
       };
       await until('both write', async () => Math.max(await lagMs('calm'), await lagMs('loud')) < LATEST_MS);

@@ -72,7 +72,7 @@ export class PoisonUpstream {
     await once(this.#server, 'close').catch(() => undefined);
   }
 
-  /** How many of these are not stored. */
+  /** Counts the timestamps that are not stored. */
   countMissing(series: string, timestamps: readonly number[]): number {
     const stored = this.#series.get(series)?.timestamps;
     return timestamps.filter((timestampMs) => stored?.has(timestampMs) !== true).length;

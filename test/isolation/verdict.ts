@@ -19,7 +19,7 @@ export interface RowFigures {
   /** Good senders' requests before that: how many were refused, and how long the slowest of them took. */
   readonly refusedInIncident: number;
   readonly slowestInIncidentMs: number;
-  /** What the culprit was told: status and how often. */
+  /** The answers to the culprit: status and how often. */
   readonly culpritTold: string;
   readonly mixedRequests: number;
   readonly poisonedRequests: number;
@@ -120,7 +120,7 @@ function judgeBooks({ good, culprits, upstream, ledger }: RowRun): string[] {
     failures.push(`the ledger is not balanced: ${JSON.stringify(ledger)}`);
   }
   const acknowledged = senders.reduce((sum, sender) => sum + sender.acknowledged.length * SERIES_PER_REQUEST, 0);
-  // Whoever is closed with a request on its way does not see an answer that the proxy counts.
+  // A sender that is closed while a request is on its way does not see an answer that the proxy counts.
   const unheard = senders.length * SERIES_PER_REQUEST;
   if (delivered < acknowledged || delivered > acknowledged + unheard) {
     failures.push(`senders were told 2xx for ${acknowledged} samples, and ${delivered} count as delivered`);

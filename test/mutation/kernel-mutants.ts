@@ -33,7 +33,7 @@ export const KERNEL_MUTANTS: readonly KernelMutant[] = [
   { file: 'fields.ts', original: 'shift < 70', mutated: 'shift < 77' },
   { file: 'fields.ts', original: '(length & 7) != 0', mutated: '(length & 3) != 0' },
   { file: 'timestamps.ts', original: 'timestampMs > highestMs', mutated: 'timestampMs >= lowestMs' },
-  // What a piece of a request can keep of its elements.
+  // Mutants of the elements that a piece of a request can keep.
   { file: 'keep.ts', original: 'distance(at) <= out - from', mutated: 'distance(at) <= out - from + 1' },
   { file: 'cut.ts', original: 'restoreCounts();\n      isOneByOne = true;', mutated: 'isOneByOne = true;' },
 ];

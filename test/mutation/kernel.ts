@@ -63,7 +63,7 @@ async function tryMutant({ file, original, mutated }: KernelMutant, limitMs: num
   }
 }
 
-/** As `npm run prepare` does. */
+/** Builds the kernel as `npm run prepare` does. */
 async function build(): Promise<number | undefined> {
   const config = ['--config', 'src/codec/kernel/asconfig.json', '--outFile', 'build/kernel.wasm'];
   return run('asc', ['src/codec/kernel/index.ts', ...config], LEAST_LIMIT_MS);

@@ -10,7 +10,7 @@ const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/
 const textOf = (characters: string, minLength: number, maxLength: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom(...characters.split('')), minLength, maxLength });
 
-/** As STS gives them: https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html */
+/** Identities in the form of STS: https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html */
 const identities = fc.record({
   accessKeyId: textOf('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 16, 16).map((id) => `ASIA${id}`),
   secretAccessKey: textOf(BASE64, 40, 40),
@@ -92,7 +92,7 @@ const echoes = fc
     };
   });
 
-/** Where the secrets cannot be read in a form, their encoded pieces are secrets. */
+/** If the secrets cannot be read in a form, their encoded pieces are secrets. */
 function encodedSecrets(form: string, encoded: string, pairs: Pairs): string[] {
   if (form === 'base64 of each value') {
     return pairs

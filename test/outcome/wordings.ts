@@ -1,5 +1,5 @@
 /**
- * What upstreams say about data and about quotas, written out from their sources: cortexproject/cortex
+ * The words of upstreams about data and about quotas, written out from their sources: cortexproject/cortex
  * pkg/ingester/limiter.go, pkg/distributor/distributor.go, pkg/util/validation/errors.go and validate.go,
  * pkg/ha/ha_tracker.go; grafana/mimir pkg/ingester/errors.go and limiter.go, pkg/distributor/validate.go and errors.go;
  * prometheus/prometheus storage/interface.go and model/histogram/generic.go;

@@ -4,7 +4,7 @@ import { OpenParcels } from '../../src/queue/open-parcels.ts';
 import type { Parcel } from '../../src/parcel/parcel.ts';
 import { makeParcel } from '../support/parcels.ts';
 
-/** Told apart by how many samples they have. */
+/** Identifies parcels by their number of samples. */
 const samplesOf = (parcels: Iterable<Parcel>): number[] => [...parcels].map(({ samples }) => samples);
 const ALL = (): boolean => true;
 

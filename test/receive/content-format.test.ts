@@ -43,7 +43,7 @@ test.each([undefined, '', 'gzip', 'zstd', 'identity', 'snappy, gzip'])(
 );
 
 test('refuses remote write 2.0 as what it is, and names the remedy', () => {
-  // As Prometheus 3.5 sends it (test/fixtures/wire).
+  // Prometheus 3.5 sends this (test/fixtures/wire).
   const type = `${TYPE};proto=io.prometheus.write.v2.Request`;
   const error = refusal(() => assertRemoteWrite1(type, 'snappy'));
   expect(error.httpStatus).toBe(415);

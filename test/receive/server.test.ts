@@ -440,7 +440,7 @@ describe('connections', () => {
       closed = true;
     };
     const closing = close();
-    // By now it has stopped listening and closed what was idle.
+    // The server has stopped listening and closed idle connections by now.
     await new Promise((resolve) => {
       setTimeout(resolve, 100);
     });

@@ -52,7 +52,7 @@ interface Rig {
   readonly retryQueue: RetryQueue;
   readonly pool: BufferPool;
   readonly memory: HeldBytes;
-  /** How often credentials were asked for, the first time included. */
+  /** The number of requests for credentials, including the first. */
   readonly refreshes: () => number;
   readonly clock: UpstreamClock;
   readonly deps: DeliveryDeps;
@@ -185,7 +185,7 @@ async function makeRig(react: Reaction, options: RigOptions = {}): Promise<Rig> 
 function parcelOf(series: readonly (string | TestSeries)[], deadlineInMs = 10_000): Parcel {
   const arrivedAtMs = performance.now();
   const parcel = makeRealParcel(series, { arrivedAtMs, deadlineAtMs: arrivedAtMs + deadlineInMs });
-  // What the ledger's sweep does.
+  // This does the work of the ledger's sweep.
   const timer = setTimeout(
     () => parcel.trySettle({ kind: 'refused', reason: 'delivery_timeout', message: 'swept' }),
     deadlineInMs + 500,
@@ -612,7 +612,7 @@ test('a batch between two attempts holds no shard', async () => {
   );
   const failing = Array.from({ length: 10 }, () => parcelOf(['fails'], 20_000));
   const deliveries = failing.map((parcel) => rig.deliver([parcel]));
-  // More than all shards.
+  // There are more of them than shards.
   await until(() => rig.retryQueue.batches === 10, 'all wait for their second attempt');
   expect(await deliver(rig, [parcelOf(['good'])])).toEqual([delivered]);
   rig.stop();

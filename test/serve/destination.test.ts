@@ -181,7 +181,7 @@ describe('a sender that earns a 400', () => {
 });
 
 describe('company', () => {
-  /** So long that a test whose parcels wait for nobody ends before. */
+  /** The deadline is so long that a test whose parcels wait for nobody ends before it. */
   const PATIENT = { batch_send_deadline: '100s', delivery_timeout: '101s', min_shards: 5 };
 
   test('is waited for while somebody who was answered lately has not sent again', async () => {
@@ -404,7 +404,7 @@ describe('a sender at whose data AMP fails', () => {
       const culprit = rig.send('bad', POISON, bad);
       const good = ['a', 'b', 'c', 'd'].map((sender) => rig.send(sender));
       expect(await outcomesOf(good)).toEqual(good.map(() => DELIVERED));
-      // As long as others deliver.
+      // This lasts as long as other senders deliver.
       for (let count = 0; count < 200 && rig.destination.snapshot().sendersIsolated === 0; count += 1) {
         expect(await outcomeOf(rig.send('a'))).toEqual(DELIVERED);
       }
@@ -549,7 +549,7 @@ describe('the memory of a body is given back', () => {
     const refused = all.filter(({ outcome }) => outcome?.kind === 'refused');
     expect(refused.length).toBeGreaterThan(20);
     for (const { outcome } of refused) expect(outcome).toMatchObject({ reason: 'queue_full' });
-    // What was refused is lent again already; the others wait.
+    // The memory of refused parcels is leased again already; the others wait.
     expect(pool.lentBytes).toBe((all.length - refused.length) * 4096);
     rig.sandbox.faults.clear();
     await outcomesOf(all);

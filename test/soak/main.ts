@@ -100,7 +100,7 @@ function readOptions(args: string[]): { minutes: number; seed: number } | undefi
   }
 }
 
-/** As Prometheus: the next samples only when the last were taken, or refused for good. */
+/** Like Prometheus, it sends the next samples only after the last were accepted, or refused for good. */
 async function sendUntil(sender: LedgerSender, ledger: SoakLedger, isOver: () => boolean): Promise<void> {
   let timestampMs = Date.now();
   while (!isOver()) {

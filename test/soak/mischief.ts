@@ -1,4 +1,4 @@
-/** What the soak does to the proxy: one thing at a time, each for a while, chosen at random from the seed. */
+/** The faults that the soak injects: one at a time, each for a while, chosen at random from the seed. */
 import type { SandboxClient } from '../../src/dev/sandbox/client.ts';
 import type { FaultSpec } from '../../src/dev/sandbox/faults.ts';
 import { sleep } from '../support/processes.ts';

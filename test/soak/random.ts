@@ -6,7 +6,7 @@ export class Random {
     this.#state = Math.trunc(seed);
   }
 
-  /** From 0 to 1, without 1. */
+  /** Returns a number from 0 to 1, without 1. */
   next(): number {
     this.#state = Math.trunc(this.#state + 0x6d2b79f5);
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);

@@ -1,5 +1,5 @@
 /**
- * What senders were told, kept small enough for a soak of hours: per series the timestamps and values of acknowledged
+ * The answers to senders, kept small enough for a soak of hours: per series the timestamps and values of acknowledged
  * samples. The judge asks the sandbox series by series.
  */
 import type { SandboxClient } from '../../src/dev/sandbox/client.ts';
@@ -46,7 +46,7 @@ export class SoakLedger {
     return sum;
   }
 
-  /** Of a pair of replicas one is elected for good; what the other was told 2xx for is not stored. */
+  /** One replica of a pair is elected for good; samples of the other that got a 2xx are not stored. */
   async judge(client: SandboxClient): Promise<SoakVerdict> {
     let missing = 0;
     let disordered = 0;

@@ -22,7 +22,7 @@ export class Stage implements Victim {
   readonly writeUrl: string;
   readonly metricsUrl: string;
   readonly badSender = 'plain-2';
-  /** What was wrong with the processes, in words. */
+  /** The problems of the processes, in words. */
   readonly problems: string[] = [];
   restarts = 0;
   readonly #directory: string;

@@ -36,7 +36,7 @@ function toldBy(reader: AnswerReader, rest: number): Told {
   };
 }
 
-/** What the pieces and then the end of the connection are read as. */
+/** Reads the pieces and then the end of the connection. */
 export function read(pieces: readonly Buffer[], reader = new AnswerReader()): Told | 'fault' | 'unfinished' {
   reader.begin();
   try {
@@ -61,7 +61,7 @@ export function cutAt(wire: Buffer, cuts: readonly number[]): Buffer[] {
 
 export const cuts = fc.array(fc.nat(), { maxLength: 12 });
 
-/** What it is read as, which is the same however it comes. */
+/** Reads a text, and checks that the result is the same however it arrives. */
 export function readHowever(text: string): Told | 'fault' | 'unfinished' {
   const wire = Buffer.from(text, 'latin1');
   const whole = read([wire]);

@@ -80,7 +80,7 @@ export const wellFormed: fc.Arbitrary<WireAnswer> = fc
     }));
   });
 
-/** What an adversary or a fault on the way would put in. */
+/** Bytes that an adversary or a fault on the path would insert. */
 const bit = fc.oneof(
   fc.constantFrom(
     '\r\n',
@@ -130,7 +130,7 @@ interface Mutation {
 
 export const mutation: fc.Arbitrary<Mutation> = fc.record({
   how: fc.constantFrom<Mutation['how'][]>('put', 'over', 'out', 'twice', 'end'),
-  // Most of what matters is at the beginning.
+  // Most positions that matter are at the beginning.
   at: fc.oneof(fc.nat({ max: 120 }), fc.nat()),
   count: fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 40 })),
   bit,

@@ -24,7 +24,7 @@ export const arbitraryHead = fc.record({
   before: mostly(' ', '', '\t', ' \t ', ' 0', ' 5 '),
   after: mostly('', ' ', '\t', ' \t ', '0', ', 5', '\r\n 5', '\n'),
   place: fc.nat(),
-  /** Of a head that is not short, how long it is when its length has one digit. */
+  /** The length of a long head when its length has one digit. */
   bytes: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 8_180, max: 8_192 })),
 });
 
@@ -48,7 +48,7 @@ export const arbitraryComing = fc.record({
     ),
   ),
   at: fc.nat({ max: 64 }),
-  /** How many of its bytes at the end, or at most as many as it has, do not come. */
+  /** The number of bytes missing at its end, at most all of them. */
   missing: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.nat({ max: 40 }), fc.nat()),
   change: mostly(undefined, '\r', '\n', '\t', ' ', '0', 'a', ':'),
   changeAt: fc.nat(),

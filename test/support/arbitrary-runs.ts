@@ -1,4 +1,4 @@
-/** How long the properties run: FC_RUNS=100 makes it a hundred times as long; FC_SEED repeats a run. */
+/** Sets how long the properties run: FC_RUNS=100 makes them a hundred times as long; FC_SEED repeats a run. */
 import type { Parameters } from 'fast-check';
 import { stretched } from './slowness.ts';
 
@@ -8,5 +8,5 @@ export function runs(usual: number): Parameters<unknown> {
   return seed === undefined ? { numRuns } : { numRuns, seed: Number(seed) };
 }
 
-/** For a property that takes longer than a test usually may, when FC_RUNS says so. */
+/** The timeout of a property that takes longer than a test usually may, when FC_RUNS says so. */
 export const PROPERTY_TIMEOUT_MS = stretched(30_000 * Math.max(1, Number(process.env['FC_RUNS'] ?? 1)));

@@ -44,7 +44,7 @@ export function arbitrarySnappyBlock(maxElements = 60): fc.Arbitrary<SnappyBlock
 
 interface Choice {
   copies: boolean;
-  /** Of those places where the same bytes were before, the how-manieth from the end. */
+  /** The position among the places where the same bytes occurred before, counted from the end. */
   occurrence: number;
   /** At most. */
   length: number;

@@ -15,7 +15,7 @@ export interface RequestModel {
   exemplars: number;
   metadata: number;
   unknownFields: number;
-  /** Of samples and histograms. */
+  /** The timestamps of samples and histograms. */
   timestamps: bigint[];
   cluster: Buffer;
   replica: Buffer;

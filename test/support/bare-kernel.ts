@@ -8,7 +8,7 @@ import * as layout from '../../src/codec/kernel/layout.ts';
 const module = new WebAssembly.Module(readFileSync(new URL('../../build/kernel.wasm', import.meta.url)));
 const PAGE_BYTES = 65_536;
 const CANARY = 0xa5;
-/** What copies may write beyond their area. */
+/** The bytes that copies may write beyond their area. */
 const OVERSHOOT_BYTES = 16;
 
 let canaries = Buffer.alloc(0);
@@ -31,7 +31,7 @@ export class BareKernel {
       outputAt,
       outputEnd,
     ]);
-    // What lies from the results to the patterns may change, and the marks: the only parts of the head that may.
+    // The bytes from the results to the patterns may change, and the marks: no other part of the head may.
     head.copy(bytes, layout.RESULTS_AT, layout.RESULTS_AT, layout.PATTERNS_AT);
     head.copy(bytes, layout.MARKS_AT, layout.MARKS_AT, layout.MARKS_AT + layout.MOST_MARKS * 8);
     if (!head.equals(bytes.subarray(0, layout.INPUT_AT))) throw new Error('the head was written to');

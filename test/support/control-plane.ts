@@ -1,6 +1,4 @@
-/**
- * What tests of the bootstrap command against moto have in common: the line to it, and what the AWS CLI reads there.
- */
+/** Shared by the tests of the bootstrap command against moto: the connection to it, and the AWS CLI's view of it. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, vi } from 'vitest';
 
 import { bootstrap, type BootstrapRun } from './bootstrap-run.ts';
@@ -19,7 +17,7 @@ export const WITH_ISSUER = ['--oidc-issuer', ISSUER, '--create-oidc-provider', '
 export const READS = /^(?:Get|List)|^GET /u;
 
 export interface ControlPlane {
-  /** In front of moto. */
+  /** The proxy in front of moto. */
   readonly line: CuttingProxy;
   readonly run: (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<BootstrapRun>;
 }

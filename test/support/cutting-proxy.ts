@@ -24,7 +24,7 @@ export class CuttingProxy {
   calls: string[] = [];
   #cutAfter = Infinity;
   #mode: CutMode = 'before';
-  /** Asked first; undefined lets the call through. */
+  /** Called first; undefined lets the call through. */
   override: (call: string, count: number, body: string) => Override | undefined = () => undefined;
 
   constructor(target: string) {

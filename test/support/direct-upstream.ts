@@ -15,7 +15,7 @@ export async function startScript(...given: Parameters<typeof startScriptedUpstr
   return server;
 }
 
-/** With one connection, unless told otherwise. */
+/** Opens an upstream with one connection, unless told otherwise. */
 export function openDirect(url: URL, options: Partial<UpstreamOptions> = {}): DirectUpstream {
   const tls = { insecureSkipVerify: false };
   const client = new DirectUpstream({ url, connections: 1, timeoutMs: 5000, tls, ...options });

@@ -7,11 +7,11 @@ import { ROOT } from './processes.ts';
 const IGNORED = new Set(['.git', 'node_modules', 'build']);
 
 export interface Document {
-  /** From the root of the checkout. */
+  /** The name from the root of the checkout. */
   readonly name: string;
-  /** Where its links point, as written: `docs/operations.md#metrics`, `#metrics`, `https://...`. */
+  /** The targets of its links, as written: `docs/operations.md#metrics`, `#metrics`, `https://...`. */
   readonly links: readonly string[];
-  /** What stands between single backticks. */
+  /** The texts between single backticks. */
   readonly codeSpans: readonly string[];
   /** The anchors that GitHub gives its headings. */
   readonly anchors: ReadonlySet<string>;
@@ -45,7 +45,9 @@ export function readDocument(name: string): Document {
   };
 }
 
-/** As GitHub makes them: lower case, without punctuation, hyphens for spaces, `-1` for the second of one name. */
+/**
+ * Makes anchors as GitHub does: lower case, without punctuation, hyphens for spaces, `-1` for the second of one name.
+ */
 export function anchorsOf(headings: readonly string[]): ReadonlySet<string> {
   const anchors = new Set<string>();
   for (const heading of headings) {

@@ -20,7 +20,7 @@ export class Exposition {
       .map(readLine);
   }
 
-  /** Of every sample of this name that has these labels; 0 when there is none. */
+  /** Returns the sum of all samples of this name that have these labels; 0 if there are none. */
   sum(name: string, labels: Readonly<Record<string, string>> = {}): number {
     let sum = 0;
     for (const sample of this.samples) {

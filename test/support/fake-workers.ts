@@ -14,7 +14,7 @@ export const EMPTY_REPORT: WorkerReport = {
 
 export class FakeWorker {
   readonly pid: number;
-  /** What the primary told it. */
+  /** The messages that the primary sent it. */
   readonly heard: ToWorker[] = [];
   readonly #events: WorkerEvents;
 

@@ -41,7 +41,9 @@ const REPEATED: readonly (readonly [string, string])[] = [
   ['series of an unknown field', '0a040a003800'],
 ];
 
-/** What one TimeSeries repeats behind its label; `short` series are of 16 KB at most, which the fast scan takes. */
+/**
+ * The parts that one TimeSeries repeats behind its label; `short` series have at most 16 KB, which the fast scan takes.
+ */
 const IN_SERIES: readonly (readonly [string, string])[] = [
   ['empty samples', '1200'],
   ['plain samples', PLAIN_SAMPLE.toString('hex')],
@@ -105,7 +107,7 @@ export const HOSTILE_KINDS: readonly HostileKind[] = [
   { name: 'pieces that copy from far', make: piecesFromFar },
 ];
 
-/** As many of `part` as fit, in copies of 64 bytes from as near as they can be. */
+/** Makes a body of as many of `part` as fit, in copies of 64 bytes from as near as they can be. */
 export function repeatedBody(part: Buffer, { bodyBytes, rawBytes }: HostileLimits): Buffer {
   const most = Math.min(rawBytes, Math.floor((bodyBytes - 100_000) / 3) * 64);
   const count = Math.max(1, Math.floor(most / part.length));
@@ -226,7 +228,7 @@ function piecesFromFar(limits: HostileLimits): Buffer {
   return compressRepeated(Buffer.alloc(0), part, Math.max(1, Math.floor(most / part.length)));
 }
 
-/** With one label and no sample. */
+/** Makes a series with one label and no sample. */
 function seriesOf(value: Buffer): Buffer {
   return bytesField(1, bytesField(1, bytesField(2, value)));
 }

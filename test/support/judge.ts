@@ -115,7 +115,7 @@ export function expectConcatenations(
     });
 }
 
-/** By series, in order of arrival: `timestamp bits`, or `histogram hex`. */
+/** Reads by series, in order of arrival: `timestamp bits`, or `histogram hex`. */
 async function readStored(client: SandboxClient): Promise<Map<string, Set<string>>> {
   const documents = await client.series();
   return new Map(

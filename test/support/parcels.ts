@@ -39,7 +39,7 @@ export async function outcomeOf(parcel: Parcel): Promise<Outcome> {
 
 export interface ParcelShape {
   readonly key?: string;
-  /** In the place of the one that `key` makes. */
+  /** Replaces the merge key that `key` makes. */
   readonly mergeKey?: MergeKey;
   /** Address. */
   readonly sender?: string;

@@ -13,11 +13,11 @@ import { stretched } from './slowness.ts';
 
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 
-/** How long a process may take until it is ready; generous, for machines that do other things too. */
+/** The time that a process may take until it is ready; generous, for machines that do other things too. */
 const READY_TIMEOUT_MS = 30_000;
-/** How long a process may take to end after SIGTERM before it is killed. */
+/** The time that a process may take to end after SIGTERM before it is killed. */
 const END_TIMEOUT_MS = 10_000;
-/** Of the output, how much is shown of a failed test, in characters. */
+/** The characters of the output that a failed test shows. */
 const SHOWN = 8_000;
 
 export interface ChildOptions {
@@ -132,7 +132,10 @@ export async function temporaryDirectory(): Promise<string> {
   return directory;
 }
 
-/** For programs that cannot tell which port they took; free now, and only likely to be free in a moment. */
+/**
+ * Finds a port for programs that cannot tell which port they took; it is free now, and only likely to be free in a
+ * moment.
+ */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -91,7 +91,7 @@ export class PrometheusProcess {
     });
   }
 
-  /** What it tells of itself. */
+  /** Reads its own metrics. */
   async metrics(): Promise<Exposition> {
     return new Exposition(await (await fetch(`${this.url}/metrics`)).text());
   }
@@ -163,7 +163,10 @@ function configuration(options: Omit<PrometheusOptions, 'name'>, address: string
   });
 }
 
-/** What the API prints, shortest text that gives the same double. Of a NaN it prints no bits; scraped ones are these. */
+/**
+ * Parses the API's text, the shortest that gives the same double. For a NaN the API prints no bits; scraped ones have
+ * these.
+ */
 function parseBits(text: string): bigint {
   if (text === 'NaN') return 0x7ff8000000000001n;
   return bitsOf(text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text));

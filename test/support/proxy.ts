@@ -51,7 +51,7 @@ export class ProxyProcess {
   readonly url: string;
   readonly writeUrl: string;
   readonly adminUrl: string;
-  /** Where readers ask; empty without server.query_listen. */
+  /** The URL that readers query; empty without server.query_listen. */
   readonly queryUrl: string;
 
   constructor(child: Child, listen: string, adminListen: string, queryListen = '') {
@@ -120,7 +120,7 @@ export function startCommand(args: readonly string[]): Child {
   return startChild('proxy', process.execPath, [path.join(ROOT, 'src/commands/serve.ts'), ...args]);
 }
 
-/** In samples, histograms included. */
+/** A reading in samples, histograms included. */
 export interface LedgerReading {
   readonly received: number;
   readonly delivered: number;

@@ -13,13 +13,13 @@ import { startUpstream, type LoopbackUpstream, type Reaction } from './loopback.
 type Section = Readonly<Record<string, unknown>>;
 
 export interface Reading {
-  /** Where readers ask. */
+  /** The URL that readers query. */
   readonly url: string;
   readonly upstream: LoopbackUpstream;
   readonly port: QueryPort;
-  /** What was logged, as level, fields and message. */
+  /** The log lines, as level, fields and message. */
   readonly logged: readonly string[];
-  /** How often credentials were asked for. */
+  /** The number of requests for credentials. */
   readonly refreshes: () => number;
   /** The value of a metric, over all labels that are not given. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;

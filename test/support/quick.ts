@@ -1,7 +1,7 @@
 /** Short times, so that a fault is over in a second or two; every one is far below its default. */
 export const QUICK_DELIVERY_TIMEOUT_MS = 2_500;
 
-/** Of an entry of `remote_write`. */
+/** The settings of an entry of `remote_write`. */
 export const QUICK = {
   remote_timeout: '700ms',
   queue_config: {

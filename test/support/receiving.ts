@@ -35,16 +35,16 @@ export interface Receiver {
   readonly submitted: { name: string; parcel: Parcel }[];
   /** Faults of the proxy itself that were logged. */
   readonly faults: unknown[];
-  /** What was logged as a warning: its fields and its message. */
+  /** The logged warnings: fields and message. */
   readonly warnings: object[];
   /** Stops listening and resolves when every connection has ended. */
   close: () => Promise<void>;
-  /** How many are open, in the fast path and with Node. */
+  /** Counts open connections, in the fast path and with Node. */
   connections: () => Promise<number>;
 }
 
 export interface ReceiverOptions {
-  /** What becomes of a parcel; delivered at once unless told otherwise. */
+  /** Settles a parcel; it is delivered immediately unless told otherwise. */
   readonly submit?: (parcel: Parcel) => void;
   readonly maxConnectionAgeMs?: number;
   readonly maxInflightBytes?: number;

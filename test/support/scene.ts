@@ -23,14 +23,14 @@ import { LedgerSender, type SenderOptions } from './sending.ts';
 
 type Section = Readonly<Record<string, unknown>>;
 
-/** For the answer's way and a busy machine, on top of `delivery_timeout`. */
+/** Allows for the answer's way and a busy machine, on top of `delivery_timeout`. */
 const ANSWER_SLACK_MS = 1_500;
 /** Full flow is to be there again within this after a fault. It takes a second; the rest is for a busy machine. */
 const FLOW_AGAIN_MS = 6_000;
 /** Node itself has some 100 MB here. What is held in these rows is a few MB. */
 const MAX_RSS_BYTES = 400 * 1024 * 1024;
 
-/** What the proxy is in front of: the sandbox as a process, or in this one (for TLS). */
+/** The upstream of the proxy: the sandbox as a process, or in this one (for TLS). */
 export type SandboxFacts = Pick<
   SandboxProcess,
   'client' | 'remoteWriteUrl' | 'region' | 'accessKeyId' | 'secretAccessKey'
@@ -60,7 +60,7 @@ export class Scene {
   readonly deliveryTimeoutMs: number;
   proxy: ProxyProcess;
   readonly #makeProxy: (server: Section) => Promise<ProxyProcess>;
-  /** Those that were killed. */
+  /** The proxies that were killed. */
   readonly earlier: Child[] = [];
   #over = false;
   #sending: Promise<unknown> = Promise.resolve();
@@ -137,10 +137,10 @@ export class Scene {
   }
 }
 
-/** Who sent beside the scene's senders. */
+/** The senders beside those of the scene. */
 export interface Crowd {
   readonly others?: readonly LedgerSender[];
-  /** By somebody who keeps no ledger, in samples. */
+  /** Samples of a sender that keeps no ledger. */
   readonly alsoAcknowledged?: number;
   /** Nobody knows how much. */
   readonly withoutLedger?: boolean;

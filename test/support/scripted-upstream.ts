@@ -12,11 +12,11 @@ export interface Asked {
 export interface ScriptedUpstream extends LoopbackServer {
   /** Every connection that there ever was. */
   readonly sockets: Socket[];
-  /** In the order in which they came to their end. */
+  /** The requests in the order in which they ended. */
   readonly requests: Asked[];
   /** The most connections that were open at a time. */
   mostOpen: number;
-  /** Until no connection is open. */
+  /** Resolves when no connection is open. */
   idle(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export interface ScriptedOptions {
   readonly host?: string;
   /** Default: one that is free. */
   readonly port?: number;
-  /** Called for each connection, before anything has come. */
+  /** Called for each connection, before any byte has arrived. */
   readonly connected?: (socket: Socket) => void;
 }
 
@@ -85,7 +85,7 @@ export async function startScriptedUpstream(
   return upstream;
 }
 
-/** Of the first request, as far as that can be told: at least one more than there are. */
+/** Returns the bytes of the first request, as far as they can be told: at least one more than there are. */
 function bytesOfFirst(bytes: Buffer): number {
   const end = bytes.indexOf(HEAD_END);
   if (end === -1) return bytes.length + 1;

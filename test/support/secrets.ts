@@ -13,7 +13,7 @@ const SECRET_FORMS: readonly (readonly [what: string, form: RegExp])[] = [
   ['a secret key', /(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=])/],
 ];
 
-/** Of what the process has printed so far. `secrets` are those that the test knows. */
+/** Checks the output of the process so far. `secrets` are those that the test knows. */
 export function expectNoSecrets(
   child: Child,
   { secretAccessKey }: { readonly secretAccessKey: string },
@@ -22,7 +22,7 @@ export function expectNoSecrets(
   expect(findSecret(child, [secretAccessKey, ...secrets])).toBeUndefined();
 }
 
-/** What is in the log that must not be, in words, with its line; undefined when there is nothing. */
+/** Returns a forbidden text in the log, in words and with its line; undefined if there is none. */
 export function findSecret({ name, stdout, stderr }: Child, secrets: readonly string[] = []): string | undefined {
   for (const line of `${stdout}\n${stderr}`.split('\n')) {
     if (secrets.some((secret) => secret !== '' && line.includes(secret))) {

@@ -29,13 +29,13 @@ export interface SentRequest {
   readonly sampleCount: number;
   /** Undefined while it is awaited. */
   answer: Answer | undefined;
-  /** How long the answer took, in ms. */
+  /** The time until the answer, in ms. */
   tookMs: number | undefined;
 }
 
 export const STALE_MARKER = 0x7ff0000000000002n;
 export const SIGNALLING_NAN = 0x7ff4000000000001n;
-/** What a JS number would change, and what is easily taken for something else. */
+/** Values that a JS number would change, or that are easily taken for something else. */
 export const AWKWARD_VALUES: readonly bigint[] = [
   STALE_MARKER,
   SIGNALLING_NAN,
@@ -59,7 +59,7 @@ export interface SenderOptions {
 
 export class LedgerSender {
   readonly name: string;
-  /** In the order of sending. */
+  /** The requests in the order of sending. */
   readonly requests: SentRequest[] = [];
   readonly #url: URL;
   readonly #labels: Readonly<Record<string, string>>;
@@ -74,12 +74,12 @@ export class LedgerSender {
     this.#agent = new Agent({ keepAlive: true, maxSockets: connections, ...from });
   }
 
-  /** Of requests that were told 2xx, in samples and histograms. */
+  /** Counts samples and histograms of requests that got a 2xx. */
   get acknowledged(): number {
     return this.#sampleCountOf((status) => status >= 200 && status < 300);
   }
 
-  /** Of requests that were told 4xx, in samples and histograms. */
+  /** Counts samples and histograms of requests that got a 4xx. */
   get rejected(): number {
     return this.#sampleCountOf((status) => status >= 400 && status < 500);
   }
@@ -124,7 +124,10 @@ export class LedgerSender {
     return answer;
   }
 
-  /** As Prometheus: again on 5xx and without an answer, until told 2xx or 4xx or `shouldGiveUp` says so. */
+  /**
+   * Sends as Prometheus does: it resends on 5xx and without an answer, until it gets 2xx or 4xx or `shouldGiveUp` says
+   * so.
+   */
   async deliver(series: readonly SentSeries[], shouldGiveUp: () => boolean = () => false): Promise<Answer> {
     for (;;) {
       const answer = await this.send(series);
@@ -157,7 +160,7 @@ export interface PostOptions {
   readonly endless?: boolean;
 }
 
-/** How long an answer to a request without an end is awaited. */
+/** The wait for an answer to a request without an end. */
 const ENDLESS_MS = 5_000;
 
 /** Posts a body as remote write 1.0, unless told otherwise. Never rejects. */
@@ -188,12 +191,12 @@ export async function postBody(url: URL | string, body: Uint8Array, options: Pos
   });
 }
 
-/** In the order that the protocol asks for. */
+/** Returns the labels in the order that the protocol asks for. */
 export function sortedLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** As the sandbox and Prometheus print a series. */
+/** Formats a series as the sandbox and Prometheus do. */
 export function keyOf(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(sortedLabels(labels)).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   return `{${pairs.join(', ')}}`;

@@ -11,7 +11,7 @@ export class SkippedReporter implements Reporter {
   }
 
   onTestRunEnd(modules: readonly TestModule[]): void {
-    // Those that `-t` leaves out are skipped too, and lack nothing.
+    // Tests that `-t` leaves out are skipped too, and lack nothing.
     if (this.#selectsByName) return;
     const files = modules.flatMap((module) =>
       Array.from(module.children.allTests('skipped'), () => path.relative(process.cwd(), module.moduleId)),

@@ -1,7 +1,7 @@
 /** Tests that a run skipped, each with what is missing and the variable or command that brings it. */
 
 export interface Need {
-  /** By which .ci/run allows it to be missing. */
+  /** The name by which .ci/run allows it to be missing. */
   readonly name: string;
   readonly remedy: string;
 }

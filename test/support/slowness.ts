@@ -1,15 +1,15 @@
 /**
- * How slow this machine is at the moment, so that time limits stretch with it. The speed of its processor is measured
- * once for a run, by vitest.config.ts; its load, which changes, is read at every use. Limits only ever grow: a test
- * that waits in vain fails later on a slow machine, and one that succeeds takes no longer than it would.
+ * Measures how slow this machine is at the moment, so that time limits stretch with it. The speed of its processor is
+ * measured once for a run, by vitest.config.ts; its load, which changes, is read at every use. Limits only ever grow: a
+ * test that waits in vain fails later on a slow machine, and one that succeeds takes no longer than it would.
  */
 import { createHash } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';
 
-/** Where vitest.config.ts leaves what it measured, for the processes that run tests. */
+/** The variable in which vitest.config.ts leaves the measurement for the processes that run tests. */
 export const SLOWNESS_VARIABLE = 'TEST_SLOWNESS';
 
-/** How long the measured piece of work takes on a core of an AMD EPYC that does nothing else. */
+/** The time of the measured piece of work on an otherwise idle core of an AMD EPYC. */
 const REFERENCE_MS = 36;
 /** A test that hangs should still end before the patience of whoever waits for it. */
 const MOST = 10;

@@ -1,4 +1,4 @@
-/** What the steps of a piece of work take: of the clock, but what others on the machine do meanwhile does not count. */
+/** Measures the steps of a piece of work by the clock, without the time that other processes on the machine take. */
 import type { Steps } from '../../src/platform/steps.ts';
 
 /** The system counts a thread's time by so much. */

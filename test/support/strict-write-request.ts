@@ -44,7 +44,7 @@ export interface StrictCounts {
   timestamps: bigint[];
 }
 
-/** What is in it, or undefined if it is not valid or holds a TimeSeries without labels. */
+/** Returns its counts, or undefined if it is not valid or holds a TimeSeries without labels. */
 export function tryReadStrictly(raw: Uint8Array): StrictCounts | undefined {
   const reader = new Reader();
   try {

@@ -1,10 +1,13 @@
-/** What Kubernetes gives a pod for IRSA or EKS Pod Identity, pointed at the sandbox's STS. The AWS SDK's own chain reads it. */
+/**
+ * The environment that Kubernetes gives a pod for IRSA or EKS Pod Identity, pointed at the sandbox's STS. The AWS SDK's
+ * own chain reads it.
+ */
 import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { temporaryDirectory } from './processes.ts';
 import type { SandboxProcess } from './proxy.ts';
 
-/** As sandbox/sts.ts checks it. */
+/** The audience that sandbox/sts.ts checks. */
 const POD_IDENTITY_AUDIENCE = 'pods.eks.amazonaws.com';
 export const ROLE_ARN = 'arn:aws:iam::123456789012:role/amp-write-proxy';
 

@@ -1,4 +1,4 @@
-/** What the status page reads of the senders, once a second; receive, which counts, does not know of it. */
+/** The readings of senders that the status page takes once a second; receive, which counts, knows nothing of it. */
 
 /** All connections of one address. The counts are since the first of them, and end with the last. */
 export interface SenderSource {
@@ -9,7 +9,7 @@ export interface SenderSource {
   readonly samples: number;
   /** 0 before the first answer. */
   readonly lastStatus: number;
-  /** What the last answer that was not 2xx said. */
+  /** The text of the last answer that was not 2xx. */
   readonly lastRefusal: string;
   /** When a request of it was last batched separately from the others', ms of the monotonic clock; -Infinity for never. */
   readonly isolatedAtMs: number;

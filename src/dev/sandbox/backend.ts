@@ -14,7 +14,7 @@ export interface BackendUrls {
   readonly alertmanager: string | undefined;
 }
 
-/** What a reader sends that the backend is to see. */
+/** The parts of a reader's request that the backend must see. */
 const PASSED_ON = ['accept', 'accept-encoding', 'content-type', 'content-encoding'] as const;
 /** About the connection and not the answer. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding', 'date']);
@@ -37,7 +37,7 @@ export class Backend {
     return this.#tryForward(this.#urls.alertmanager, below.replace(/^\/alertmanager/, ''), request);
   }
 
-  /** What AMP would store. A backend that does not take it is no concern of the writer's. */
+  /** Receives the samples that AMP would store. If the backend does not take them, the writer is not affected. */
   async write(request: ReceivedRequest): Promise<void> {
     await this.#tryForward(this.#urls.prometheus, '/api/v1/write', request).catch(() => undefined);
   }
@@ -60,7 +60,7 @@ export class Backend {
       hostname,
       port,
       method,
-      // As it was signed: a URL of its own would be normalised.
+      // The URL stays as it was signed, since a URL object would normalise it.
       path: `${pathname.replace(/\/$/, '')}${target}`,
       headers: { ...passed, ...(body.length === 0 ? {} : { 'content-length': body.length }) },
       agent: this.#agent,

@@ -66,7 +66,7 @@ export interface FaultState extends FaultSpec {
   readonly hits: number;
 }
 
-/** What a matcher may ask about a request. `hasLabel` is undefined as long as the body has not been read. */
+/** The facts of a request that a matcher may use. `hasLabel` is undefined as long as the body has not been read. */
 export interface FaultFacts {
   readonly path: string;
   readonly isReusedConnection: boolean;

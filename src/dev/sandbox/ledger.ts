@@ -26,7 +26,7 @@ export interface RequestLogEntry extends RequestFacts {
   readonly fault: string | null;
   /** Bytes of the body as sent. */
   readonly bytes: number;
-  /** As sent; the values of Authorization and X-Amz-Security-Token are replaced. */
+  /** The headers as sent; the values of Authorization and X-Amz-Security-Token are replaced. */
   readonly headers: Readonly<Record<string, string>>;
 }
 

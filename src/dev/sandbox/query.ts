@@ -71,7 +71,7 @@ function asMetric({ labels }: SeriesSnapshot): Record<string, string> {
   return Object.fromEntries(labels.map(({ name, value }) => [name, value]));
 }
 
-/** As Prometheus prints a sample: `+Inf`, `NaN`, else the shortest decimal. */
+/** Formats a sample as Prometheus does: `+Inf`, `NaN`, else the shortest decimal. */
 function formatValue(bits: bigint): string {
   const value = new Float64Array(new BigUint64Array([bits]).buffer)[0] ?? Number.NaN;
   if (value === Number.POSITIVE_INFINITY) return '+Inf';

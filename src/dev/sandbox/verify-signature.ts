@@ -4,9 +4,8 @@
  * The signing is @aws-sdk/signature-v4 with @aws-crypto/sha256-js, neither of which the proxy uses. Presigned URLs are
  * not supported. Messages and error types are AWS's own, read in answers of AMP and of other services:
  * https://docs.aws.amazon.com/prometheus/latest/APIReference/CommonErrors.html and
- * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html.
- * As AMP does, the answer to a wrong signature shows the canonical request, session token and all: a client has to
- * keep it out of its logs.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html. Like AMP's, the answer to a
+ * wrong signature shows the canonical request, session token and all, so a client has to keep it out of its logs.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Sha256 } from '@aws-crypto/sha256-js';

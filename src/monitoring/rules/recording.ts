@@ -4,7 +4,7 @@ export interface RecordingRule {
   readonly expr: string;
 }
 
-/** Of a counter of samples, by destination. */
+/** The rates of the counters of samples, by destination. */
 const rates = ['received', 'delivered', 'rejected', 'refused'].map((what) => ({
   record: `job_remote_name:amp_write_proxy_samples_${what}:rate5m`,
   expr: `sum by (namespace, job, remote_name) (rate(amp_write_proxy_samples_${what}_total[5m]))`,

@@ -35,7 +35,7 @@ export class AnswerReader {
   status = 0;
   retryAfter: string | undefined;
   date: string | undefined;
-  /** As received, limited by the size of a head. */
+  /** The header as received, limited by the size of a head. */
   errorType: string | undefined;
   /** True if the connection may carry another request when the answer is complete. */
   reusable = false;

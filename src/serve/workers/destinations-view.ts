@@ -5,7 +5,7 @@ import type { WorkerReport } from './messages.ts';
 
 export class DestinationsView {
   readonly #reports: () => Iterable<WorkerReport>;
-  /** What stays of workers that are gone, by index. */
+  /** The lasting counts of workers that are gone, by index. */
   readonly #gone: DestinationSnapshot[];
 
   /** @param reports the reports of living workers */

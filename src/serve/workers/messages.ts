@@ -50,7 +50,7 @@ export interface WorkerReport {
   readonly answers: number;
   /** A replacement does not listen until it can sign. */
   readonly listening: boolean;
-  /** Of the process and its server; those of the destinations are in `destinations`. */
+  /** The metrics of the process and its server; those of the destinations are in `destinations`. */
   readonly metrics: readonly MetricValues[];
   readonly readiness: Readiness;
   readonly inflightBytes: number;

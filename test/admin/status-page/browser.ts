@@ -22,7 +22,7 @@ const FLAGS = [
 export interface Looking {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** What the browser complained of: console errors, exceptions, violations of the content security policy. */
+  /** The browser's complaints: console errors, exceptions, violations of the content security policy. */
   readonly complaints: string[];
   /** Every URL that the browser asked for. */
   readonly asked: string[];

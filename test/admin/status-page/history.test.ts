@@ -6,7 +6,7 @@ import type { DestinationSnapshot } from '../../../src/metrics/destination-snaps
 import { makeDestinationMetrics } from '../../support/parcels.ts';
 import { snapshotOf } from '../../support/snapshots.ts';
 
-/** Of a destination that sends with three of four shards while samples wait. */
+/** Makes the snapshot of a destination that sends with three of four shards while samples wait. */
 function shown(metrics: DestinationMetrics): DestinationSnapshot {
   return snapshotOf(metrics, {
     queue: { capacityUsed: 77, capacity: 1000, keys: 1 },

@@ -23,7 +23,7 @@ export function startLoad(writeUrl: string, { senders = 6, series = 300, everyMs
     let open = false;
     timers.push(
       setInterval(() => {
-        // As Prometheus: later samples of a series wait for the answer to the earlier ones.
+        // Like Prometheus, it sends later samples of a series only after the answer to the earlier ones.
         if (open) return;
         open = true;
         void postBody(writeUrl, makeBody(`sender-${index}`, size), { agent }).finally(() => (open = false));

@@ -211,7 +211,7 @@ async function rows(page: Page, table: string): Promise<string[][]> {
   return Promise.all(found.map(async (row) => row.locator('th, td').allInnerTexts()));
 }
 
-/** By the name of the row. */
+/** Reads the ledger by the names of its rows. */
 async function ledger(page: Page): Promise<Record<string, number>> {
   const told = await rows(page, '#ledger');
   return Object.fromEntries(
@@ -230,7 +230,7 @@ async function points(page: Page): Promise<number> {
   })`);
 }
 
-/** Whether the line of what went out is on the first plot, by its colour. */
+/** Returns true if the first plot shows the line of sent samples, by its colour. */
 async function isDrawn(page: Page): Promise<boolean> {
   return page.evaluate(`(() => {
     const canvas = document.querySelector('#plots canvas');

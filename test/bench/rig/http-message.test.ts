@@ -3,7 +3,7 @@ import { MessageReader } from '../../../bench/rig/http-message.ts';
 
 type Message = { head: string; bodyBytes: number };
 
-/** What a reader reports of `wire` when it comes in pieces of `size` bytes. */
+/** Returns a reader's reports on `wire` when it arrives in pieces of `size` bytes. */
 function readInPieces(wire: Buffer, size: number): Message[] {
   const messages: Message[] = [];
   const reader = new MessageReader((head, bodyBytes) => messages.push({ head, bodyBytes }));

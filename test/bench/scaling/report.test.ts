@@ -10,7 +10,10 @@ const bench = path.resolve(import.meta.dirname, '..', '..', '..', 'bench', 'scal
 const committed = scalingResults.parse(JSON.parse(readFileSync(path.join(bench, 'scaling.json'), 'utf8')));
 const prose = readFileSync(path.join(bench, 'SCALING.md'), 'utf8');
 
-/** What a proxy of 100 us a request, 400 ns a sample and 500 us a batch would show, at a hundredth of a core standing. */
+/**
+ * Makes the results of a proxy with 100 us a request, 400 ns a sample and 500 us a batch, at a hundredth of a core
+ * standing.
+ */
 function made(rows = scalingRows(true)): ScalingResults {
   return {
     machine: { cpu: 'a CPU', cores: 2, memoryGb: 8, kernel: 'Linux', node: 'v26', date: '2026-01-02' },

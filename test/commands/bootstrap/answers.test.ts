@@ -1,4 +1,4 @@
-/** What people and scripts are told: JSON, values, screens, waits, and errors of AWS. Against moto. */
+/** Answers of bootstrap to people and scripts: JSON, values, screens, waits, and errors of AWS. Runs against moto. */
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 

@@ -1,4 +1,4 @@
-/** What others have made, and what is there twice: left alone, added to, or refused. Against moto. */
+/** Resources of others, and resources that exist twice: left alone, added to, or refused. Runs against moto. */
 import { describe, expect, test } from 'vitest';
 
 import {

@@ -189,7 +189,7 @@ describe('doctor', () => {
   });
 });
 
-/** By openssl, where there is one. */
+/** Makes a certificate with openssl, if it is installed. */
 function trySelfSigned(): { readonly key: string; readonly cert: string } | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'doctor-cert-'));
   try {

@@ -16,7 +16,7 @@ import {
 
 const T = 1_700_000_000_000;
 const STALE_MARKER = 0x7ff0000000000002n;
-/** What Prometheus itself writes for a NaN; the captured bodies hold these and no stale marker. */
+/** The NaN that Prometheus itself writes; the captured bodies hold these and no stale marker. */
 const PROMETHEUS_NAN = 0x7ff8000000000001n;
 const SIGNALLING_NAN = 0x7ff0dead00000001n;
 

@@ -261,7 +261,7 @@ test.skipIf(!hasOpenssl)(
   },
 );
 
-/** Which of 1000 requests a fault of probability 0.3 acts on. */
+/** Returns on which of 1000 requests a fault of probability 0.3 acts. */
 function draw(seed: number): boolean[] {
   const faults = new Faults();
   faults.add({ probability: 0.3, seed, action: { kind: 'status', status: 500 } });

@@ -187,7 +187,7 @@ describe('the order of exemplars', () => {
     };
     expect(await write(both)).toEqual({ status: 200, text: '' });
     expect(await write({ ...up([[T + 2, 1]]), exemplars: [[T + 1, 1]] })).toEqual({ status: 200, text: '' });
-    // As Prometheus sends them, apart from the samples.
+    // Prometheus sends them like this, apart from the samples.
     const { status, text } = await write({ labels: both.labels, exemplars: both.exemplars });
     expect(status).toBe(400);
     expect(text).toMatch(/^user=123456789012_ws-sandbox: err: out of order exemplar\. timestamp=/u);

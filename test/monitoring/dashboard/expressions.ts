@@ -49,7 +49,7 @@ export function panelsOf(dashboard: GrafanaDashboard): readonly GrafanaPanel[] {
   return dashboard.panels.filter(({ type }) => type !== 'row');
 }
 
-/** As Grafana does before it asks, with "All" chosen everywhere. */
+/** Replaces variables as Grafana does before it queries, with "All" chosen everywhere. */
 export function interpolate(expression: string, rateInterval: string, range: string): string {
   return expression
     .replaceAll('$__rate_interval', rateInterval)
@@ -61,7 +61,7 @@ export interface Selector {
   readonly name: string;
   /** Each as it stands: `job=~"$job"`. */
   readonly matchers: readonly string[];
-  /** What is around it: `rate`, and the range without brackets; empty for an instant vector. */
+  /** The call around it: `rate`, and the range without brackets; empty for an instant vector. */
   readonly call: string;
   readonly range: string;
 }

@@ -6,7 +6,7 @@ export interface Finding {
   readonly what: string;
 }
 
-/** Those that it allows, of the units that are of use here. */
+/** The allowed units that are useful here. */
 const UNITS = new Set(
   'none string short percent percentunit bytes decbytes Bps binBps ns ms s dtdurations cps ops reqps rps wps iops bool bool_yes_no bool_on_off'.split(
     ' ',

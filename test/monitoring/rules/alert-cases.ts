@@ -1,7 +1,7 @@
 /**
- * For every alert a case that fires and one that does not, by hand: series as promtool writes them
- * (https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/), a value a minute. What a firing
- * alert says is written out, so that a template that does not work is seen.
+ * Holds for every alert a case that fires and one that does not, written by hand: series as promtool writes them
+ * (https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/), one value per minute. The text of a
+ * firing alert is written out, so that a broken template is noticed.
  */
 export interface AlertCase {
   readonly alert: string;
@@ -41,7 +41,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: { [rejected]: '0x9 150x20' },
     labels: { ...GROUP, code: '400', reason: 'out_of_order' },
     says: `${WHERE}: AMP rejected 150 samples in 15 minutes (400 out_of_order).`,
-    // What is lost to the quota of series has an alert of its own.
+    // Losses to the quota of series have an alert of their own.
     silent: { [rejected]: '900x30', [rejectedFor('429', 'series_limit')]: '0+60x30' },
   },
   {

@@ -17,7 +17,10 @@ import { listening, rawConnection, until } from '../../support/loopback.ts';
 
 import { HEADERS } from '../../support/receiving.ts';
 
-/** By crypt(3) of libxcrypt: `perl -e 'print crypt("correct horse battery staple", q($2b$05$abcdefghijklmnopqrstuu))'`. */
+/**
+ * Made with crypt(3) of libxcrypt: `perl -e 'print crypt("correct horse battery staple",
+ * q($2b$05$abcdefghijklmnopqrstuu))'`.
+ */
 const BCRYPT = '$2b$05$abcdefghijklmnopqrstuuFiPhXf1sVd3pCCRO.uVh34H/qI/ZsuS';
 const PASSWORD = 'correct horse battery staple';
 /** The test vector of Openwall's crypt_blowfish (wrapper.c), as `htpasswd -B` would prefix it. */
@@ -26,7 +29,7 @@ const OPENWALL = '$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW';
 const RFC_7914 =
   '$scrypt$ln=14,r=8,p=1$U29kaXVtQ2hsb3JpZGU$' +
   'cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofLVQylVYT8Pz2LUlwUkKpr55h6F3A1lHkDfzwF7RVdYhw';
-/** By Python's hashlib.scrypt of 'pässwörd:mit' as UTF-8. */
+/** Made with Python's hashlib.scrypt of 'pässwörd:mit' as UTF-8. */
 const UMLAUTS = '$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$dcY41o1ngbgs5xnB8KraGga7Cn58N9k4kJN2TTQfkAo';
 
 let folder = '';
@@ -296,7 +299,7 @@ test('a sender that goes away while its password is checked leaves nothing reser
   const checked = vi.spyOn(auth, 'check');
   await until(() => checked.mock.calls.length === 1, 'the check begins');
   socket.destroy();
-  // In the same line, behind the other.
+  // It waits in the same line, behind the other.
   expect(await auth.check(basic('prom', 'wrong'), 0)).toBe('refused');
   await until(() => budget.usedBytes === 0, 'nothing is reserved', 1000);
 });

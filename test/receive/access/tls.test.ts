@@ -26,7 +26,7 @@ interface Pair {
 
 const BODY = encodeBody(SERIES);
 const NAMES = ['one', 'two', 'alice', 'bob'] as const;
-/** As a client sees it: an alert, or a connection that ends at once. */
+/** The failure as a client sees it: an alert, or a connection that ends immediately. */
 const TLS_FAILURE = /alert|SSL|ECONNRESET|socket hang up|disconnected/;
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 

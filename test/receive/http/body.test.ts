@@ -1,4 +1,4 @@
-/** What a request holds while its body comes, and that all of it is given back however the request ends. */
+/** The bytes that a request holds while its body arrives, and their release however the request ends. */
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { rawConnection, readAnswer, until } from '../../support/loopback.ts';
@@ -6,7 +6,7 @@ import { encodeBody } from '../../support/parcels.ts';
 import { rawRequest, SERIES, startReceiver, type Receiver } from '../../support/receiving.ts';
 
 const BODY = encodeBody(SERIES);
-/** What any request costs, and the smallest memory of the pool. */
+/** The cost of any request, and the smallest memory of the pool. */
 const LEAST_BYTES = 4096;
 const CHUNKED = ['Transfer-Encoding: chunked'];
 

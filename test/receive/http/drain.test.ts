@@ -6,7 +6,7 @@ import { drainServer } from '../../../src/receive/http/drain.ts';
 import { rawConnection, until } from '../../support/loopback.ts';
 
 const REQUEST = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n';
-/** For the poll and a busy machine. */
+/** Allows for the poll and a busy machine. */
 const SOON_MS = 1_500;
 
 let servers: Server[] = [];

@@ -1,4 +1,4 @@
-/** What our own client takes for an answer, beside undici, whose parser shares nothing with it. */
+/** Compares the answers that our own client accepts with those of undici, whose parser shares nothing with it. */
 import type { Socket } from 'node:net';
 import * as fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { mutated, mutation, wellFormed } from '../../support/arbitrary-answer.ts
 import { PROPERTY_TIMEOUT_MS, runs } from '../../support/arbitrary-runs.ts';
 import { startTcpServer, type LoopbackServer } from '../../support/loopback.ts';
 
-/** What the server answers every request with. */
+/** The server's answer to every request. */
 interface Script {
   readonly pieces: readonly Buffer[];
   /** It ends the connection then. */
@@ -101,7 +101,10 @@ function first(value: string | string[] | undefined): string | undefined {
   return (Array.isArray(value) ? value[0] : value)?.trim();
 }
 
-/** What undici takes offence at: interim answers that RFC 9110 (section 15.2) has ignored, blanks after a length (5.5). */
+/**
+ * Detects the answers that only undici refuses: interim answers that RFC 9110 (section 15.2) has ignored, blanks after
+ * a length (5.5).
+ */
 function isRefusedInVain(wire: string): boolean {
   return /HTTP\/1\.(?:0 1\d\d|1 100|1 1\d\d[^]*?connection:[^\r\n]*close[^]*?\r\n\r\nHTTP)|content-length:[\t ]*\d+[\t ]/i.test(
     wire,

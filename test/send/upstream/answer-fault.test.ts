@@ -1,4 +1,4 @@
-/** What is no answer of RFC 9112, however it comes. */
+/** Bytes that are not an answer of RFC 9112, however they arrive. */
 import { describe, expect, test } from 'vitest';
 import { CHUNKED, head, OK, readHowever } from '../../support/answer-reading.ts';
 

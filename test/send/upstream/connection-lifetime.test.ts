@@ -56,7 +56,7 @@ async function startTwo(
   return [old, fresh];
 }
 
-/** With one connection and no jitter, unless told otherwise. */
+/** Opens an upstream with one connection and no jitter, unless told otherwise. */
 async function open(way: Way, port: number, options: Partial<UpstreamOptions> = {}): Promise<Upstream> {
   const given = { connections: 1, timeoutMs: 5000, tls: { insecureSkipVerify: true }, random: () => 0, ...options };
   const http = `http://${NAME}:${port}`;
@@ -103,7 +103,7 @@ function fakeClock(): void {
   vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] });
 }
 
-/** As many posts as seconds pass, one after the other. @returns what they brought, without repetitions */
+/** Posts once a second, one post after the other. @returns the results, without repetitions */
 async function postEachSecond(upstream: Upstream, seconds: number): Promise<Set<number | string>> {
   const seen = new Set<number | string>();
   for (let second = 0; second < seconds; second += 1) {

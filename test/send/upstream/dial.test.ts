@@ -1,4 +1,4 @@
-/** How an upstream is reached: by name and by address, with TLS and without. */
+/** Reaching an upstream by name and by address, with TLS and without. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
@@ -55,7 +55,9 @@ async function startGathering(to: number, lets = (_hello: Buffer): boolean => tr
   return relay;
 }
 
-/** Whether a ClientHello has the extension pre_shared_key. https://www.rfc-editor.org/rfc/rfc8446#section-4.1.2 */
+/**
+ * Returns true if a ClientHello has the extension pre_shared_key. https://www.rfc-editor.org/rfc/rfc8446#section-4.1.2
+ */
 function offersSession(hello: Buffer): boolean {
   let at = 5 + 4 + 2 + 32;
   at += 1 + hello.readUInt8(at);
@@ -68,7 +70,7 @@ function offersSession(hello: Buffer): boolean {
 
 const tlsOf = (server: ScriptedUpstream): TLSSocket[] => server.sockets.filter((socket) => socket instanceof TLSSocket);
 
-/** For names, and for addresses. */
+/** One certificate for names, and one for addresses. */
 const [named, addressed] = [trySelfSigned('DNS:localhost,DNS:aps.example'), trySelfSigned('IP:127.0.0.1,IP:::1')];
 const tls = { ca: `${named?.cert}${addressed?.cert}`, insecureSkipVerify: false };
 
@@ -215,7 +217,7 @@ describe.skipIf(named === undefined || addressed === undefined)('over TLS (skipp
     const client = openDirect(new URL(`https://localhost:${port}/`), { tls });
     await client.post(HEADERS, Buffer.from('1'));
     for (let round = 0; round < 3; round += 1) {
-      // Where shards send from; the end of a write over TLS is told after the next look at the sockets.
+      // Shards send from here; the end of a write over TLS is reported after the next look at the sockets.
       await new Promise(setImmediate);
       const result = client.post(HEADERS, Buffer.from('2'));
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);

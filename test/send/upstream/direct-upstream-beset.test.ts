@@ -101,7 +101,7 @@ test.each<[string, boolean]>([['over TCP', false], ...SECURE])(
             if (afterMs > 0) await sleep(afterMs);
             const body = bodyOf(id, bytes);
             const result = await client.post(HEADERS, body);
-            // As the pool does when another request gets this memory.
+            // The pool does this when another request gets this memory.
             body.fill('#');
             pending.delete(id);
             open.delete(id);

@@ -1,4 +1,4 @@
-/** How connections upstream are used again, and when they are not. */
+/** The reuse of connections upstream, and the cases in which they are not reused. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { bodiesOf, echo, FORGED, HEADERS, openDirect, startScript } from '../../support/direct-upstream.ts';

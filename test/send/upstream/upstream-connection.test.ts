@@ -9,7 +9,7 @@ import { bodiesOf, echo, FORGED, HEADERS, OK, openDirect, startScript } from '..
 import { until } from '../../support/loopback.ts';
 import type { ScriptedUpstream } from '../../support/scripted-upstream.ts';
 
-/** As many bytes as are read at a time. */
+/** The answer has as many bytes as are read at a time. */
 const LONG = `HTTP/1.1 200 OK\r\nContent-Length: 8151\r\n\r\n${'y'.repeat(8151)}`;
 
 describe('what comes with an answer is not the answer to the next request', () => {

@@ -165,9 +165,9 @@ test('once post has resolved the body is not read any more, also when the answer
   );
   const body = Buffer.alloc(16_000_000, 0x41);
   expect(await makeUpstream(server.url).post(['host', 'x'], body)).toMatchObject({ status: 413 });
-  // As the pool does when the next request gets this memory.
+  // The pool does this when the next request gets this memory.
   body.fill(0x42);
-  // What is still to come comes at once.
+  // The remaining bytes come at once.
   await new Promise((resolve) => {
     setTimeout(resolve, 500);
   });
@@ -348,7 +348,7 @@ describe.skipIf(certificate === undefined)('TLS (skipped where there is no opens
     await using server = await startTls();
     const good = { ca: certificate?.cert, servername: 'aps.example', insecureSkipVerify: false };
     const bad = { ...good, servername: 'other.example' };
-    // As the signer makes it: the Host header is the URL's.
+    // The signer makes it like this: the Host header is the URL's.
     const headers = ['host', server.url.host];
     expect(await makeUpstream(server.url, { tls: good }).post(headers, Buffer.from('x'))).toMatchObject({
       status: 200,

@@ -8,7 +8,7 @@
  *     any -> closing                                           the last answer is written; what still comes is not read
  *     any -> ended                                             the socket is closed
  *
- * What is read is in a buffer that all connections share, and is used up before `read` returns.
+ * The bytes are read into a buffer that all connections share, and are used up before `read` returns.
  */
 import type { Socket } from 'node:net';
 import type { Lease } from '../../../memory/buffer-pool.ts';

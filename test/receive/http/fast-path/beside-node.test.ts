@@ -1,4 +1,6 @@
-/** What the fast path takes and what it leaves to Node's HTTP server, and that a sender cannot tell which it was. */
+/**
+ * The requests that the fast path takes and those it leaves to Node's HTTP server; a sender cannot tell which it was.
+ */
 import { createServer } from 'node:http';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';

@@ -1,4 +1,7 @@
-/** What the fast path makes of the bytes of a connection: bodies in pieces, what comes too early, answers before the body. */
+/**
+ * The fast path's handling of a connection's bytes: bodies in pieces, bytes that come too early, answers before the
+ * body.
+ */
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -46,7 +49,7 @@ describe('requests as senders write them', () => {
       expect(await sender.statuses(count)).toHaveLength(count);
     }
     expect(await sender.statuses(3)).toEqual([204, 204, 204]);
-    // Of a Node that no longer lets a socket be made around another's handle, this is the test that says so.
+    // If a Node no longer lets a socket be created around another's handle, this test says so.
     expect(receiver.fastPath.fastPathConnections).toBe(1);
     expect(bodies(receiver).every((body) => body.equals(wireBody(name)))).toBe(true);
   });
@@ -184,7 +187,7 @@ describe('what comes while the answer is awaited', () => {
     const [first, second] = [await connectSender(receiver.port), await connectSender(receiver.port)];
     for (const { socket } of [first, second]) socket.write(rawRequest(bodyOf('one')));
     await until(() => receiver.submitted.length === 2, 'both are submitted');
-    // What others would have kept.
+    // Stands for bytes that other connections keep.
     expect(receiver.fastPath.tryKeep(64 * MIB - 100)).toBe(true);
     first.socket.write('x'.repeat(100));
     await until(() => receiver.fastPath.keptBytes === 64 * MIB, 'as much as may be is kept');

@@ -1,4 +1,4 @@
-/** How connections of the fast path end, by whomever and in whatever state, and that nothing is left of any. */
+/** The ends of fast-path connections, by either side and in every state, after which nothing is left of any. */
 import { once } from 'node:events';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DELIVERED } from '../../../../src/outcome/outcome.ts';
@@ -141,7 +141,7 @@ test('a sender that never reads its answers is cut off', async () => {
   await start({ submit: (parcel) => parcel.trySettle({ kind: 'rejected', status: 400, reason: 'other', message }) });
   const { socket } = await connectSender(receiver.port);
   socket.pause();
-  // What the operating system holds for both sides is a few MB.
+  // The operating system holds a few MB for both sides.
   for (let sent = 0; sent < 1_000 && !socket.destroyed; sent += 1) {
     const before = receiver.submitted.length;
     socket.write(REQUEST);
@@ -155,7 +155,7 @@ test('a sender that never reads its answers is cut off', async () => {
   await expect.poll(leftovers, SOON).toEqual(NOTHING);
 });
 
-/** So that the clock is looked at. */
+/** Waits so that the clock is looked at. */
 async function wait(): Promise<void> {
   await sleep(20);
 }

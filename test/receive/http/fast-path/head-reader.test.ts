@@ -22,7 +22,7 @@ interface Read {
 const UNREAD: Read = { head: undefined, bodyAt: undefined };
 
 class Connection {
-  /** How many heads were parsed, and not recalled. */
+  /** The number of heads that were parsed, and not recalled. */
   parsed = 0;
   readonly #reader = new HeadReader();
   /** Never made clean. */
@@ -38,7 +38,7 @@ class Connection {
   }
 }
 
-/** What a reader that remembers nothing makes of the text. */
+/** Returns the result of a reader that remembers nothing. */
 function readAnew(text: string, at: number): Read {
   const headEnd = text.indexOf('\r\n\r\n');
   const head = headEnd === -1 || headEnd > MAX_HEAD_BYTES ? undefined : tryParseHead(text.slice(0, headEnd));

@@ -1,4 +1,4 @@
-/** What a connection of the fast path does while the password of its sender is checked, which takes its time. */
+/** The behaviour of a fast-path connection while its sender's password is checked, which takes some time. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -20,7 +20,7 @@ interface Seen {
   readonly body: string;
 }
 
-/** What Node's HTTP server has read on the connection that a test has open. */
+/** The requests that Node's HTTP server has read on the connection that a test has open. */
 let seen: Seen[] = [];
 let node: LoopbackServer;
 
