@@ -14,3 +14,10 @@ export function findOnPath(...names: readonly string[]): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(path.delimiter);
   return names.flatMap((name) => folders.map((folder) => path.join(folder, name))).find(isExecutable);
 }
+
+/** A program of PEERS_DIR, where real senders and receivers are, or of PATH. */
+export function findPeer(name: string): string | undefined {
+  const folder = process.env['PEERS_DIR'];
+  const peer = folder === undefined ? '' : path.join(folder, name);
+  return peer !== '' && isExecutable(peer) ? peer : findOnPath(name);
+}

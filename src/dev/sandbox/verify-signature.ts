@@ -10,6 +10,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@aws-sdk/signature-v4';
+import { canonicalRequest } from './canonical-request.ts';
 import type { SandboxClock } from './clock.ts';
 import { formatAmzDate, parseAmzDate } from './clock.ts';
 import type { KnownKey, KnownKeys } from './credentials.ts';
@@ -117,23 +118,26 @@ async function signAnew(request: ReceivedRequest, claim: Claim, key: KnownKey, s
     applyChecksum: false,
   });
   const url = new URL(request.target, 'http://sandbox.invalid');
+  if (url.search !== '') {
+    const bodyHash = createHash('sha256').update(request.body).digest('hex');
+    const canonical = canonicalRequest(request, claim.signedHeaders, bodyHash);
+    const hash = createHash('sha256').update(canonical).digest('hex');
+    const scope = `${claim.date}/${claim.region}/${claim.service}/aws4_request`;
+    const stringToSign = `AWS4-HMAC-SHA256\n${formatAmzDate(signingDate.getTime())}\n${scope}\n${hash}`;
+    return signer.sign(stringToSign, { signingDate });
+  }
   const signed = await signer.sign(
     {
       method: request.method,
       protocol: 'http:',
       hostname: url.hostname,
       path: request.target.split('?', 1)[0] ?? '/',
-      query: queryBag(url.searchParams),
       headers: Object.fromEntries(claim.signedHeaders.map((name) => [name, request.headers[name] ?? ''])),
       body: request.body,
     },
     { signingDate, signableHeaders: new Set(claim.signedHeaders) },
   );
   return /Signature=([0-9a-f]+)$/u.exec(signed.headers['authorization'] ?? '')?.[1] ?? '';
-}
-
-function queryBag(params: URLSearchParams): Record<string, string[]> {
-  return Object.fromEntries([...new Set(params.keys())].map((name) => [name, params.getAll(name)]));
 }
 
 /** The parsed header, or AWS's sentences about what it lacks. */
