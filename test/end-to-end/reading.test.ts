@@ -144,7 +144,6 @@ function questions(at: number): readonly {
       target: `query_range?query=many&start=${at - 3000}&end=${at}&step=1`,
       status: 422,
     },
-    { name: 'a query that takes too long', target: `query?query=many&timeout=1ns&time=${at}`, status: 503 },
   ];
 }
 
@@ -224,10 +223,12 @@ test.skipIf(PROMETHEUS === undefined || VMALERT === undefined)(
       );
       return text.includes('"name":"Many"');
     });
-    await until('what was recorded is read back through the proxy', async () => {
+    const recorded = await until('what was recorded is read back through the proxy', async () => {
       const response = await fetch(`${proxy.queryUrl}/api/v1/query?query=plain:count`);
-      return (await response.text()).includes('"3"]');
+      const text = await response.text();
+      return text.includes('"value"') ? text : undefined;
     });
+    expect(recorded).toContain('"3"]');
   },
   90_000,
 );
@@ -273,7 +274,7 @@ test.skipIf(PROMETHEUS === undefined || ALERTMANAGER === undefined || AMTOOL ===
     expect((await amtool('silence', 'query')).stdout).not.toContain(added.stdout.trim());
     for (const route of ['status', 'receivers', 'alerts/groups']) {
       const told = await ask(`${proxy.queryUrl}/alertmanager/api/v2/${route}`, 'GET', {});
-      expect(told, route).toEqual(await ask(`${direct}/api/v2/${route}`, 'GET', {}));
+      expect(told).toEqual(await ask(`${direct}/api/v2/${route}`, 'GET', {}));
     }
   },
   60_000,

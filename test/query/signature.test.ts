@@ -74,9 +74,8 @@ test('the signature of every query that is sent is accepted by both verifiers', 
     const headers = Object.fromEntries(pairsOf(rawHeaders).map(([name, value]) => [name.toLowerCase(), value]));
     const region = target.startsWith('/workspaces/ws-2/') ? 'eu-central-1' : 'us-west-2';
     const rules = { region, service: 'aps' as const, maxClockSkewMs: 300_000 };
-    expect(await verifySignature({ method, target, headers, body }, keys, clock, rules), target).toMatchObject({
-      ok: true,
-    });
+    const verdict = await verifySignature({ method, target, headers, body }, keys, clock, rules);
+    expect({ target, ok: verdict.ok }).toEqual({ target, ok: true });
   }
 
   if (!HAS_BOTOCORE) return;
