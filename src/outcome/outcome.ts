@@ -114,5 +114,30 @@ export type Outcome =
       readonly retryAfterMs?: number;
     };
 
+export type Refused = Extract<Outcome, { readonly kind: 'refused' }>;
+
+/** A request that is answered before it is a parcel: nothing of it was accepted. */
+export interface Denied {
+  readonly kind: 'denied';
+  readonly status: number;
+  /** What its sender reads. */
+  readonly message: string;
+  /** The time after which another try is worthwhile; only with 503. */
+  readonly retryAfterMs?: number;
+  /** What the status needs besides: `www-authenticate` of 401, `allow` of 405. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 export const DELIVERED: Outcome = { kind: 'delivered', deduplicated: false };
 export const DEDUPLICATED: Outcome = { kind: 'delivered', deduplicated: true };
+export const DRAINING: Refused = { kind: 'refused', reason: 'draining', message: 'the proxy is shutting down' };
+export const SENDER_GONE: Refused = {
+  kind: 'refused',
+  reason: 'sender_gone',
+  message: 'the sender closed its connection',
+};
+export const INTERNAL: Refused = {
+  kind: 'refused',
+  reason: 'internal',
+  message: 'internal error of the proxy; see its log',
+};

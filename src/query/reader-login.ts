@@ -3,6 +3,7 @@ import { remoteAddress } from '../platform/listening.ts';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator } from '../receive/access/auth.ts';
+import { headersOf, httpAnswer } from '../outcome/http-answer.ts';
 import { refusalOf } from '../receive/access/login-refusal.ts';
 import { RecurringLog } from '../platform/recurring-log.ts';
 import type { QueryFailure } from './failure.ts';
@@ -49,14 +50,20 @@ export class ReaderLogin {
     }
     const waitMs = auth.refuse(result, address, this.#nowMs());
     if (waitMs > 0) await sleep(waitMs, undefined, { ref: false });
-    const { status, reason, headers: told } = refusalOf(result, auth.scheme);
+    const refusal = refusalOf(result, auth.scheme);
+    const { status, reason } = refusal;
     const message =
       status === 401
         ? 'server.query_auth of the proxy does not know this reader; check the authorization of its data source'
         : 'too many logins at once';
     return {
       reason,
-      failure: { status, errorType: status === 401 ? 'unauthorized' : 'unavailable', message, headers: told },
+      failure: {
+        status,
+        errorType: status === 401 ? 'unauthorized' : 'unavailable',
+        message,
+        headers: headersOf(httpAnswer(refusal)) ?? {},
+      },
     };
   }
 }

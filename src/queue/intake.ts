@@ -8,7 +8,7 @@ import type { ExpectedArrivals } from '../batch/expected-arrivals.ts';
 import type { ParcelQueue } from '../batch/parcel-queue.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
 import { explain } from '../outcome/explain.ts';
-import type { Outcome } from '../outcome/outcome.ts';
+import { INTERNAL, type Outcome } from '../outcome/outcome.ts';
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import { sharedKey, uniqueKey, type MergeKey } from '../parcel/merge-key.ts';
 import { Parcel, type ParcelContents, type ParcelLedger } from '../parcel/parcel.ts';
@@ -159,8 +159,6 @@ export class Intake implements ParcelLedger {
     return admitted ? undefined : downOutcome(this.#deps.health);
   }
 }
-
-const INTERNAL = { kind: 'refused', reason: 'internal', message: 'internal error of the proxy; see its log' } as const;
 
 function faultOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -8,6 +8,8 @@
  * A slash at the end and a query make no difference. A write that names no entry is answered 503, since Prometheus drops
  * on 404 what a corrected path or configuration would deliver. Everything else is 404, or 405 for another method.
  */
+import type { Denied } from '../outcome/outcome.ts';
+
 export interface RoutedEntry {
   readonly name: string;
   /** The workspace id in the URL, if it has one. */
@@ -15,12 +17,10 @@ export interface RoutedEntry {
 }
 
 /** The answer to a request that leads nowhere. */
-export interface Unrouted {
+export interface Unrouted extends Denied {
   readonly status: 404 | 405 | 503;
   /** A label of the metric of requests that were denied early (turned away). */
   readonly reason: 'unknown_route' | 'unknown_entry';
-  readonly message: string;
-  readonly headers: Readonly<Record<string, string | number>>;
 }
 
 export type Found<Entry> =
@@ -34,7 +34,7 @@ const PLAIN = /^[\w./-]+$/;
 const NAMED = /^\/api\/v1\/write\/(.*)$/;
 const OF_WORKSPACE = /^\/workspaces\/(.*)\/remote_write$/;
 /** Nothing changes until somebody corrects a path or restarts the proxy. */
-const RETRY_AFTER_SECONDS = 10;
+const RETRY_AFTER_MS = 10_000;
 
 export class Routes<Entry extends RoutedEntry> {
   readonly #byPath = new Map<string, Entry>();
@@ -83,17 +83,17 @@ export class Routes<Entry extends RoutedEntry> {
 
 function unknownEntry(what: string): Unrouted {
   const message = `${what}; correct the url in the sender's remote_write, or add the entry to the proxy's configuration`;
-  return { status: 503, reason: 'unknown_entry', message, headers: { 'retry-after': RETRY_AFTER_SECONDS } };
+  return { kind: 'denied', status: 503, reason: 'unknown_entry', message, retryAfterMs: RETRY_AFTER_MS };
 }
 
 function unknownRoute(): Unrouted {
   const message = `there is no such route; senders write to ${SUPPORTED}`;
-  return { status: 404, reason: 'unknown_route', message, headers: {} };
+  return { kind: 'denied', status: 404, reason: 'unknown_route', message };
 }
 
 function wrongMethod(method: string): Unrouted {
   const message = `${method} is not supported; remote_write is POST`;
-  return { status: 405, reason: 'unknown_route', message, headers: { allow: 'POST' } };
+  return { kind: 'denied', status: 405, reason: 'unknown_route', message, headers: { allow: 'POST' } };
 }
 
 function decoded(path: string): string {

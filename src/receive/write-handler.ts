@@ -7,11 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator, AuthResult } from './access/auth.ts';
 import { RecurringLog } from '../platform/recurring-log.ts';
 import type { Exchange } from './http/exchange.ts';
+import { httpAnswer } from '../outcome/http-answer.ts';
 import type { Unrouted } from './routes.ts';
 import { refusalOf, type LoginRefusal } from './access/login-refusal.ts';
 import { Senders, type SenderAddress } from './senders.ts';
 import {
   messageOf,
+  writeAnswer,
   WriteRequestHandler,
   type Connection,
   type Destination,
@@ -69,7 +71,7 @@ export class WriteHandler {
    * request line
    */
   handleUnrouted(exchange: Exchange, target: string, unrouted: Unrouted): void {
-    const { status, reason, message, headers } = unrouted;
+    const { status, reason, message } = unrouted;
     const address = remoteAddress(exchange.socket);
     const admitted = (): void => {
       this.#countDenied(status, reason);
@@ -79,7 +81,7 @@ export class WriteHandler {
       }
       if (exchange.gone) return;
       if (this.#openRequests.draining) exchange.closeAfterAnswer();
-      exchange.answer(status, message, headers);
+      writeAnswer(exchange, httpAnswer(unrouted));
     };
     const { auth, nowMs } = this.#deps;
     if (auth === undefined) admitted();
@@ -89,7 +91,7 @@ export class WriteHandler {
         admitted,
         turnedAway: (refusal) => {
           this.#countDenied(refusal.status, refusal.reason);
-          if (!exchange.gone) exchange.answer(refusal.status, refusal.text, refusal.headers);
+          if (!exchange.gone) writeAnswer(exchange, httpAnswer(refusal));
         },
       });
     }

@@ -12,8 +12,8 @@ import { RequestError } from '../outcome/errors.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import type { ParcelContents } from '../parcel/parcel.ts';
-import { httpAnswer, type HttpAnswer } from '../outcome/http-answer.ts';
-import type { Outcome } from '../outcome/outcome.ts';
+import { headersOf, httpAnswer, type HttpAnswer } from '../outcome/http-answer.ts';
+import { INTERNAL, SENDER_GONE, type Outcome } from '../outcome/outcome.ts';
 import type { ByteBudget } from './access/byte-budget.ts';
 import { assertRemoteWrite1 } from './content-format.ts';
 import { Reservation, type Exchange, type ExchangeListener } from './http/exchange.ts';
@@ -101,14 +101,15 @@ export class WriteRequestHandler implements ExchangeListener {
   }
 
   /** Denies a request that server.auth does not admit; nothing of it is read. */
-  deny({ status, reason, told, text, headers }: LoginRefusal): void {
+  deny(refusal: LoginRefusal): void {
+    const { status, reason, told } = refusal;
     const { metrics } = this.#deps;
     const { sender } = this.#connection;
     sender.lastStatus = status;
     sender.lastRefusal = told;
     metrics.countRequest(this.#destination.name, status);
     metrics.countDenied(this.#destination.name, status, reason);
-    if (!this.#exchange.gone) this.#exchange.answer(status, text, headers);
+    if (!this.#exchange.gone) writeAnswer(this.#exchange, httpAnswer(refusal));
   }
 
   begin(): void {
@@ -176,9 +177,9 @@ export class WriteRequestHandler implements ExchangeListener {
   bodyFailed(error: unknown): void {
     const { metrics, log } = this.#deps;
     if (error instanceof RequestError) {
-      const retryAfter = error.httpStatus === 503 ? 1 : undefined;
-      metrics.countDenied(this.#destination.name, error.httpStatus, error.code.toLowerCase());
-      this.#answer({ status: error.httpStatus, body: error.message, retryAfter });
+      const { httpStatus: status, message } = error;
+      metrics.countDenied(this.#destination.name, status, error.code.toLowerCase());
+      this.#answer(httpAnswer({ kind: 'denied', status, message }));
       return;
     }
     log.error({ error: messageOf(error) }, 'internal error while handling a request');
@@ -202,7 +203,8 @@ export class WriteRequestHandler implements ExchangeListener {
     }
   };
 
-  #answer({ status, body, retryAfter }: HttpAnswer): void {
+  #answer(answer: HttpAnswer): void {
+    const { status, body } = answer;
     this.#deps.metrics.countRequest(this.#destination.name, status);
     const { sender } = this.#connection;
     sender.lastStatus = status;
@@ -210,13 +212,13 @@ export class WriteRequestHandler implements ExchangeListener {
     const exchange = this.#exchange;
     if (exchange.gone) return;
     if (this.#openRequests.draining) exchange.closeAfterAnswer();
-    if (status === 204) exchange.answer(204, '');
-    else exchange.answer(status, body, retryAfter === undefined ? undefined : { 'retry-after': retryAfter });
+    writeAnswer(exchange, answer);
   }
 }
 
-const SENDER_GONE = { kind: 'refused', reason: 'sender_gone', message: 'the sender closed its connection' } as const;
-const INTERNAL = { kind: 'refused', reason: 'internal', message: 'internal error of the proxy; see its log' } as const;
+export function writeAnswer(exchange: Exchange, answer: HttpAnswer): void {
+  exchange.answer(answer.status, answer.body, headersOf(answer));
+}
 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

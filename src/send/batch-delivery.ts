@@ -19,7 +19,7 @@ import type { Lane } from './lane.ts';
 import type { BufferPool } from '../memory/buffer-pool.ts';
 import type { KernelTurns } from '../codec/kernel-turns.ts';
 import type { DestinationMetrics } from '../metrics/counts.ts';
-import type { Outcome, Verdict } from '../outcome/outcome.ts';
+import { INTERNAL, type Outcome, type Verdict } from '../outcome/outcome.ts';
 import type { Parcel } from '../parcel/parcel.ts';
 import type { UpstreamClock } from '../aws/clock.ts';
 import type { Credentials } from '../aws/credentials.ts';
@@ -137,7 +137,7 @@ export class BatchDelivery {
       next = await this.#tryAttempt();
     } catch (error) {
       this.#deps.log.internal(error);
-      next = this.#settle({ kind: 'refused', reason: 'internal', message: 'internal error of the proxy; see its log' });
+      next = this.#settle(INTERNAL);
     }
     const goesOn = next.includes(this);
     if (!goesOn) this.#become('ended');

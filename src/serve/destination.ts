@@ -13,7 +13,7 @@ import type { DestinationMetrics } from '../metrics/counts.ts';
 import { takeSnapshot, type DestinationSnapshot, type ShownStages } from '../metrics/destination-snapshot.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { monotonicMs } from '../platform/clock.ts';
-import type { Outcome, Verdict } from '../outcome/outcome.ts';
+import { DRAINING, type Outcome, type Verdict } from '../outcome/outcome.ts';
 import type { ConnectionActivity } from '../parcel/connection-activity.ts';
 import { Ledger } from '../queue/ledger.ts';
 import { Intake } from '../queue/intake.ts';
@@ -235,7 +235,7 @@ export class DestinationPipeline implements RoutedDestination {
   async stop(): Promise<void> {
     this.credentials.stop();
     this.tls.stop();
-    this.#ledger.refuseAll({ kind: 'refused', reason: 'draining', message: 'the proxy is shutting down' });
+    this.#ledger.refuseAll(DRAINING);
     await this.#upstream.destroy();
   }
 
