@@ -25,6 +25,12 @@ const NAMED_SECRET =
 const LONG_RUN = /(?<![A-Za-z0-9+/=%])[A-Za-z0-9+/=%]{40,}(?:\r?\n[A-Za-z0-9+/=%]+)*/g;
 /** Base64 for URLs, or a name. */
 const LONG_URL_RUN = /(?<![\w-])[\w-]{40,}/g;
+/**
+ * A SHA-1 or SHA-256 as the whole value of a label, or as the digest of an image, is the sender's data. No secret that is
+ * sent upstream has this form: a signature is written as `Signature=...`, and nothing after such a name is shown.
+ */
+const HASH = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const BEFORE_HASH = /(?:[{,]\s?[a-zA-Z_]\w{0,60}=\\?"|@sha256:|"sha256:)$/;
 /** The rest of an ARN before a run: role names are long as well, and are needed to correct permissions. */
 const WITHIN_ARN = /\barn:aws[\w:/+.@-]{0,160}$/;
 /** Names within an ARN are shorter, session tokens are longer. */
@@ -51,6 +57,12 @@ export function redact(text: string, longest: number = LONGEST): string {
 }
 
 function hiddenRun(run: string, at: number, text: string): string {
+  if (
+    HASH.test(run) &&
+    BEFORE_HASH.test(text.slice(Math.max(0, at - 66), at)) &&
+    !/[0-9a-z]/i.test(text[at + run.length] ?? '')
+  )
+    return run;
   return run.length <= LONGEST_NAME && WITHIN_ARN.test(text.slice(Math.max(0, at - 170), at)) ? run : '...';
 }
 

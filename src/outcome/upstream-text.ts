@@ -4,6 +4,10 @@
  * words, so they never decide anything.
  */
 
+import { redact } from './redact.ts';
+
+const LONGEST_SHOWN = 400;
+
 export interface UpstreamText {
   /** AWS's error type without its namespace, such as `ThrottlingException`; undefined if none is named. */
   readonly errorType: string | undefined;
@@ -24,6 +28,14 @@ export function readUpstreamText(body: string, errorType: string | undefined): U
     else if (TEXT_FIELDS.has(field)) said ??= value;
   }
   return { errorType: named === undefined ? undefined : bareType(named), said: said ?? body };
+}
+
+/**
+ * Returns what AWS says in an error, ready to be shown: without its JSON envelope, redacted, and cut before the canonical
+ * request that follows a wrong signature.
+ */
+export function shownWords(text: string): string {
+  return redact(readUpstreamText(text, undefined).said, LONGEST_SHOWN);
 }
 
 /** Turns `com.amazonaws.aps#ThrottlingException:http://...` into `ThrottlingException`. */

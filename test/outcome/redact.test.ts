@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { redact } from '../../src/outcome/redact.ts';
 
 test('nothing that could be a secret is shown', () => {
@@ -51,4 +51,35 @@ test('a token behind a role is not taken for a name of it', () => {
   for (const between of [',', '=', '/', ' ', '","x":"']) {
     expect(redact(`arn:aws:iam::123456789012:role/writer${between}${token}`)).not.toContain('IQoJ');
   }
+});
+
+describe('a hash', () => {
+  const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
+  const sha1 = 'a94a8fe5ccb19ba61c4c0873d391e987982fbbd3';
+
+  test.each([
+    `out of order sample: series={__name__="build_info", revision="${sha1}"}`,
+    `duplicate sample for series {digest="${sha256}", job="ci"}`,
+    `err: {"message": "series {digest=\\"${sha256}\\"}"}`,
+    `series={image_id="docker.io/library/nginx@sha256:${sha256}", pod="a"}`,
+    `series={container_image_id="sha256:${sha256}"}`,
+  ])('that is the value of a label is shown to its sender: %s', (said) => {
+    expect(redact(said)).toBe(said);
+  });
+
+  test.each([
+    `AWS4-HMAC-SHA256 Credential=x, Signature=${sha256}`,
+    `bad request {signature="${sha256}"}`,
+    `bad request {"Signature": "${sha256}", a="${sha256}"}`,
+    `Signature=${sha256}, {digest="${sha256}"}`,
+    `bad request {token="${sha256}"}`,
+    `bad request {api_key="${sha256}"}`,
+    `expected ${sha256}`,
+    `[["a", "${sha256}"]]`,
+    `a=${sha256}`,
+    `{digest="${sha256}${sha1}"}`,
+    `{digest="${sha256.toUpperCase()}"}`,
+  ])('that may be a signature or a token is not: %s', (said) => {
+    expect(redact(said)).not.toMatch(/[0-9a-f]{12}/i);
+  });
 });

@@ -13,7 +13,7 @@ import { STSClient } from '@aws-sdk/client-sts';
 
 import { awsRequestHandler, type AwsRequestHandler } from '../../aws/aws-http.ts';
 import { environmentProxy } from '../../config/proxy-route.ts';
-import { shownWords } from './aws-words.ts';
+import { shownWords } from '../../outcome/upstream-text.ts';
 import { AwsCallError } from './errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;

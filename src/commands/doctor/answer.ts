@@ -5,11 +5,10 @@
  * many a server answers any request with 200 or 400. 403 has many causes, told apart by AWS's words.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
  */
-import { shownWords } from '../bootstrap/aws-words.ts';
 import { responseCode } from '../../outcome/classify.ts';
 import { explain } from '../../outcome/explain.ts';
 import { redact } from '../../outcome/redact.ts';
-import { titleOf } from '../../outcome/upstream-text.ts';
+import { shownWords, titleOf } from '../../outcome/upstream-text.ts';
 import type { CheckResult } from './check.ts';
 import { failed, ok, warning } from './check.ts';
 

@@ -1,7 +1,7 @@
 /** Checks the credentials that the proxy gets, and the identity that AWS sees behind them. */
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { credentialsSource } from '../../aws/credentials-source.ts';
-import { shownWords } from '../bootstrap/aws-words.ts';
+import { shownWords } from '../../outcome/upstream-text.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { Sigv4Config } from '../../config/schema.ts';
 import type { ExpiringIdentity } from '../../aws/provider.ts';

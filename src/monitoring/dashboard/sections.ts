@@ -70,6 +70,12 @@ const SENDERS: Row = {
       ['merge keys', 'sum(amp_write_proxy_merge_keys{%d})'],
     ),
     graph(
+      'Connections closed at once',
+      'cps',
+      'too_many_of_address: limits.max_connections_per_address, raise it behind a balancer that hides addresses. too_many: of all senders together.',
+      ['{{reason}}', `sum by (reason) (${rate('amp_write_proxy_connections_refused_total', '%p')})`],
+    ),
+    graph(
       'Deduplicated by AMP',
       'cps',
       'Samples of replicas that AMP has not elected (202). Normal: about half of an HA pair, and none without pairs.',

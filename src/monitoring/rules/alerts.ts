@@ -61,6 +61,16 @@ export const ALERTS: readonly Alert[] = [
       '{{ $labels.job }}, route {{ $labels.route }}: {{ $value | humanize }} requests a second are answered 503 ({{ $labels.reason }}); their senders keep them for now.',
   },
   {
+    alert: 'AmpWriteProxyConnectionsRefused',
+    severity: 'warning',
+    // A burst passes by itself; 15 in 5 minutes, for ten minutes, are a sender that leaks connections or a cap too low.
+    expr: 'sum by (namespace, job, reason) (rate(amp_write_proxy_connections_refused_total[5m])) > 0.05',
+    for: '10m',
+    summary: 'Connections of senders are closed at once, as there are too many.',
+    description:
+      '{{ $labels.job }}: {{ $value | humanize }} connections a second are closed at once ({{ $labels.reason }}); what their senders hold is not sent.',
+  },
+  {
     alert: 'AmpWriteProxyBehind',
     severity: 'critical',
     expr: 'instance_remote_name:amp_write_proxy_behind:seconds > 120',

@@ -28,6 +28,8 @@ const rejected = `amp_write_proxy_samples_rejected_total{${D}, code="400", reaso
 const refused = (reason: string): string => `amp_write_proxy_samples_refused_total{${D}, reason="${reason}"}`;
 const turnedAway = (code: string, reason: string): string =>
   `amp_write_proxy_requests_turned_away_total{${P}, route="default", code="${code}", reason="${reason}"}`;
+const refusedConnections = (reason: string): string =>
+  `amp_write_proxy_connections_refused_total{${P}, reason="${reason}"}`;
 const newest = `prometheus_remote_storage_queue_highest_timestamp_seconds{${D}}`;
 const newestSent = `prometheus_remote_storage_queue_highest_sent_timestamp_seconds{${D}}`;
 const answers = (code: string): string => `amp_write_proxy_upstream_responses_total{${D}, code="${code}"}`;
@@ -82,6 +84,15 @@ export const ALERT_CASES: readonly AlertCase[] = [
     says: 'awp, route default: 2 requests a second are answered 503 (over_inflight_bytes); their senders keep them for now.',
     // A rollout.
     silent: { [turnedAway('503', 'draining')]: '0+120x30', [turnedAway('503', 'over_inflight_bytes')]: '0x5 9x30' },
+  },
+  {
+    alert: 'AmpWriteProxyConnectionsRefused',
+    atMinutes: 20,
+    fires: { [refusedConnections('too_many_of_address')]: '0+12x30' },
+    labels: { job: 'awp', namespace: 'mon', reason: 'too_many_of_address' },
+    says: 'awp: 200m connections a second are closed at once (too_many_of_address); what their senders hold is not sent.',
+    // A burst that is over, and a connection now and then.
+    silent: { [refusedConnections('too_many_of_address')]: '0x8 500x30', [refusedConnections('too_many')]: '0+1x30' },
   },
   {
     alert: 'AmpWriteProxyBehind',
