@@ -59,6 +59,28 @@ export class History {
     return (this.#latest.rejected ?? 0) - oldest;
   }
 
+  /** The mean of a column over the last so many seconds that are known; points without a value count as 0. */
+  meanOf(name: Column, seconds: number): number {
+    const values = this.#last(name, seconds);
+    return values.reduce((total, value) => total + value, 0) / Math.max(1, values.length);
+  }
+
+  /** The greatest value of a column within the last so many seconds; 0 where there is none. */
+  greatestOf(name: Column, seconds: number): number {
+    return Math.max(0, ...this.#last(name, seconds));
+  }
+
+  /** By how much a column that holds a total has grown within the last so many seconds. */
+  growthOf(name: Column, seconds: number): number {
+    const values = this.#last(name, seconds + 1);
+    return (values.at(-1) ?? 0) - (values[0] ?? 0);
+  }
+
+  #last(name: Column, seconds: number): number[] {
+    const length = Math.min(this.#written, HISTORY_POINTS, seconds);
+    return Array.from({ length }, (_, index) => this.#at(name, this.#written - length + index) ?? 0);
+  }
+
   /** @param nowMs since the epoch */
   record(nowMs: number, snapshot: DestinationSnapshot): void {
     const { shards, shardsBusy, queuedSamples, pending, rejected } = snapshot;
@@ -113,7 +135,8 @@ function takeReading(snapshot: DestinationSnapshot, atMs: number): Reading {
 
 /** @param code an HTTP status or the name of a failure */
 function classOf(code: string): AnswerClass {
-  if (code === '408' || code === '429') return 'answersThrottled';
+  if (code === '408' || code === '429' || code.startsWith('throttled_')) return 'answersThrottled';
+  if (code.startsWith('unauthorized_') || code.startsWith('quota_')) return 'answersRefused';
   if (code.startsWith('2')) return 'answersTaken';
   return code.startsWith('4') ? 'answersRefused' : 'answersFailed';
 }

@@ -22,18 +22,33 @@ export interface DestinationFacts {
   readonly rejectedLately: number;
   /** The used part of the queue's capacity, 0 to 1. */
   readonly queueUsed: number;
+  /** Samples a second over the last minute. */
+  readonly deliveredLastMinute: number;
+  readonly rejectedLastMinute: number;
+  /** The longest 99th percentile of the delivery time within the last half minute, ms; 0 where nothing was delivered. */
+  readonly slowestMs: number;
+  /** Since when it has not been well, ms since the epoch; undefined while it is. */
+  readonly troubledSinceMs: number | undefined;
 }
 
 export interface Facts {
   readonly draining: boolean;
   readonly workers: WorkersStatus;
   readonly destinations: readonly DestinationFacts[];
+  /** ms since the epoch */
+  readonly nowMs: number;
 }
 
 const KEPT = 'Nothing is lost: senders keep their samples and send them again.';
 const NEARLY_FULL = 0.8;
+/** A sender waits for its answer, so that its throughput is that of its shards over this time. */
+const SLOW_MS = 5_000;
+/** Prometheus cuts its write-ahead log after about two hours: https://prometheus.io/docs/practices/remote_write/ */
+const SENDERS_KEEP_MS = 2 * 60 * 60_000;
+/** A trouble that has lasted less is told without its beginning. */
+const WORTH_A_TIME_MS = 10_000;
 
-export function stateOf({ draining, workers, destinations }: Facts): State {
+export function stateOf({ draining, workers, destinations, nowMs }: Facts): State {
   if (draining) {
     const pending = destinations.reduce((sum, one) => sum + one.pending, 0);
     const rest = pending === 0 ? 'nothing is pending' : `${grouped(pending)} samples are pending`;
@@ -45,7 +60,7 @@ export function stateOf({ draining, workers, destinations }: Facts): State {
     };
   }
   const states = destinations.map((one) => {
-    const { level, key, sentence, remedy } = destinationState(one);
+    const { level, key, sentence, remedy } = withTime(destinationState(one), one.troubledSinceMs, nowMs);
     const of = destinations.length === 1 ? '' : `remote_write ${redact(one.name)}: `;
     return { level, key: `${key} ${one.name}`, sentence: `${of}${sentence}`, remedy };
   });
@@ -76,10 +91,41 @@ function withWorkers(
 
 const RANK: Readonly<Record<Level, number>> = { ok: 0, idle: 0, warn: 1, bad: 2 };
 
+/** The state of one destination without its time, which is what its time is counted from. */
+export function levelOf(facts: DestinationFacts): Level {
+  return destinationState(facts).level;
+}
+
+/** The sentence says since when; the remedy, for how long the senders can keep their data. */
+function withTime(state: State, sinceMs: number | undefined, nowMs: number): State {
+  if (sinceMs === undefined || state.level === 'ok' || nowMs - sinceMs < WORTH_A_TIME_MS) return state;
+  const sentence = `${state.sentence.replace(/\.$/, '')}, since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)}).`;
+  if (!state.remedy.startsWith(KEPT)) return { ...state, sentence };
+  const endMs = sinceMs + SENDERS_KEEP_MS;
+  const until =
+    nowMs < endMs
+      ? `A Prometheus keeps about 2 h, until about ${clockTime(endMs)}.`
+      : `But a Prometheus keeps about 2 h, over since ${clockTime(endMs)}: its oldest samples are being lost.`;
+  const kept = nowMs < endMs ? KEPT : 'Senders send again what they still have.';
+  return { ...state, sentence, remedy: `${kept} ${until}${state.remedy.slice(KEPT.length)}` };
+}
+
+/** `06:12 UTC`, the same for whoever looks. */
+function clockTime(atMs: number): string {
+  return `${new Date(atMs).toISOString().slice(11, 16)} UTC`;
+}
+
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
+}
+
 /** Describes one destination; the most important state wins. */
 function destinationState(facts: DestinationFacts): State {
   const { received, delivered, pending, taken, failing, isDown, rejectedLately, queueUsed } = facts;
-  const { hasCredentials, credentialsError } = facts;
+  const { hasCredentials, credentialsError, deliveredLastMinute, rejectedLastMinute, slowestMs } = facts;
   const flow = `Delivering ${perSecond(delivered)}`;
   if (!hasCredentials) {
     const { remedy } = explain('no_credentials');
@@ -92,22 +138,43 @@ function destinationState(facts: DestinationFacts): State {
       const sentence = `Nothing is coming in; the last attempt: AMP ${what}.`;
       return { level: 'warn', key: `${failing} silent`, sentence, remedy };
     }
+    // Throttling passes, and the proxy slows down for it: nothing is lost and nobody has to get up.
+    if (isThrottling(failing) && taken === 0) {
+      const sentence = `AMP ${what}; trying again.`;
+      return { level: 'warn', key: `${failing} retrying`, sentence, remedy: `${KEPT} ${remedy}` };
+    }
     if (isDown || taken === 0) {
       const sentence = isDown ? `AMP ${what}; senders are told to wait.` : `AMP ${what}; trying again.`;
       return { level: 'bad', key: `${failing} ${isDown ? 'down' : 'retrying'}`, sentence, remedy: `${KEPT} ${remedy}` };
     }
     return { level: 'warn', key: `${failing} some`, sentence: `${flow}, but at times AMP ${what}.`, remedy };
   }
+  if (rejectedLastMinute > 0 && deliveredLastMinute === 0) {
+    const sentence = `Nothing is delivered: AMP rejected all ${grouped(rejectedLately)} ${plural(rejectedLately)} that it answered.`;
+    const remedy = 'What AMP rejects, its sender drops, and it is lost. See below whose it is and why.';
+    return { level: 'bad', key: 'all_rejected', sentence, remedy };
+  }
   if (rejectedLately > 0) {
     const sentence = `${flow}; AMP rejected ${grouped(rejectedLately)} ${plural(rejectedLately)} in the last 15 minutes.`;
-    const remedy = 'What AMP rejects, its sender drops; all others are unharmed. See below whose it is and why.';
+    const others = deliveredLastMinute > 0 ? '; what others send is delivered' : '';
+    const remedy = `What AMP rejects, its sender drops${others}. See below whose it is and why.`;
     return { level: 'warn', key: 'rejected', sentence, remedy };
+  }
+  if (slowestMs >= SLOW_MS) {
+    const seconds = (slowestMs / 1000).toFixed(1);
+    const sentence = `${flow} of ${perSecond(received)} that come in; a delivery takes up to ${seconds} s.`;
+    const remedy = `${KEPT} AMP, or the way to it, is slow: look at what AMP answers below, and raise max_shards if it stays.`;
+    return { level: 'warn', key: 'slow', sentence, remedy };
   }
   if (queueUsed >= NEARLY_FULL) {
     const sentence = `${flow}; the queue is ${Math.round(queueUsed * 100)}% full.`;
     return { level: 'warn', key: 'queue', sentence, remedy: explain('queue_full').remedy };
   }
   return { level: 'ok', key: 'ok', sentence: '', remedy: '' };
+}
+
+function isThrottling(code: string): boolean {
+  return code === '429' || code === '408' || code.startsWith('throttled_');
 }
 
 /** Used when nothing is wrong. */

@@ -7,7 +7,7 @@ import type { Readiness } from '../server.ts';
 import { History, HISTORY_POINTS } from './history.ts';
 import { tell } from './problems.ts';
 import { Senders } from './senders.ts';
-import { stateOf, type DestinationFacts } from './sentence.ts';
+import { levelOf, stateOf, type DestinationFacts } from './sentence.ts';
 import type {
   Count,
   DestinationStatus,
@@ -27,6 +27,9 @@ import { redact } from '../../outcome/redact.ts';
 const EVERY_MS = 1_000;
 /** The most problems that are shown, of all destinations together. */
 const MAX_SHOWN_PROBLEMS = 20;
+
+/** Characters of a reason for not being ready, which ends with its remedy. */
+const LONGEST_REASON = 1_000;
 
 export interface StatusDeps {
   readonly version: string;
@@ -59,6 +62,8 @@ export class Status {
   readonly #histories: readonly History[];
   readonly #senders: Senders;
   readonly #stream = new Stream();
+  /** By destination, while it is not well; ms since the epoch. */
+  readonly #troubledSinceMs = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: StatusDeps) {
@@ -80,7 +85,10 @@ export class Status {
   /** Takes one point of history and sends it to the connected pages. */
   record(): void {
     const nowMs = this.#deps.wallMs();
-    for (const { snapshot, history } of this.#watched()) history.record(nowMs, snapshot);
+    for (const { snapshot, history } of this.#watched()) {
+      history.record(nowMs, snapshot);
+      this.#noteTrouble(factsOf(snapshot, history, undefined), nowMs);
+    }
     this.#senders.record(nowMs);
     if (this.#stream.pages > 0) this.#stream.tellAll('status', this.snapshot());
   }
@@ -98,8 +106,17 @@ export class Status {
   }
 
   #state(watched: readonly Watched[]): State {
-    const destinations = watched.map(({ snapshot, history }) => factsOf(snapshot, history));
-    return stateOf({ draining: this.#deps.draining(), workers: this.#workers(), destinations });
+    const destinations = watched.map(({ snapshot, history }) =>
+      factsOf(snapshot, history, this.#troubledSinceMs.get(snapshot.name)),
+    );
+    const nowMs = this.#deps.wallMs();
+    return stateOf({ draining: this.#deps.draining(), workers: this.#workers(), destinations, nowMs });
+  }
+
+  #noteTrouble(facts: DestinationFacts, nowMs: number): void {
+    const level = levelOf(facts);
+    if (level === 'ok') this.#troubledSinceMs.delete(facts.name);
+    else if (!this.#troubledSinceMs.has(facts.name)) this.#troubledSinceMs.set(facts.name, nowMs);
   }
 
   snapshot(): Snapshot {
@@ -118,7 +135,7 @@ export class Status {
       workers: this.#workers(),
       state: this.#state(watched),
       ready,
-      reasons: reasons.map(redact),
+      reasons: reasons.map((reason) => redact(reason, LONGEST_REASON)),
       inflightBytes: budget.usedBytes,
       maxInflightBytes,
       destinations: watched.map(({ snapshot, history }) => statusOf(snapshot, history)),
@@ -159,7 +176,12 @@ export class Status {
   }
 }
 
-function factsOf(snapshot: DestinationSnapshot, { latest, rejectedLately }: History): DestinationFacts {
+function factsOf(
+  snapshot: DestinationSnapshot,
+  history: History,
+  troubledSinceMs: number | undefined,
+): DestinationFacts {
+  const { latest, rejectedLately } = history;
   const { name, received, pending, failing, isDown, credentials, queuedSamples, queueCapacity } = snapshot;
   return {
     name,
@@ -174,6 +196,10 @@ function factsOf(snapshot: DestinationSnapshot, { latest, rejectedLately }: Hist
     credentialsError: credentials.lastError,
     rejectedLately,
     queueUsed: queueCapacity > 0 ? queuedSamples / queueCapacity : 0,
+    deliveredLastMinute: history.meanOf('delivered', 60),
+    rejectedLastMinute: history.growthOf('rejected', 60) / 60,
+    slowestMs: history.greatestOf('p99Ms', 30),
+    troubledSinceMs,
   };
 }
 

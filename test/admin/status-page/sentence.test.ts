@@ -14,13 +14,19 @@ const WELL: DestinationFacts = {
   credentialsError: '',
   rejectedLately: 0,
   queueUsed: 0.01,
+  deliveredLastMinute: 12_345,
+  rejectedLastMinute: 0,
+  slowestMs: 300,
+  troubledSinceMs: undefined,
 };
+
+const NOW_MS = Date.UTC(2026, 0, 2, 6, 16);
 
 const ONE = { running: 1, wanted: 1 };
 
 function say(...changes: Partial<DestinationFacts>[]): [level: string, sentence: string] {
   const destinations = changes.map((change, index) => ({ ...WELL, name: `d${index}`, ...change }));
-  const { level, sentence } = stateOf({ draining: false, workers: ONE, destinations });
+  const { level, sentence } = stateOf({ draining: false, workers: ONE, nowMs: NOW_MS, destinations });
   return [level, sentence];
 }
 
@@ -28,13 +34,14 @@ function sayOfWorkers(running: number, change: Partial<DestinationFacts> = {}): 
   const { level, sentence } = stateOf({
     draining: false,
     workers: { running, wanted: 3 },
+    nowMs: NOW_MS,
     destinations: [{ ...WELL, ...change }],
   });
   return `${level}: ${sentence}`;
 }
 
 function key(change: Partial<DestinationFacts>): string {
-  return stateOf({ draining: false, workers: ONE, destinations: [{ ...WELL, ...change }] }).key;
+  return stateOf({ draining: false, workers: ONE, nowMs: NOW_MS, destinations: [{ ...WELL, ...change }] }).key;
 }
 
 test('one sentence says what is', () => {
@@ -91,7 +98,54 @@ test('shutting down is said before all else', () => {
   const state = stateOf({
     draining: true,
     workers: { running: 0, wanted: 2 },
+    nowMs: NOW_MS,
     destinations: [{ ...WELL, failing: '403' }],
   });
   expect(state.sentence).toBe('Shutting down: 120 samples are pending.');
+});
+
+function whole(change: Partial<DestinationFacts>): { level: string; sentence: string; remedy: string } {
+  return stateOf({ draining: false, workers: ONE, nowMs: NOW_MS, destinations: [{ ...WELL, ...change }] });
+}
+
+test('nothing delivered while samples are rejected is red, and nobody is said to be unharmed', () => {
+  const state = whole({ delivered: 0, deliveredLastMinute: 0, rejectedLastMinute: 3, rejectedLately: 900 });
+  expect(state).toMatchObject({
+    level: 'bad',
+    sentence: 'Nothing is delivered: AMP rejected all 900 samples that it answered.',
+  });
+  expect(state.remedy).not.toMatch(/others|Nothing is lost/);
+});
+
+test('others are said to be well only where others deliver', () => {
+  expect(whole({ rejectedLately: 5, rejectedLastMinute: 1 }).remedy).toContain('what others send is delivered');
+  expect(whole({ rejectedLately: 5, deliveredLastMinute: 0 }).remedy).not.toContain('others');
+});
+
+test('throttling in which nothing is lost is amber, even when nothing passes for a while', () => {
+  for (const failing of ['429', 'throttled_400']) {
+    expect(whole({ failing, taken: 0, delivered: 0 })).toMatchObject({
+      level: 'warn',
+      remedy: expect.stringMatching(/^Nothing is lost/),
+    });
+  }
+});
+
+test('AMP that answers in 9 s is amber, with what comes in, what goes out and how long it takes', () => {
+  expect(whole({ received: 729, delivered: 174, slowestMs: 24_800 })).toMatchObject({
+    level: 'warn',
+    sentence: 'Delivering 174 samples/s of 729 samples/s that come in; a delivery takes up to 24.8 s.',
+  });
+});
+
+test('an outage says since when, and until when senders can keep their data', () => {
+  const outage = { failing: 'dns', isDown: true, delivered: 0 };
+  expect(whole({ ...outage, troubledSinceMs: Date.UTC(2026, 0, 2, 6, 12) })).toMatchObject({
+    sentence: 'AMP is not found by DNS; senders are told to wait, since 06:12 UTC (4 min).',
+    remedy: expect.stringMatching(/^Nothing is lost:.* keeps about 2 h, until about 08:12 UTC\./),
+  });
+  const late = whole({ ...outage, troubledSinceMs: Date.UTC(2026, 0, 2, 3, 16) });
+  expect(late.sentence).toContain('since 03:16 UTC (3.0 h)');
+  expect(late.remedy).not.toContain('Nothing is lost');
+  expect(late.remedy).toContain('over since 05:16 UTC: its oldest samples are being lost');
 });
