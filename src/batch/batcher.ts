@@ -92,7 +92,7 @@ export class Batcher {
     for (;;) {
       const queue = this.#ready[lane].shift();
       if (queue === undefined) return undefined;
-      queue.state = 'empty';
+      queue.take();
       const batch = this.#take(queue);
       const rest = this.#queue.peek(queue);
       if (rest !== undefined) this.#arrange(queue, rest.queuedAtMs, nowMs);
@@ -134,14 +134,14 @@ export class Batcher {
     if (queue.key.kind !== 'shared' || full || sinceMs + this.#waitMs <= nowMs) {
       this.#makeReady(queue);
     } else if (queue.state === 'empty') {
-      queue.state = 'waiting';
+      queue.wait();
       this.#waiting.set(queue, sinceMs);
     }
   }
 
   #makeReady(queue: KeyQueue): void {
     this.#waiting.delete(queue);
-    queue.state = 'ready';
+    queue.makeReady();
     this.#ready[LANE_OF[queue.key.kind]].push(queue);
   }
 }

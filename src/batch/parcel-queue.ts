@@ -8,14 +8,28 @@ import { Fifo } from './fifo.ts';
 import type { MergeKey } from '../parcel/merge-key.ts';
 import type { Parcel } from '../parcel/parcel.ts';
 
+type KeyState = 'empty' | 'waiting' | 'ready';
+
+const NEXT: Readonly<Record<KeyState, readonly KeyState[]>> = {
+  empty: ['waiting', 'ready'],
+  waiting: ['ready'],
+  ready: ['empty'],
+};
+
 /**
- * The parcels of one merge key. A `waiting` key waits for other requests to share its batch; a `ready` key goes to the
- * next free shard.
+ * The parcels of one merge key.
+ *
+ *     empty -> waiting -> ready -> empty
+ *     empty -> ready                       its parcels wait for no others
+ *
+ * empty    nothing waits, or its parcels are being taken
+ * waiting  it waits for other requests to share its batch
+ * ready    it goes to the next free shard
  */
 export class KeyQueue {
   readonly key: MergeKey;
   readonly parcels: Fifo<Parcel> = new Fifo();
-  state: 'empty' | 'waiting' | 'ready' = 'empty';
+  #state: KeyState = 'empty';
   sampleCount = 0;
   /** Parcels that were settled while they waited and have not been removed yet. */
   tombstones = 0;
@@ -24,6 +38,30 @@ export class KeyQueue {
 
   constructor(key: MergeKey) {
     this.key = key;
+  }
+
+  get state(): KeyState {
+    return this.#state;
+  }
+
+  /** The key waits from now on for requests that may share its batch. */
+  wait(): void {
+    this.#become('waiting');
+  }
+
+  /** The key has a batch. */
+  makeReady(): void {
+    this.#become('ready');
+  }
+
+  /** A batch is taken from it. */
+  take(): void {
+    this.#become('empty');
+  }
+
+  #become(next: KeyState): void {
+    if (!NEXT[this.#state].includes(next)) throw new Error(`a key that is ${this.#state} does not become ${next}`);
+    this.#state = next;
   }
 }
 

@@ -9,7 +9,9 @@ import { WorkerStartError } from '../../outcome/errors.ts';
 import type { Fork, WorkerProcess } from './fork.ts';
 import type { FromWorker, ToWorker, WorkerReport } from './messages.ts';
 
-export type WorkerState = 'starting' | 'listening' | 'draining' | 'gone';
+/** A worker may skip states, and never goes back. */
+const ORDER = ['starting', 'listening', 'draining', 'gone'] as const;
+export type WorkerState = (typeof ORDER)[number];
 
 export interface WorkerHandleDeps {
   readonly start: Extract<ToWorker, { kind: 'start' }>;
@@ -95,7 +97,7 @@ export class WorkerHandle {
 
   drain(): void {
     if (this.#state === 'gone') return;
-    this.#state = 'draining';
+    if (this.#state !== 'draining') this.#become('draining');
     this.#process.tell({ kind: 'drain' });
   }
 
@@ -121,7 +123,7 @@ export class WorkerHandle {
     this.#report = message.report;
     this.#tellAnswered(message.report.answers);
     if (message.kind === 'listening' && this.#state === 'starting') {
-      this.#state = 'listening';
+      this.#become('listening');
       this.#queryListen = message.queryListen;
       this.#deps.listening(this, message.listen);
     }
@@ -129,10 +131,17 @@ export class WorkerHandle {
   }
 
   #end(how: string): void {
-    this.#state = 'gone';
+    this.#become('gone');
     this.#tellAnswered(Infinity);
     const killed = this.#killedFor === '' ? how : `${this.#killedFor}: ${how}`;
     this.#deps.gone(this, this.#failure === undefined ? killed : `${this.#failure.what}: ${this.#failure.message}`);
+  }
+
+  #become(next: WorkerState): void {
+    if (ORDER.indexOf(next) <= ORDER.indexOf(this.#state)) {
+      throw new Error(`a worker that is ${this.#state} does not become ${next}`);
+    }
+    this.#state = next;
   }
 
   #tellAnswered(upTo: number): void {

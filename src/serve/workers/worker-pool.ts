@@ -138,13 +138,20 @@ export class WorkerPool {
 
   /** Resolves when all have ended, by themselves or killed when the time is up. */
   async drain(timeoutMs: number): Promise<void> {
-    this.#mode = 'ending';
+    this.#become('ending');
     for (const { timer } of this.#slots) clearTimeout(timer);
     for (const member of this.#members) member.drain();
     const timer = setTimeout(() => this.#killAll('shutdown_timeout is over; what is left is cut off'), timeoutMs);
     if (this.isAlive) await this.#ended.promise;
     clearTimeout(timer);
     clearInterval(this.#watch);
+  }
+
+  /** A pool never goes back. */
+  #become(next: 'running' | 'ending'): void {
+    if (this.#mode === 'ending' || this.#mode === next)
+      throw new Error(`a pool that is ${this.#mode} does not become ${next}`);
+    this.#mode = next;
   }
 
   get #members(): WorkerHandle[] {
@@ -164,7 +171,7 @@ export class WorkerPool {
 
   #listening(listen: string): void {
     if (this.#mode !== 'starting') return;
-    this.#mode = 'running';
+    this.#become('running');
     this.#started.resolve(listen);
     for (const slot of this.#slots) if (slot.member === undefined) this.#fill(slot);
   }

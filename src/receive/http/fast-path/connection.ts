@@ -1,12 +1,5 @@
 /**
- * One connection of the fast path, and the exchange that is under way on it.
- *
- *     idle -> admitting -> reading -> waiting -> idle          one request after another
- *     admitting, reading -> skipping -> idle                   answered early; the rest of the body is thrown away
- *     admitting -> refusing -> skipping -> closing             answered later, and nothing is read or kept until then
- *     idle -> handed                                           Node's HTTP server takes the connection over, for good
- *     any -> closing                                           the last answer is written; what still comes is not read
- *     any -> ended                                             the socket is closed
+ * One connection of the fast path, and the exchange that is under way on it. Its states are in connection-state.ts.
  *
  * The bytes are read into a buffer that all connections share, and are used up before `read` returns.
  */
@@ -16,32 +9,10 @@ import { takeDeclared, type Exchange, type ExchangeListener, type Intake } from 
 import { HeadReader } from './head-reader.ts';
 import { connectionLines, noContent, textAnswer, timeoutAnswer } from './answer.ts';
 import { LINGER_BYTES, LINGER_MS } from '../lingering-close.ts';
+import type { ConnectionOwner, FastPathTimeouts } from './connection-owner.ts';
+import { assertTransition, type ConnectionState } from './connection-state.ts';
 import type { RequestHead } from './request-head.ts';
-
-type State = 'idle' | 'admitting' | 'reading' | 'waiting' | 'refusing' | 'skipping' | 'handed' | 'closing' | 'ended';
-
-/** The server's side of a connection. */
-export interface ConnectionOwner {
-  /** Takes a request; returns false if its path does not belong to the fast path. */
-  tryHandle(exchange: Exchange, path: string): boolean;
-  /** Hands the connection over to Node's HTTP server; its unread bytes are put back into the socket first. */
-  handOver(connection: FastPathConnection): void;
-  /** Counts bytes that are kept; returns false if all connections together keep too many. */
-  tryKeep(bytes: number): boolean;
-  letGo(bytes: number): void;
-  /** True when no further request may follow on this connection. */
-  readonly closing: boolean;
-}
-
-/** Timeouts in ms; each may last up to two sweeps longer. */
-export interface FastPathTimeouts {
-  /** From the start of the connection to its first request. */
-  readonly firstRequest: number;
-  /** From a request's head to the end of its body. */
-  readonly request: number;
-  /** Between two requests. */
-  readonly keepAlive: number;
-}
+import { StateTimeout } from './state-timeout.ts';
 
 /** Answers are short, and a sender reads one before it sends the next request. */
 const MAX_UNREAD_ANSWER_BYTES = 64 * 1024;
@@ -49,19 +20,13 @@ const NOTHING = Buffer.alloc(0);
 
 export class FastPathConnection implements Exchange {
   readonly socket: Socket;
-  readonly #owner: ConnectionOwner;
+  readonly #owner: ConnectionOwner<FastPathConnection>;
   readonly #timeouts: FastPathTimeouts;
   /** The header lines of answers on a connection that stays open. */
   readonly #stays: string;
   listener: ExchangeListener | undefined;
-  #state: State = 'idle';
-  /** The time that the current state may last, ms. */
-  #timeoutMs: number;
-  /**
-   * The end of that time, ms of the monotonic clock. It counts from the first sweep, so that a request needs no clock
-   * reading.
-   */
-  #timeoutAtMs: number | undefined;
+  #state: ConnectionState = 'idle';
+  readonly #timeout: StateTimeout;
   readonly #heads = new HeadReader();
   /** The head of the current request. */
   #head: RequestHead | undefined;
@@ -79,12 +44,12 @@ export class FastPathConnection implements Exchange {
   #lingerTimer: NodeJS.Timeout | undefined;
   #skipped = 0;
 
-  constructor(socket: Socket, owner: ConnectionOwner, timeouts: FastPathTimeouts) {
+  constructor(socket: Socket, owner: ConnectionOwner<FastPathConnection>, timeouts: FastPathTimeouts) {
     this.socket = socket;
     this.#owner = owner;
     this.#timeouts = timeouts;
     this.#stays = connectionLines(timeouts.keepAlive);
-    this.#timeoutMs = timeouts.firstRequest;
+    this.#timeout = new StateTimeout(timeouts.firstRequest);
     socket.on('error', ignore);
     socket.on('end', this.#onEnd);
     socket.on('close', this.#onClose);
@@ -157,8 +122,7 @@ export class FastPathConnection implements Exchange {
 
   /** Ends the connection if its state has lasted too long. */
   sweep(nowMs: number): void {
-    this.#timeoutAtMs ??= nowMs + this.#timeoutMs;
-    if (nowMs < this.#timeoutAtMs) return;
+    if (!this.#timeout.isOver(nowMs)) return;
     const asked = this.#state === 'reading' || (this.#state === 'idle' && this.socket.bytesWritten === 0);
     if (!asked) {
       this.socket.destroy();
@@ -170,7 +134,7 @@ export class FastPathConnection implements Exchange {
 
   /** Returns the unused bytes to the socket, which is read the ordinary way from here on. */
   putBack(): void {
-    this.#state = 'handed';
+    this.#become('handed', Infinity);
     this.socket.removeListener('error', ignore);
     this.socket.removeListener('end', this.#onEnd);
     this.socket.removeListener('close', this.#onClose);
@@ -289,10 +253,7 @@ export class FastPathConnection implements Exchange {
     this.listener?.bodyRead(body);
   }
 
-  /**
-   * Skips the rest of a body that was answered early: a sender may read the answer only after it has written the whole
-   * body.
-   */
+  /** Skips the rest of a body that was answered early: a sender may read only after it has written all of it. */
   #skipRest(): void {
     this.#lease?.release();
     this.#lease = undefined;
@@ -328,10 +289,10 @@ export class FastPathConnection implements Exchange {
     this.socket.destroySoon();
   }
 
-  #become(state: State, timeoutMs: number): void {
-    this.#state = state;
-    this.#timeoutMs = timeoutMs;
-    this.#timeoutAtMs = undefined;
+  #become(next: ConnectionState, timeoutMs: number): void {
+    assertTransition(this.#state, next);
+    this.#state = next;
+    this.#timeout.begin(timeoutMs);
   }
 
   /** The sender writes no more; like Node's HTTP server, this treats the sender as gone. */

@@ -10,7 +10,8 @@
 import { Server, type RequestListener, type ServerOptions } from 'node:http';
 import { Socket } from 'node:net';
 import type { Exchange } from '../exchange.ts';
-import { FastPathConnection, type ConnectionOwner, type FastPathTimeouts } from './connection.ts';
+import type { ConnectionOwner, FastPathTimeouts } from './connection-owner.ts';
+import { FastPathConnection } from './connection.ts';
 
 export interface FastPathOptions {
   /** Takes a request with this path; returns false if it does not belong to the fast path. */
@@ -27,7 +28,7 @@ const READ_BYTES = 256 * 1024;
 /** The most bytes kept that were read before they could be used; they precede the byte budget. */
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
-export class FastPathServer extends Server implements ConnectionOwner {
+export class FastPathServer extends Server implements ConnectionOwner<FastPathConnection> {
   readonly #fastPath: FastPathOptions;
   readonly #connections = new Set<FastPathConnection>();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
