@@ -82,8 +82,8 @@ export const GOLDEN: Row = {
       queries: [
         [
           'behind',
-          'max(clamp_min(prometheus_remote_storage_queue_highest_timestamp_seconds{%d} - ' +
-            '(prometheus_remote_storage_queue_highest_sent_timestamp_seconds{%d} > 0), 0))',
+          'max(clamp_min(time() - (prometheus_remote_storage_queue_highest_sent_timestamp_seconds{%d} > 0), 0) ' +
+            'and on (job, instance, remote_name) rate(amp_write_proxy_samples_received_total{%d}[$__rate_interval]) > 0)',
         ],
       ],
     },
@@ -134,15 +134,15 @@ export const GOLDEN: Row = {
       kind: 'timeseries',
       title: 'Behind, by proxy',
       description:
-        'Time from the newest sample acknowledged to the newest received. It grows by a second each second while nothing passes.',
+        'Age of the newest sample that AMP has acknowledged, while senders want to send. It grows by a second each second while nothing passes.',
       unit: 's',
       width: 12,
       min: 0,
       queries: [
         [
           '{{instance}} {{remote_name}}',
-          'clamp_min(prometheus_remote_storage_queue_highest_timestamp_seconds{%d} - ' +
-            '(prometheus_remote_storage_queue_highest_sent_timestamp_seconds{%d} > 0), 0)',
+          'clamp_min(time() - (prometheus_remote_storage_queue_highest_sent_timestamp_seconds{%d} > 0), 0) ' +
+            'and on (job, instance, remote_name) rate(amp_write_proxy_samples_received_total{%d}[$__rate_interval]) > 0',
         ],
       ],
     },

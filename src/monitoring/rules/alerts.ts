@@ -76,7 +76,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'instance_remote_name:amp_write_proxy_behind:seconds > 120',
     for: '5m',
     summary: 'AMP is more than two minutes behind the senders.',
-    description: `${PROXY}, destination {{ $labels.remote_name }}: the newest sample that AMP has is {{ $value | humanizeDuration }} older than the newest received. Years mean that nothing was delivered since the start.`,
+    description: `${PROXY}, destination {{ $labels.remote_name }}: the newest sample that AMP has is {{ $value | humanizeDuration }} old, while senders want to send. Years mean that nothing was delivered since the start.`,
   },
   {
     alert: 'AmpWriteProxyUpstreamDown',

@@ -31,12 +31,13 @@ export const RECORDING_RULES: readonly RecordingRule[] = [
       '  sum by (namespace, job, remote_name, le) (rate(amp_write_proxy_delivery_duration_seconds_bucket[5m])))',
   },
   {
-    // Without max_over_time a scrape that failed would interrupt the alert's wait. 0 acknowledged means nothing yet.
+    // The newest timestamp received is no measure: it stands still as well when senders are told to wait. Therefore the
+    // time counts, as long as anybody wants to send. Without max_over_time a scrape that failed would interrupt the
+    // alert's wait. 0 acknowledged means nothing yet.
     record: 'instance_remote_name:amp_write_proxy_behind:seconds',
     expr:
-      'clamp_min(\n' +
-      '  max_over_time(prometheus_remote_storage_queue_highest_timestamp_seconds[5m])\n' +
-      '    - max_over_time(prometheus_remote_storage_queue_highest_sent_timestamp_seconds[5m]), 0)\n' +
+      'clamp_min(time() - max_over_time(prometheus_remote_storage_queue_highest_sent_timestamp_seconds[5m]), 0)\n' +
+      '  and on (job, instance, remote_name) rate(amp_write_proxy_samples_received_total[5m]) > 0\n' +
       '  and on (job, instance) amp_write_proxy_build_info',
   },
   {

@@ -97,19 +97,34 @@ export const ALERT_CASES: readonly AlertCase[] = [
   {
     alert: 'AmpWriteProxyBehind',
     atMinutes: 20,
-    fires: { [newest]: '1000+60x30', [newestSent]: '1000x30', [BUILD]: '1x30' },
+    // An outage from the third minute on, as it was recorded: senders go on trying, and the newest timestamp received
+    // stands still 5 s ahead of the newest sent, since nothing new is taken.
+    fires: {
+      [newest]: '5+60x3 185x27',
+      [newestSent]: '0+60x3 180x27',
+      [of('amp_write_proxy_samples_received_total')]: '0+100x30',
+      [BUILD]: '1x30',
+    },
     labels: DESTINATION,
-    says: `${WHO}: the newest sample that AMP has is 20m 0s older than the newest received. Years mean that nothing was delivered since the start.`,
-    silent: { [newest]: '1000+60x30', [newestSent]: '910+60x30', [BUILD]: '1x30' },
+    says: `${WHO}: the newest sample that AMP has is 17m 0s old, while senders want to send. Years mean that nothing was delivered since the start.`,
+    silent: {
+      [newestSent]: '0+60x30',
+      [of('amp_write_proxy_samples_received_total')]: '0+100x30',
+      [BUILD]: '1x30',
+    },
   },
   {
     alert: 'AmpWriteProxyBehind',
     atMinutes: 20,
-    fires: { [newest]: '1800000000x30', [newestSent]: '0x30', [BUILD]: '1x30' },
+    fires: {
+      [newestSent]: '0x30',
+      [of('amp_write_proxy_samples_received_total')]: '0+100x30',
+      [BUILD]: '1x30',
+    },
     labels: DESTINATION,
-    says: `${WHO}: the newest sample that AMP has is 20833d 8h 0m 0s older than the newest received. Years mean that nothing was delivered since the start.`,
-    // Prometheus itself has the same metric; its own mixin looks after it.
-    silent: { [newest]: '1000+60x30', [newestSent]: '1000x30' },
+    says: `${WHO}: the newest sample that AMP has is 20m 0s old, while senders want to send. Years mean that nothing was delivered since the start.`,
+    // Nobody wants to send.
+    silent: { [newestSent]: '0x30', [of('amp_write_proxy_samples_received_total')]: '100x30', [BUILD]: '1x30' },
   },
   {
     alert: 'AmpWriteProxyUpstreamDown',
