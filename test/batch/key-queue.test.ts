@@ -16,5 +16,5 @@ test('a key cannot be ready twice, and has no batch to take before', () => {
   expect(() => queue.take()).toThrow('a key that is empty does not become empty');
   queue.makeReady();
   expect(() => queue.makeReady()).toThrow('a key that is ready does not become ready');
-  expect(() => queue.wait()).toThrow();
+  expect(() => queue.wait()).toThrow('a key that is ready does not become waiting');
 });

@@ -22,10 +22,10 @@ test('a connection that was handed over or has ended changes its state no more',
 
 test('a closing connection takes no further request', () => {
   expect(() => assertTransition('closing', 'ended')).not.toThrow();
-  expect(() => assertTransition('closing', 'idle')).toThrow();
+  expect(() => assertTransition('closing', 'idle')).toThrow('a connection that is closing does not become idle');
 });
 
 test('a body is read only after its request was admitted', () => {
   expect(() => assertTransition('admitting', 'reading')).not.toThrow();
-  expect(() => assertTransition('idle', 'reading')).toThrow();
+  expect(() => assertTransition('idle', 'reading')).toThrow('a connection that is idle does not become reading');
 });
