@@ -98,8 +98,7 @@ export class KernelTurns {
     const waiting: Waiting = { sender, step: () => takeStep(job), isStepped: true };
     this.#waiting.push(waiting);
     const startedAtMs = this.#nowMs();
-    const isNext = this.#begun === undefined && this.#waiting.every((each) => each === waiting || !each.isStepped);
-    if (isNext && costAt(sender, startedAtMs) < FREE_MS) {
+    if (this.#begun === undefined && costAt(sender, startedAtMs) < FREE_MS) {
       do this.#take(waiting, this.#nowMs());
       while (this.#begun === waiting && this.#nowMs() - startedAtMs < AT_ONCE_MS);
     }

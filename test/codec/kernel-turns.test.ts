@@ -151,6 +151,27 @@ describe('a job in steps', () => {
     expect(rig.done.join(', ')).toBe('greedy0, greedy1, greedy2, greedy done, modest0, modest done, small of greedy');
   });
 
+  test('waits for its turn where its sender has cost much, though nothing else is going on', async () => {
+    const rig = makeRig();
+    const sender: KernelCost = { kernelMs: 20, kernelAtMs: rig.clock.nowMs };
+    rig.turns.runInSteps(sender, makeJob(rig, 'a', [1]));
+    expect(rig.done).toEqual([]);
+    await turn();
+    expect(rig.done).toEqual(['a0', 'a done']);
+  });
+
+  test('goes on after a small body that waits, where that sender has cost less', async () => {
+    const rig = makeRig();
+    const modest: KernelCost = { kernelMs: 100, kernelAtMs: rig.clock.nowMs };
+    rig.turns.runInSteps(makeSender(), makeJob(rig, 'greedy', [500, 1, 1]));
+    rig.turns.run(modest, rig.decode('small of modest', 1));
+    await turn();
+    expect(rig.done).toEqual(['greedy0', 'small of modest']);
+    expect(rig.turns.waiting).toBe(1);
+    await turn();
+    expect(rig.done.at(-1)).toBe('greedy1');
+  });
+
   test('keeps no small body of another sender waiting', () => {
     const rig = makeRig();
     rig.turns.runInSteps(makeSender(), makeJob(rig, 'greedy', [500, 500]));
