@@ -19,10 +19,10 @@ import { Ledger } from '../queue/ledger.ts';
 import { Intake } from '../queue/intake.ts';
 import { ParcelQueue } from '../batch/parcel-queue.ts';
 import type { Parcel, ParcelContents } from '../parcel/parcel.ts';
-import { RecurringLog } from '../platform/recurring-log.ts';
 import type { RoutedDestination } from '../receive/server.ts';
 import { Deliveries } from '../batch/deliveries.ts';
-import type { BatchDelivery, DeliveryLog } from '../send/batch-delivery.ts';
+import type { BatchDelivery } from '../send/batch-delivery.ts';
+import { makeDeliveryLog } from '../send/delivery-log.ts';
 import { openUpstream, upstreamProxy } from '../send/upstream/open-upstream.ts';
 import type { HeldMemory } from '../send/payload.ts';
 import { RetryQueue } from '../send/retry-queue.ts';
@@ -253,22 +253,4 @@ export class DestinationPipeline implements RoutedDestination {
     this.#problems.attempted(verdict, delivery.lane === 'isolated' ? (first?.sender ?? '') : undefined);
     if (wasDown !== this.#health.isDown) this.#shards.poke();
   }
-}
-
-function faultOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** The log of batches under way; each kind of line at most once in ten seconds. */
-function makeDeliveryLog(log: Log): DeliveryLog {
-  const warnings = new RecurringLog((fields, message) => log.warn(fields, message), monotonicMs);
-  const errors = new RecurringLog((fields, message) => log.error(fields, message), monotonicMs);
-  return {
-    failed: (code, fields, message) => warnings.warn(code, fields, message),
-    unauthorized: (code, fields, message) => errors.warn(code, fields, message),
-    clockCorrected: (fields) => log.warn(fields, 'the clock was corrected by the upstream'),
-    internal: (error) => {
-      log.error({ error: faultOf(error) }, 'internal error while sending a batch; its senders are told to send again');
-    },
-  };
 }
