@@ -44,13 +44,13 @@ test('/-/ready follows the readiness, and says what is missing', async () => {
   expect((await get(port, '/-/ready')).status).toBe(200);
 });
 
-test('/ lists what there is, and anything else is 404', async () => {
+test('/ lists the routes, and any other path is 404', async () => {
   const port = await start(() => ({ ready: true, reasons: [] }));
   expect((await get(port, '/')).body).toContain('/-/ready');
   expect((await get(port, '/nowhere')).status).toBe(404);
 });
 
-test('nothing can be written there', async () => {
+test('the admin port accepts no writes', async () => {
   const port = await start(() => ({ ready: true, reasons: [] }));
   expect((await send(port, '/api/v1/write', Buffer.from('x'))).status).toBeGreaterThanOrEqual(400);
 });

@@ -51,7 +51,7 @@ test('the Pod Identity agent is named with its address, and what it needs', asyn
   expect((await source.explain(new Error('timeout'))).remedy).toContain('eks-pod-identity-agent');
 });
 
-test('without any source the remedy is that of the doctor', async () => {
+test('the remedy without any source of credentials is that of the doctor', async () => {
   const { remedy } = await credentialsSource(NONE, {}).explain(new Error('Could not load credentials'));
   expect(remedy).toContain('neither AWS_WEB_IDENTITY_TOKEN_FILE');
 });

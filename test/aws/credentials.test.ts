@@ -102,7 +102,7 @@ test('an expiry further away than a timer can count is no problem', async () => 
   expect(calls()).toBe(1);
 });
 
-test('one refresh at a time: who asks meanwhile joins it', async () => {
+test('only one refresh runs at a time, and further callers join it', async () => {
   const { promise, resolve } = Promise.withResolvers<ExpiringIdentity>();
   const { credentials, calls } = makeRig(async () => promise);
   const all = [credentials.refresh(), credentials.refresh(), credentials.refreshRefused()];
@@ -112,7 +112,7 @@ test('one refresh at a time: who asks meanwhile joins it', async () => {
   expect(credentials.tryCurrent()).toBeDefined();
 });
 
-test('when a refresh fails the last good identity is used until it expires, and not after', async () => {
+test('the last good identity is used after a failed refresh until it expires, and not longer', async () => {
   const rig = makeRig(async (call) => Promise.resolve(identity(call, 60 * MINUTE_MS)));
   await rig.credentials.refresh();
   rig.provide = async () => Promise.reject(new Error('STS is down'));

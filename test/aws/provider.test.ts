@@ -68,7 +68,7 @@ test('a profile that is not there is an error that names it', async () => {
   await expect(provide(sigv4({ profile: 'nowhere' }))).rejects.toThrow('nowhere');
 });
 
-test('without anything there is an error, not an empty identity', async () => {
+test('a provider without any source fails instead of giving an empty identity', async () => {
   await expect(provide(sigv4())).rejects.toThrow(/credentials/i);
 });
 

@@ -175,7 +175,7 @@ test('a body that is a view into a larger buffer is hashed by its own bytes', ()
   expect(headers['x-amz-content-sha256']).toBe(createHash('sha256').update('345').digest('hex'));
 });
 
-test('neither the secret nor the key made of it is in the signer as JSON or as inspected', () => {
+test('neither the secret nor the derived key shows when the signer is inspected or turned into JSON', () => {
   const signer = new RemoteWriteSigner(AMP, 'us-west-2');
   signer.sign(Buffer.alloc(0), { ...IDENTITY, sessionToken: 'token-of-the-session' }, NOW);
   const shown = JSON.stringify(signer) + inspect(signer, { depth: Infinity, showHidden: true });

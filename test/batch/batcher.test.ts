@@ -21,7 +21,7 @@ function add(batcher: Batcher, nowMs: number, shape: Parameters<typeof makeParce
   return parcel;
 }
 
-test('a lone parcel waits for company until its deadline', () => {
+test('a lone parcel waits until its deadline for others to share its batch', () => {
   const { batcher } = makeBatcher();
   const parcel = add(batcher, 0, {});
   expect(batcher.nextDueAtMs('shared')).toBe(WAIT_MS);
@@ -148,7 +148,7 @@ test('does not wait at all with a wait of 0', () => {
   expect(batcher.tryTake('shared', 7)?.parcels).toHaveLength(1);
 });
 
-test('refuses what the queue has no room for', () => {
+test('refuses a parcel that exceeds the capacity of the queue', () => {
   const batcher = new Batcher(new ParcelQueue(10), LIMITS, WAIT_MS);
   expect(batcher.tryAdd(makeParcel({ samples: 10 }), 0)).toBe(true);
   expect(batcher.tryAdd(makeParcel({ samples: 1 }), 0)).toBe(false);
@@ -190,7 +190,7 @@ describe('a parcel that shares no batch', () => {
 });
 
 test.each(['unproven', 'isolated'] as const)(
-  'of senders whose requests are %s, one with many connections keeps no other waiting: they take turns',
+  'senders whose requests are %s take turns, so that one with many connections keeps no other waiting',
   (kind) => {
     const { batcher } = makeBatcher();
     const lane = kind === 'isolated' ? 'isolated' : 'suspect';
@@ -218,7 +218,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('release' as const), afterMs: fc.nat(5) }) },
 );
 
-test('whatever happens: order kept per key, keys never mixed, limits kept, each parcel taken exactly once', () => {
+test('any sequence keeps the order per key, the keys apart and the limits, and takes each parcel exactly once', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
       const { batcher, queue } = makeBatcher();
@@ -265,7 +265,7 @@ test('whatever happens: order kept per key, keys never mixed, limits kept, each 
   );
 });
 
-test('with a free shard at every due time, nothing waits longer than twice the wait, and mostly not longer than it', () => {
+test('nothing waits longer than twice the wait when a shard is free at every due time, and mostly not longer than the wait', () => {
   const arrival = fc.record({
     afterMs: fc.nat(30),
     key: fc.constantFrom('a', 'b', 'c'),

@@ -37,18 +37,18 @@ function takeFive({ deliveries, scene, batcher }: Rig, lane: Lane): string[] {
   });
 }
 
-test('in the shared lane what is tried again goes before what is new', () => {
+test('retries go before new batches in the shared lane', () => {
   expect(takeFive(makeRig(), 'shared')).toEqual(['retry', 'retry', 'retry', 'new', 'new']);
 });
 
 test.each(['suspect', 'isolated'] as const)(
-  'in the %s lane what is new and what is tried again take turns, so that retries without end keep nobody out',
+  'new batches and retries take turns in the %s lane, so that endless retries keep no sender out',
   (lane) => {
     expect(takeFive(makeRig(), lane)).toEqual(['retry', 'new', 'retry', 'new', 'retry']);
   },
 );
 
-test('a lane gives what there is when it is the turn of what there is not', () => {
+test('a lane gives a batch of the other kind when none of the kind whose turn it is waits', () => {
   const { deliveries, scene, batcher } = makeRig();
   for (let count = 0; count < 2; count += 1) deliveries.putBack(scene.delivery([makeParcel()], 'isolated'));
   expect(deliveries.tryTake('isolated', 1, false)).toBeDefined();

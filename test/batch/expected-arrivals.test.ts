@@ -9,7 +9,7 @@ const START_MS = 1_000_000 * WINDOW_MS;
 
 const makeConnections = (count: number): ConnectionActivity[] => Array.from({ length: count }, () => makeConnection());
 
-test('nobody is expected at first, nor for having sent', () => {
+test('no arrival is expected at first, nor from a connection whose request is still open', () => {
   const arrivals = new ExpectedArrivals();
   expect(arrivals.expected(START_MS)).toBe(0);
   for (const connection of makeConnections(3)) arrivals.arrived(connection);
@@ -27,7 +27,7 @@ test('a connection that was answered is expected until it sends again', () => {
   }
 });
 
-test('in a closed loop the last to send again leaves nobody to wait for', () => {
+test('no further arrival is expected once the last connection of a closed loop has sent again', () => {
   const arrivals = new ExpectedArrivals();
   const all = makeConnections(10);
   for (const connection of all) arrivals.answered(connection, START_MS);
@@ -54,7 +54,7 @@ test('silence of more than a window forgets both at once', () => {
   expect(arrivals.expected(START_MS + 3 * WINDOW_MS)).toBe(0);
 });
 
-test('one that comes again after it was forgotten takes nobody else out', () => {
+test('a connection that comes again after it was forgotten does not uncount another', () => {
   const arrivals = new ExpectedArrivals();
   const late = makeConnection();
   arrivals.answered(late, START_MS);
@@ -63,7 +63,7 @@ test('one that comes again after it was forgotten takes nobody else out', () => 
   expect(arrivals.expected(START_MS + 2 * WINDOW_MS)).toBe(1);
 });
 
-test('several requests of one connection at once make it one', () => {
+test('a connection with several requests at once counts once', () => {
   const arrivals = new ExpectedArrivals();
   const connection = makeConnection();
   for (let count = 0; count < 3; count += 1) arrivals.arrived(connection);

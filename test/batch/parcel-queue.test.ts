@@ -68,7 +68,7 @@ test('forgets a key whose last parcel has left', () => {
   expect([queue.keys, queue.parcels, queue.capacityUsed]).toEqual([0, 0, 0]);
 });
 
-test('a parcel that is settled while it waits gives its room to the next at once', () => {
+test('a parcel that is settled while it waits frees its capacity for the next immediately', () => {
   const queue = new ParcelQueue(10);
   const gone = makeParcel({ samples: 10, bytes: 1000 });
   queue.tryAdd(gone);
@@ -76,7 +76,7 @@ test('a parcel that is settled while it waits gives its room to the next at once
   expect(queue.tryAdd(makeParcel({ samples: 10 }))).toBeDefined();
 });
 
-test('is bounded for parcels without samples too: metadata alone fills memory as well', () => {
+test('the queue is bounded for parcels without samples too, since metadata alone fills memory as well', () => {
   const queue = new ParcelQueue(10);
   let taken = 0;
   for (let index = 0; index < 1000; index += 1) {
@@ -101,7 +101,7 @@ test('the only parcel of a sender may be above its share, and its next one may n
   expect(queue.capacityUsed).toBe(980);
 });
 
-test('a sender alone may fill three quarters, so that there is room for the next', () => {
+test('a single sender may fill three quarters, so that capacity remains for the next', () => {
   const queue = new ParcelQueue(1000);
   while (queue.tryAdd(makeParcel({ samples: 10, sender: '10.0.0.1' })) !== undefined);
   expect(queue.capacityUsed).toBe(750);
@@ -110,7 +110,7 @@ test('a sender alone may fill three quarters, so that there is room for the next
   }
 });
 
-test('what a sender has had taken or given up is not held against it', () => {
+test('parcels of a sender that were taken or given up no longer count against its share', () => {
   const queue = new ParcelQueue(1000);
   const flood = (): number => {
     let added = 0;

@@ -22,6 +22,6 @@ test('senders take turns, each in the order of its keys', () => {
   expect(turnsOf(['a', 'a', 'a', 'b', 'c', 'b'])).toEqual(['a 1', 'b 4', 'c 5', 'a 2', 'b 6', 'a 3']);
 });
 
-test('one sender alone has every turn', () => {
+test('a single sender gets every turn', () => {
   expect(turnsOf(['a', 'a', 'a'])).toEqual(['a 1', 'a 2', 'a 3']);
 });

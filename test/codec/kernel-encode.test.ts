@@ -62,7 +62,7 @@ describe('snappy encoding', () => {
     }
   });
 
-  test('stays within its room, or says that the room does not suffice', () => {
+  test('the encoder stays within its space, or reports that the space does not suffice', () => {
     const bare = new BareKernel();
     const captured = Buffer.from(uncompress(wireBody('prometheus-3.5-rw1-01')));
     const rooms = [0, ENCODED_BLOCK_BYTES - 1, ENCODED_BLOCK_BYTES, 150_000, 200_010, 300_000];

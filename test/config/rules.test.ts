@@ -157,7 +157,7 @@ describe('workers', () => {
     expect(shares('2', 'max_inflight_bytes: 5MB, max_body_bytes: 6MB')).toHaveLength(1);
   });
 
-  test('auto is never more than there is room for, so that no file is refused for the machine it runs on', () => {
+  test('auto never exceeds the workers that the budget allows, so that no file is refused because of its machine', () => {
     expect(shares('auto', 'max_inflight_bytes: 10MiB')).toEqual([]);
   });
 });

@@ -78,7 +78,7 @@ describe('counts', () => {
     expect(lease.buffer.equals(body)).toBe(true);
   });
 
-  test('what is known of one request stays when the kernel has seen the next', () => {
+  test('the results of one request stay valid after the kernel has scanned the next', () => {
     const first = decode(encodeBody([{ labels: replica('one', 'a'), samples: [[1, 1]] }]));
     const { dedupKey, samples } = { ...first };
     decode(
@@ -193,7 +193,7 @@ test('a series without labels is 400 by its own name', () => {
   expect(refusalOf(compress(raw)).code).toBe('SERIES_WITHOUT_LABELS');
 });
 
-test('who gave a lease still has it when the body is refused', () => {
+test('the caller still owns its lease when the body is invalid', () => {
   const lease = lend(Buffer.from('hello, world'));
   expect(() => decodeWriteRequest(kernel, lease)).toThrow(RequestError);
   const idleBytes = pool.idleBytes;

@@ -70,7 +70,7 @@ test('prints its usage for --help with status 0, and for wrong usage with status
   }
 });
 
-test('says what is wrong when its port is taken', async () => {
+test('the proxy says what is wrong when its port is taken', async () => {
   const config = {
     server: { listen: '127.0.0.1:0', admin_listen: '127.0.0.1:0' },
     // Keys of its own, so that nobody is asked for credentials.

@@ -81,7 +81,7 @@ test('closing idle connections just as they are used loses nothing and is retrie
   expect(new Set(scene.senders.flatMap(({ statuses }) => statuses))).toEqual(new Set([204]));
 });
 
-test('in an outage senders have quick refusals and memory stays flat; full flow follows its end', async () => {
+test('senders get quick refusals and memory stays flat during an outage, and full flow follows its end', async () => {
   const senders = Array.from({ length: 12 }, (_, index) => ({ name: `sender-${index}` }));
   const scene = await startScene({ senders });
   scene.load();

@@ -102,7 +102,7 @@ test('cuts what the upstream finds too large, and tells 413 only for a single se
   await expectPromisesKept(scene, [413]);
 });
 
-test('leaves an upstream in peace for as long as its Retry-After says, also when that is beyond all patience', async () => {
+test("backs off for as long as the upstream's Retry-After says, even if that exceeds every deadline", async () => {
   const scene = await startScene({ queue: { min_shards: 4 } });
   scene.load();
   await scene.answers(2, isAccepted);

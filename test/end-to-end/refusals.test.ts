@@ -106,7 +106,7 @@ test('takes the routes of the first entry, of a named entry and of a workspace',
   await expectLedgerBalanced(proxy, acknowledgedBy(senders));
 });
 
-test('refuses with 503 and Retry-After what exceeds max_inflight_bytes, and takes it when there is room again', async () => {
+test('refuses a request over max_inflight_bytes with 503 and Retry-After, and accepts it once bytes are free again', async () => {
   const { sandbox, proxy } = await startPair({}, { limits: { ...LIMITS, max_inflight_bytes: '60KB' } });
   const [first, second] = [
     new LedgerSender(proxy.writeUrl, { name: 'first' }),
@@ -128,7 +128,7 @@ test('refuses with 503 and Retry-After what exceeds max_inflight_bytes, and take
   await until('all bytes are given back', async () => (await heldBytes(proxy)) === 0);
 });
 
-test('refuses with 503 and Retry-After what the queue has no room for', async () => {
+test('refuses a request over the capacity of the queue with 503 and Retry-After', async () => {
   const { sandbox, proxy } = await startPair({
     queue_config: { capacity: 200, max_samples_per_send: 200, max_shards: 1, min_shards: 1 },
   });

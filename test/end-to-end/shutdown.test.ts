@@ -8,7 +8,7 @@ import { LedgerSender, type Answer } from '../support/sending.ts';
 const SENDERS = 6;
 const SERIES = 30;
 
-test('is not ready at once on SIGTERM, answers all that is in flight, and exits 0', async () => {
+test('becomes unready immediately on SIGTERM, answers all requests in flight, and exits 0', async () => {
   const { sandbox, proxy } = await startPair({}, { server: { shutdown_timeout: '20s' } });
   await sandbox.client.addFaults({ action: { kind: 'delay', ms: 1_500 } });
   const senders = makeSenders(proxy);

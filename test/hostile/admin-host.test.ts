@@ -70,7 +70,7 @@ test.each([
   });
 });
 
-test('that the process lives is told by any name, so that no probe restarts it for one', async () => {
+test('liveness is told under any host name, so that no probe restarts the process because of one', async () => {
   const { port } = await startAdmin([], '0.0.0.0');
   expect(await statusOf(port, '/-/healthy', 'Host: probe.example\r\n')).toBe(200);
 });

@@ -33,7 +33,7 @@ async function answerTo(receiver: Receiver, request: Buffer): Promise<string> {
   return (await answer).replace(/^date: .*$/im, 'date');
 }
 
-test('who is not known is told the same on every path, to the byte: not which entries there are', async () => {
+test('an unknown sender gets the same answer on every path, to the byte, and learns of no entry', async () => {
   const receiver = await startWithToken();
   const ours = ['/api/v1/write', '/api/v1/write/', '/api/v1/write/second', '/workspaces/ws-1/api/v1/remote_write'];
   const others = ['/api/v1/write/nobody', '/workspaces/ws-9/api/v1/remote_write', '/', '/metrics', '/-/ready'];
@@ -63,7 +63,7 @@ test.each(['GET', 'PUT', 'DELETE', 'OPTIONS', 'HEAD'])('nor by the method %s', a
   expect(new Set(answers).size).toBe(1);
 });
 
-test('who is known is told what there is', async () => {
+test('a known sender is told which entries exist', async () => {
   const receiver = await startWithToken();
   const request = rawRequest(BODY, ['Authorization: Bearer s3cret', 'X-Filler: a'], '/api/v1/write/nobody');
   const socket = await rawConnection(receiver.port);
@@ -104,7 +104,7 @@ test('the event loop turns while passwords are guessed', async () => {
   expect(delay.percentile(90) / 1e6).toBeLessThan(50);
 });
 
-test('while a refusal waits, nothing of its body is kept or read', async () => {
+test('nothing of a body is kept or read while its refusal waits', async () => {
   const { receiver } = await startWithPasswords(4);
   const guess = async (body: Buffer): Promise<Socket> => {
     const socket = await rawConnection(receiver.port);

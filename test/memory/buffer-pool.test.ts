@@ -73,7 +73,7 @@ describe('what is kept', () => {
     expect(pool.idleBytes).toBe(8192);
   });
 
-  test('nothing, of a pool that may keep nothing', () => {
+  test('nothing if the pool may keep nothing', () => {
     const pool = new BufferPool(0);
     const lease = pool.take(10);
     const memory = memoryOf(lease);

@@ -57,7 +57,7 @@ test("has the names of Prometheus's own remote write, so that its mixin works un
   }
 });
 
-test('what the ledger counts is what is scraped, and the equation holds in it', async () => {
+test('the scraped metrics equal the counts of the ledger, and its equation holds in them', async () => {
   const { metrics, destination } = makeMetrics();
   const ledger = new Ledger(destination);
   makeParcel({ samples: 1000 }, ledger).trySettle(DELIVERED);
@@ -127,7 +127,7 @@ test('requests are counted by route and code', async () => {
   expect(text).toContain('amp_write_proxy_requests_total{route="default",code="503"} 1');
 });
 
-test('what may happen is counted from the start, so that a rate sees the first time', async () => {
+test('possible events are exported as 0 from the start, so that a rate sees the first one', async () => {
   const { metrics, destination } = makeMetrics();
   const text = await lines(metrics);
   const labels = 'remote_name="default",url="http://aps.example/w"';
@@ -176,7 +176,7 @@ test('two destinations have counts of their own', async () => {
   expect(text).toContain('amp_write_proxy_samples_received_total{remote_name="other",url="http://other.example/w"} 2');
 });
 
-test('only counters end in _total and every metric has a help text, as promtool asks', async () => {
+test('only counters end in _total and every metric has a help text, as promtool requires', async () => {
   const { metrics } = makeMetrics();
   const text = await lines(metrics);
   const types = text.filter((line) => line.startsWith('# TYPE ')).map((line) => line.split(' '));

@@ -107,7 +107,7 @@ function leaksOf(shown: string, secrets: readonly string[]): string[] {
   return [...piecesOf(shown.padEnd(PIECE))].filter((piece) => pieces.has(piece));
 }
 
-test('nothing of a signed request that is quoted is shown, in whatever form it comes', () => {
+test('no secret of a quoted signed request is shown, whatever the form of the quotation', () => {
   fc.assert(
     fc.property(echoes, ({ form, text, secrets }) => {
       expect({ form, leaks: leaksOf(redact(text, 1024), secrets) }).toEqual({ form, leaks: [] });
@@ -116,7 +116,7 @@ test('nothing of a signed request that is quoted is shown, in whatever form it c
   );
 });
 
-test('nothing of it is in what becomes of an answer, whatever its status', () => {
+test('no secret of it is in the verdict on an answer, whatever the status', () => {
   const statuses = fc.constantFrom(200, 302, 400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504);
   fc.assert(
     fc.property(echoes, statuses, ({ form, text, secrets }, status) => {
@@ -129,7 +129,7 @@ test('nothing of it is in what becomes of an answer, whatever its status', () =>
   );
 });
 
-test('nothing of it is in what becomes of an attempt that failed', () => {
+test('no secret of it is in the verdict on an attempt that failed', () => {
   fc.assert(
     fc.property(echoes, ({ form, text, secrets }) => {
       const verdict = classify({ kind: 'failed', reason: 'garbage', message: text }, 0);
@@ -139,7 +139,7 @@ test('nothing of it is in what becomes of an attempt that failed', () => {
   );
 });
 
-test('what AMP says about data is shown to its sender as it is', () => {
+test("AMP's text about data is shown to its sender unchanged", () => {
   const said =
     'user=123456789012_ws-EXAMPLE: err: out of order sample. timestamp=2026-01-01T00:00:00Z, series={__name__="container_network_receive_packets_dropped_total", namespace="kube-system", pod="amp-write-proxy-7d9f8b6c5d-abcde"}';
   const verdict = classify({ kind: 'answered', status: 400, message: said, retryAfter: undefined, date: undefined }, 0);

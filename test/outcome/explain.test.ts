@@ -14,7 +14,7 @@ test('a quota of series has a remedy of its own, apart from throttling', () => {
   expect(explain('429').remedy).not.toContain('ACTIVE SERIES');
 });
 
-test('what is not of AMP is explained by what it stands for, with the status', () => {
+test("an answer that is not AMP's is explained by its meaning, with the status", () => {
   expect(explain('foreign_400')).toEqual({
     what: expect.stringContaining('web page (400)'),
     remedy: expect.stringMatching(/load balancer.*TLS inspector.*url of remote_write.*proxy_url/),

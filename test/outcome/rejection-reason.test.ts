@@ -22,6 +22,6 @@ test.each([
   expect(rejectionReason(400, message)).toBe(reason);
 });
 
-test('what is too large for AMP is so by its status, whatever is said', () => {
+test('a 413 means too large, whatever its text', () => {
   expect(rejectionReason(413, 'out of order sample')).toBe('too_large');
 });

@@ -18,21 +18,21 @@ async function logged(format: 'text' | 'json'): Promise<string> {
   return stdout;
 }
 
-test('as text, what comes from outside is one line without control characters, and can be read', async () => {
+test('the text format puts input from outside on one readable line without control characters', async () => {
   const line = await logged('text');
   expect(line).toMatch(/^\d\d:\d\d:\d\d\.\d{3} WARN  x\\n12:00:00\.000 INFO {2}everything is fine\\r\\n.*\n$/);
   expect(line.slice(0, -1)).not.toMatch(/[\p{C}\u2028\u2029]/u);
   expect(line).toContain(String.raw`\u001b[31m\u009b2J\u202eabc\u2066\u200b\udb40\udc41\u007f`);
 });
 
-test('as JSON, it is one line without control characters, and the same text when it is parsed', async () => {
+test('the JSON format puts it on one line without control characters, and parses back to the same text', async () => {
   const line = await logged('json');
   expect(line).toMatch(/^[^\n]*\n$/);
   expect(line.slice(0, -1)).not.toMatch(/[\p{C}\u2028\u2029]/u);
   expect(JSON.parse(line)).toMatchObject({ level: 'warn', answer: HOSTILE, msg: HOSTILE, nested: { text: HOSTILE } });
 });
 
-test('as text, a value with spaces or quotes is quoted, so that it forges no other field', async () => {
+test('the text format quotes a value with spaces or quotes, so that it forges no other field', async () => {
   const code = `
     import { makeLog } from ${JSON.stringify(path.join(ROOT, 'src/platform/log.ts'))};
     makeLog({ level: 'info', format: 'text' }).info({ answer: 'no samples=0 status=200', code: '500', count: 3 }, 'said');

@@ -24,7 +24,7 @@ test('the first of a kind is logged at once, whatever else was logged', () => {
   expect(lines).toEqual(['not found {}', 'connection reset {}']);
 });
 
-test('what recurs is one line in ten seconds, with how many there were', () => {
+test('a recurring warning is one line in ten seconds, with the number of occurrences', () => {
   const { log, lines, at } = makeLog();
   for (let ms = 0; ms <= 20_000; ms += 100) {
     at(ms);

@@ -67,7 +67,7 @@ describe('at the start', () => {
     expect(() => watch([join(folder, 'missing')])).toThrow('missing');
   });
 
-  test('what cannot be used is thrown', () => {
+  test('unusable content is thrown at the first read', () => {
     const file = write('a', 'one');
     expect(() =>
       watch([file], ([content = '']) => {
@@ -87,7 +87,7 @@ describe('later', () => {
     expect(logged).toEqual([]);
   });
 
-  test('when one of them changed, all are given', async () => {
+  test('all files are passed on when one of them has changed', async () => {
     const files = [write('a', 'one'), write('b', 'two')];
     watch(files);
     write('b', 'three');
@@ -163,7 +163,7 @@ describe('later', () => {
     expect(used).toEqual([['one']]);
   });
 
-  test('what was being read when the watch ended is not used', async () => {
+  test('a read that was pending when the watch ended is not used', async () => {
     const stop = watch([write('a', 'one')]);
     write('a', 'two');
     vi.advanceTimersByTime(CHECKED_MS);

@@ -163,7 +163,7 @@ describe('what a reader is told', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test('says that nobody answers, and why', async () => {
+  test('says that no answer came, and why', async () => {
     const reading = await startReading((_, __, response) => answer(response, 200));
     await reading.upstream[Symbol.asyncDispose]();
     const { status, text } = await read(`${reading.url}/api/v1/query?query=up`);

@@ -67,7 +67,7 @@ test('each outcome has its own count', () => {
   expect(Object.fromEntries(metrics.refused)).toEqual({ queue_full: 10_000, sender_gone: 100_000 });
 });
 
-test('what was rejected has failed as Prometheus counts it; what was refused has not', () => {
+test("rejected samples count as failed in Prometheus's metrics; refused ones do not", () => {
   const { ledger, metrics } = makeLedger();
   makeParcel({ samples: 3, histograms: 2 }, ledger).trySettle({
     kind: 'rejected',

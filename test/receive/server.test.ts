@@ -279,19 +279,23 @@ describe('answers', () => {
     expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
   });
 
-  test('a fault of the proxy is 503, is logged, and leaves nothing pending', { timeout: stretched(2000) }, async () => {
-    const receiver = await startReceiver({
-      submit: () => {
-        throw new Error('a bug');
-      },
-    });
-    const answer = await send(receiver.port, '/api/v1/write', BODY);
-    expect(answer.status).toBe(503);
-    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
-    expect(receiver.faults).toHaveLength(1);
-    await until(() => receiver.budget.usedBytes === 0, 'the reservation is given back');
-    expect(receiver.ledgerMetrics.pending).toBe(0);
-  });
+  test(
+    'an internal error is answered with 503, is logged, and leaves nothing pending',
+    { timeout: stretched(2000) },
+    async () => {
+      const receiver = await startReceiver({
+        submit: () => {
+          throw new Error('a bug');
+        },
+      });
+      const answer = await send(receiver.port, '/api/v1/write', BODY);
+      expect(answer.status).toBe(503);
+      expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+      expect(receiver.faults).toHaveLength(1);
+      await until(() => receiver.budget.usedBytes === 0, 'the reservation is given back');
+      expect(receiver.ledgerMetrics.pending).toBe(0);
+    },
+  );
 
   test('requests are counted by route and status', async () => {
     const receiver = await startReceiver();
@@ -398,7 +402,7 @@ describe('limits on what is not a body', () => {
 });
 
 describe('connections', () => {
-  test('one that is over max_connection_age is closed after its answer', async () => {
+  test('a connection older than max_connection_age is closed after its answer', async () => {
     const receiver = await startReceiver({ maxConnectionAgeMs: 30 });
     const socket = await rawConnection(receiver.port);
     let text = '';
@@ -419,14 +423,14 @@ describe('connections', () => {
     expect(text).toContain('204');
   });
 
-  test('while draining every answer closes its connection', async () => {
+  test('every answer closes its connection while the proxy drains', async () => {
     const receiver = await startReceiver();
     receiver.route.drain();
     const answer = await send(receiver.port, '/api/v1/write', BODY, { ...HEADERS, connection: 'keep-alive' });
     expect([answer.status, answer.headers['connection']]).toEqual([204, 'close']);
   });
 
-  test('a drain ends as soon as the requests that were in the house are answered', async () => {
+  test('a drain ends as soon as all open requests are answered', async () => {
     const held: Parcel[] = [];
     const receiver = await startReceiver({ submit: (parcel) => held.push(parcel) });
     const socket = await rawConnection(receiver.port);

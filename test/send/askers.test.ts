@@ -9,7 +9,7 @@ test('the only sender stands for all', () => {
   expect(new Askers().add([a1], [a1], 0)).toBe(true);
 });
 
-test('one of several senders is one, however often it is asked and on however many connections', () => {
+test('one of several senders counts once, however often it is asked and on however many connections', () => {
   const askers = new Askers();
   for (let nowMs = 0; nowMs < 10; nowMs += 1)
     expect(askers.add([nowMs % 2 === 0 ? a1 : a2], [a1, a2, b], nowMs)).toBe(false);
@@ -35,7 +35,7 @@ test('a joined batch and one of its senders are not different', () => {
   expect(askers.add([a2], [a1, b], 200)).toBe(true);
 });
 
-test('what was asked more than five seconds ago, or forgotten, does not count', () => {
+test('an earlier request does not count once it was forgotten or is more than five seconds old', () => {
   const askers = new Askers();
   askers.add([a1], [a1, b], 0);
   expect(askers.add([b], [a1, b], 5001)).toBe(false);

@@ -125,7 +125,7 @@ describe('a joined batch that fails in a way that may lie in its data', () => {
     expect(sizes).toEqual([3, 2]);
   });
 
-  test('is taken apart with those first whose connections delivered last', async () => {
+  test('is split, and the requests whose connections delivered last go first', async () => {
     const scene = new DeliveryScene();
     const parcels = ['a', 'b', 'c'].map((name, at) =>
       from(name, { connection: { ...makeConnection(name), deliveredAtMs: at === 2 ? -Infinity : at } }),
@@ -295,7 +295,7 @@ describe('failures of an isolated request', () => {
     expect(scene.health.rest.mayTake(scene.nowMs)).toBe(true);
   });
 
-  test('of a connection that has to show that it is good do not count either', async () => {
+  test('of a connection that has yet to deliver a request do not count either', async () => {
     const scene = new DeliveryScene();
     const unproven = from('unproven', { mergeKey: uniqueKey('unproven') });
     const delivery = scene.delivery([unproven], 'suspect');
@@ -308,7 +308,7 @@ describe('failures of an isolated request', () => {
   });
 });
 
-test('while the upstream is down, a joined batch goes on with each request alone and without another attempt', async () => {
+test('a joined batch is split into single requests without another attempt while the upstream is down', async () => {
   const scene = new DeliveryScene();
   const lone = scene.delivery([from('lone')]);
   for (let count = 0; count < 8; count += 1) {

@@ -259,7 +259,7 @@ test('400 on a single parcel is its own and is not sent again', async () => {
   expect(rig.upstream.requests).toHaveLength(1);
 });
 
-test('what the upstream said to one sender is not kept for the refusals of others', async () => {
+test("the upstream's text for one sender is not kept for the refusals of others", async () => {
   const rig = await makeRig(judge(() => [400, 'series secret_of_one_tenant is out of order']));
   await deliver(rig, [parcelOf(['a'])]);
   expect(rig.health.lastFailure).not.toContain('secret_of_one_tenant');
@@ -503,7 +503,7 @@ test('a parcel that has gone leaves the others the time that they have themselve
   expect(sent(rig)).toEqual([['gone', 'here'], ['here']]);
 });
 
-test('while the upstream is down a parcel is tried every 500 ms, whatever the backoff and Retry-After', async () => {
+test('a parcel is tried every 500 ms while the upstream is down, whatever the backoff and Retry-After', async () => {
   let atMs = 0;
   let verdict: Verdict = RETRY;
   const backoff = { minMs: 5000, maxMs: 60_000 };
@@ -531,7 +531,7 @@ test('while the upstream is down a parcel is tried every 500 ms, whatever the ba
   expect(await waitMs()).toBe(500);
 });
 
-test('when nobody waits any more, nothing is sent', async () => {
+test('nothing is sent when no sender waits any more', async () => {
   const rig = await makeRig(judge(() => 200));
   const gone = parcelOf(['gone']);
   gone.trySettle({ kind: 'refused', reason: 'sender_gone', message: '' });
@@ -563,7 +563,7 @@ test('a batch that waits for its next attempt ends at once when its parcels are 
   expect(() => parcel.body).toThrow('its memory was released');
 });
 
-test('without credentials nothing is sent, and the refusal says why', async () => {
+test('nothing is sent without credentials, and the refusal says why', async () => {
   const credentials = new Credentials(
     () => async () => Promise.reject(new Error('no token file')),
     credentialsSource({}, {}),
@@ -594,7 +594,7 @@ test('a fault of our own refuses the parcels instead of losing their senders', a
   expect(outcome).toMatchObject({ kind: 'refused', reason: 'internal' });
 });
 
-test('after a fault of our own the memory of a joined body does not count as held any more', async () => {
+test('the memory of a joined body no longer counts as held after an internal error', async () => {
   const rig = await makeRig(
     judge(() => 200),
     { post: async () => Promise.reject(new Error('a bug')) },

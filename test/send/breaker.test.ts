@@ -28,7 +28,7 @@ describe('closed', () => {
     expect([breaker.isOpen, opened()]).toEqual([false, 0]);
   });
 
-  test('it opens with the third failure, 5 s after the first, and says so once', () => {
+  test('the breaker opens with the third failure, 5 s after the first, and says so once', () => {
     const { breaker, opened } = makeBreaker();
     fail(breaker, 1000, 3000, 5999);
     expect(breaker.isOpen).toBe(false);
@@ -56,7 +56,7 @@ describe('closed', () => {
     expect(breaker.isOpen).toBe(false);
   });
 
-  test('it is open already when it tells that it opens', () => {
+  test('the breaker is open already when it reports that it opens', () => {
     const seen: boolean[] = [];
     const breaker: Breaker = new Breaker(() => seen.push(breaker.isOpen));
     fail(breaker, 0, 1, 5000);

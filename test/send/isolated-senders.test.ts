@@ -85,7 +85,7 @@ describe('entries', () => {
     expect(isHeld(isolated, 'sender 10049', 1)).toBe(true);
   });
 
-  test('are in the order of the last failure: who fails again is not the oldest', () => {
+  test('are in the order of the last failure, so that a sender that fails again is not the oldest', () => {
     const isolated = new IsolatedSenders();
     for (let sender = 0; sender < 10_000; sender += 1) isolated.isolate(makeConnection(`sender ${sender}`), '', 0);
     isolated.isolate(makeConnection('sender 0'), '', 1);

@@ -91,7 +91,7 @@ describe('while it probes', () => {
     expect([isAdmitted, displaced === admitted[0]]).toEqual([true, true]);
   });
 
-  test('of connections that never delivered, one place changes hands every tenth of a second', () => {
+  test('one place changes every tenth of a second among connections that never delivered', () => {
     const probes = new Probes();
     probes.begin(
       ['a', 'b', 'c', 'd'].map((address) => from(address)),
@@ -134,7 +134,7 @@ describe('while it probes', () => {
   });
 });
 
-test('when probing ends, no parcel is a probe', () => {
+test('no parcel is a probe once probing ends', () => {
   const { probes, admitted } = untried();
   probes.end();
   expect(admitted.some((parcel) => probes.has(parcel))).toBe(false);

@@ -56,7 +56,7 @@ test('gives a delivery to its own lane only', () => {
   expect(retryQueue.tryTake('isolated', 1)).toBe(isolated);
 });
 
-test('of suspect deliveries that are due, gives first the one whose connection delivered last', () => {
+test('gives the suspect delivery first whose connection delivered last', () => {
   const scene = new DeliveryScene();
   const ofOne = (deliveredAtMs: number): BatchDelivery =>
     wait(scene, 0, [makeParcel({ connection: { ...makeConnection(), deliveredAtMs } })], 'suspect');

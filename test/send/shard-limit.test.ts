@@ -7,7 +7,7 @@ function deliver(limit: ShardLimit, times: number, workWaits = true): void {
 }
 
 describe('increase', () => {
-  test('it starts at min and goes up by one for each delivery while work waits', () => {
+  test('the limit starts at min and rises by one for each delivery while work waits', () => {
     const limit = new ShardLimit(2, 50);
     expect(limit.shards).toBe(2);
     deliver(limit, 1);
@@ -16,13 +16,13 @@ describe('increase', () => {
     expect(limit.shards).toBe(10);
   });
 
-  test('it stays where it is while nothing waits', () => {
+  test('the limit does not change while nothing waits', () => {
     const limit = new ShardLimit(2, 50);
     deliver(limit, 100, false);
     expect(limit.shards).toBe(2);
   });
 
-  test('it never exceeds max', () => {
+  test('the limit never exceeds max', () => {
     const limit = new ShardLimit(1, 5);
     deliver(limit, 1000);
     expect(limit.shards).toBe(5);
@@ -72,7 +72,7 @@ test('above what was last known to be good it goes up by one for a round of deli
   expect(limit.shards).toBe(12);
 });
 
-test('it is a whole number from min to max, whatever happens', () => {
+test('the limit is a whole number from min to max, whatever happens', () => {
   const event = fc.record({ throttled: fc.boolean(), workWaits: fc.boolean(), afterMs: fc.nat(3000) });
   const bounds = fc.tuple(fc.integer({ min: 1, max: 60 }), fc.nat(60));
   fc.assert(

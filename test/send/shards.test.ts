@@ -120,7 +120,7 @@ test('has never more batches in flight than its limit, and the end of one lets i
   expect([rig.delivered.length, rig.shards.inFlight]).toEqual([5, 0]);
 });
 
-test('what becomes due while every shard is busy goes as soon as one is free', async () => {
+test('a batch that becomes due while every shard is busy goes as soon as one is free', async () => {
   const rig = makeRig(1);
   submit(rig, 100, 'busy');
   await turn();
@@ -150,7 +150,7 @@ test('a limit that is raised or lowered holds from the next batch on', async () 
   expect(rig.running).toHaveLength(3);
 });
 
-test('asks before it takes, so that what has no company need not wait', async () => {
+test('asks before it takes, so that a batch that no other request will join need not wait', async () => {
   const rig = makeRig(4, (batcher) => batcher.release());
   submit(rig, 1);
   await turn();
@@ -165,7 +165,7 @@ test('asks again for what a full batch left behind', async () => {
   expect(rig.running).toHaveLength(2);
 });
 
-test('while it rests it takes nothing, and goes on by itself when that is over', async () => {
+test('takes nothing during a rest, and continues by itself after it', async () => {
   const rig = makeRig(4);
   rig.rest.begin(performance.now() + 240, performance.now());
   submit(rig, 100);

@@ -177,7 +177,7 @@ test('requests of connections that are isolated or unproven do not count as thos
   expect(scene.health.isDown).toBe(true);
 });
 
-test('one batch a second may be taken apart without a delivery', () => {
+test('one batch a second may be split without a delivery', () => {
   const { health } = new DeliveryScene();
   expect([0, 999, 1000, 1500, 2000].map((nowMs) => health.tryTakeApart(nowMs))).toEqual([
     true,

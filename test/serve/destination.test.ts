@@ -128,7 +128,7 @@ describe('a sender that earns a 400', () => {
   /** A label name that Prometheus's data model does not know. */
   const BAD = { 'not-a-name': 'x' };
 
-  test('is told alone, and from then on it is joined with nobody', async () => {
+  test('is told alone, and from then on its requests are batched separately', async () => {
     const rig = await start();
     const round = async (): Promise<unknown[]> =>
       outcomesOf([rig.send('good'), rig.send('bad', BAD), rig.send('fair')]);
@@ -171,7 +171,7 @@ describe('a sender that earns a 400', () => {
     expect(rig.seen()).toEqual([['good', 'bad']]);
   });
 
-  test('is not apart for what it sends as another replica', async () => {
+  test('is not isolated for the requests that it sends as another replica', async () => {
     const rig = await start();
     await outcomesOf([rig.send('both', { ...BAD, cluster: 'eks', __replica__: 'a' })]);
     rig.sandbox.ledger.reset();
@@ -259,7 +259,7 @@ describe('an upstream that is down', () => {
     return waiting;
   }
 
-  test('after 5 s of failures a few parcels probe, and all others are refused at once', async () => {
+  test('a few parcels probe after 5 s of failures, and all others are refused immediately', async () => {
     const rig = await start();
     const waiting = await open(rig, 10);
     const refused = waiting.filter(({ settled }) => settled);
@@ -286,7 +286,7 @@ describe('an upstream that is down', () => {
     await expectBalanced(rig, 30);
   });
 
-  test('what waits in the queue and between two attempts when it opens is refused as well', async () => {
+  test('parcels that wait in the queue or between two attempts when it opens are refused as well', async () => {
     const rig = await start({ min_shards: 1, max_shards: 1 });
     rig.sandbox.faults.add(FAILS);
     const all = [rig.send('first')];
@@ -327,7 +327,7 @@ describe('an upstream that is down', () => {
     expect(deliveredAfterMs).toBeLessThan(1_000);
   });
 
-  test('one that throttles is not down', async () => {
+  test('an upstream that throttles is not down', async () => {
     const rig = await start();
     rig.sandbox.faults.add({ action: { kind: 'status', status: 429 } });
     const waiting = rig.send('a');
@@ -362,7 +362,7 @@ describe('shards', () => {
     expect(await shardsOf(rig)).toBeGreaterThan(4);
   });
 
-  test('go up for requests that have waited for company long enough, too', async () => {
+  test('go up for requests that have waited long enough for others to share their batch, too', async () => {
     const rig = await start({ min_shards: 1 });
     await outcomeOf(rig.send('expected'));
     rig.sandbox.faults.add({ action: { kind: 'delay', ms: 200 } });

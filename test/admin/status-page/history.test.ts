@@ -20,7 +20,7 @@ const NOTHING = snapshotOf(makeDestinationMetrics());
 const upTo = (...counts: number[]): Buckets =>
   counts.map((count, index) => [[0.001, 0.01, 0.1, Infinity][index] ?? Infinity, count]);
 
-test('rates are of the last seconds, and the answers are told apart', () => {
+test('rates cover the last seconds, and answers are counted by class', () => {
   const metrics = makeDestinationMetrics();
   const history = new History();
   for (let second = 0; second < 10; second += 1) {
@@ -47,7 +47,7 @@ test('a quarter of an hour is kept, and no more', () => {
   expect([at.length, at[0], at.at(-1)]).toEqual([HISTORY_POINTS, 50, HISTORY_POINTS + 49]);
 });
 
-test('what was rejected is forgotten after a quarter of an hour', () => {
+test('rejected samples are forgotten after a quarter of an hour', () => {
   const metrics = makeDestinationMetrics();
   const history = new History();
   history.record(0, shown(metrics));
@@ -58,7 +58,7 @@ test('what was rejected is forgotten after a quarter of an hour', () => {
   expect(history.rejectedLately).toBe(0);
 });
 
-test('a quantile is interpolated in its bucket, of what came in between; of nothing there is none', () => {
+test('a quantile of the observations between two readings is interpolated in its bucket; without any there is none', () => {
   expect(quantileMs(0.5, upTo(10, 20, 20, 20), upTo(10, 10, 10, 10))).toBeCloseTo(5.5);
   expect(quantileMs(0.99, upTo(0, 0, 100, 100), upTo(0, 0, 0, 0))).toBeCloseTo(99.1);
   expect(quantileMs(0.99, upTo(0, 0, 0, 9), upTo(0, 0, 0, 0))).toBe(100);

@@ -38,14 +38,14 @@ test('a problem that recurs is one entry with its count, its last words and its 
   expect(problems.failing).toBeUndefined();
 });
 
-test('the remedy that the log has in brackets is not said twice', () => {
+test('a remedy that the log gives in brackets is not repeated', () => {
   const problems = new Problems(() => 0);
   const message = 'the upstream answered 403 (is aps:RemoteWrite on this workspace allowed?): User: x may not';
   problems.attempted({ kind: 'unauthorized', code: '403', message });
   expect(told(problems)[0]?.said).toBe('User: x may not');
 });
 
-test('a rejection names its sender; what is refused for an outage is not told again', () => {
+test('a rejection names its sender; refusals during an outage are no problem of their own', () => {
   const problems = new Problems(() => 0);
   problems.closed('10.0.0.7', { kind: 'rejected', status: 400, reason: 'out_of_order', message: 'out of order' });
   problems.closed('10.0.0.8', { kind: 'refused', reason: 'upstream_down', message: 'down' });
@@ -67,7 +67,7 @@ test('a quota of series has its own remedy, whatever the status; what is not AMP
   expect(problems.failing).toBe('foreign_400');
 });
 
-test('however many kinds there are, the latest are kept', () => {
+test('the latest kinds of problem are kept, however many there are', () => {
   const problems = new Problems(() => 0);
   for (let sender = 0; sender < 1000; sender += 1) {
     problems.closed(`10.0.0.${sender}`, { kind: 'rejected', status: 400, reason: 'other', message: 'no' });

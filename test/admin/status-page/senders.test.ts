@@ -16,7 +16,7 @@ function makeSender(address: string): Mutable {
   };
 }
 
-test('rates settle at what is sent, and the busiest is first', () => {
+test('rates settle at the rate of sending, and the busiest sender is first', () => {
   const [slow, fast] = [makeSender('10.0.0.1'), makeSender('10.0.0.2')];
   const senders = new Senders(() => [slow, fast]);
   for (let second = 1; second <= 60; second += 1) {
@@ -34,7 +34,7 @@ test('rates settle at what is sent, and the busiest is first', () => {
   expect(rows[0]?.lastRequestAtMs).toBe(60_000);
 });
 
-test('one that has gone stays to be seen, and counts anew when it comes back', () => {
+test('a sender that has gone stays visible, and its counts start again when it comes back', () => {
   const first = makeSender('10.0.0.1');
   let present: SenderSource[] = [first];
   const senders = new Senders(() => present);
@@ -55,7 +55,7 @@ test('one that has gone stays to be seen, and counts anew when it comes back', (
   expect(row?.samplesPerSecond).toBeLessThanOrEqual(50);
 });
 
-test('a refusal is told until the next 2xx, and isolation for a while', () => {
+test('a refusal is shown until the next 2xx, and isolation for a while', () => {
   const sender = makeSender('10.0.0.1');
   const senders = new Senders(() => [sender]);
   Object.assign(sender, { lastStatus: 400, lastRefusal: 'out of order', isolatedAtMs: 1000 });
@@ -67,7 +67,7 @@ test('a refusal is told until the next 2xx, and isolation for a while', () => {
   expect(senders.status(100_000).rows).toMatchObject([{ lastStatus: 204, lastRefusal: '', isolated: false }]);
 });
 
-test('one for which there was no room is taken up when there is, and not with all that it ever sent', () => {
+test('a sender without a place gets one when it is free, and its earlier samples do not count as a rate', () => {
   let present = Array.from({ length: MAX_KNOWN }, (_, index) => makeSender(`10.${index >> 8}.${index & 255}.1`));
   const senders = new Senders(() => present);
   senders.record(1000);
@@ -81,7 +81,7 @@ test('one for which there was no room is taken up when there is, and not with al
   expect(Math.max(...rows.map(({ samplesPerSecond }) => samplesPerSecond))).toBeLessThan(2);
 });
 
-test('however many there are, what is kept and what is shown is bounded', () => {
+test('the senders that are kept and shown are bounded, however many there are', () => {
   const all = Array.from({ length: MAX_KNOWN * 3 }, (_, index) => makeSender(`10.${index >> 8}.${index & 255}.1`));
   const senders = new Senders(() => all);
   for (let second = 1; second <= 5; second += 1) senders.record(second * 1000);

@@ -44,7 +44,7 @@ function key(change: Partial<DestinationFacts>): string {
   return stateOf({ draining: false, workers: ONE, nowMs: NOW_MS, destinations: [{ ...WELL, ...change }] }).key;
 }
 
-test('one sentence says what is', () => {
+test('one sentence describes the state', () => {
   expect(say({})).toEqual(['ok', 'Delivering 12.3k samples/s, nothing lost.']);
   expect(say({ receivedTotal: 0, received: 0 })).toEqual(['idle', 'Ready, and no sender has written yet.']);
   expect(say({ received: 0, pending: 0 })).toEqual(['idle', 'Nothing is coming in; all that came was answered.']);
@@ -65,7 +65,7 @@ test('one sentence says what is', () => {
   ]);
 });
 
-test('of several destinations the worst is said, by its name; without one, their sum', () => {
+test('the worst of several destinations is named; if all are well, their sum is told', () => {
   expect(say({}, { failing: '403', taken: 0 }, { failing: '429' })).toEqual([
     'bad',
     'remote_write d1: AMP answers 403 (forbidden); trying again.',
@@ -73,7 +73,7 @@ test('of several destinations the worst is said, by its name; without one, their
   expect(say({}, {})).toEqual(['ok', 'Delivering 24.7k samples/s, nothing lost.']);
 });
 
-test('workers that take no requests are told, before what is no worse', () => {
+test('workers that take no requests are named before states that are no worse', () => {
   expect(sayOfWorkers(3)).toBe('ok: Delivering 12.3k samples/s, nothing lost.');
   expect(sayOfWorkers(2)).toBe('warn: Delivering 12.3k samples/s; 2 of 3 workers take requests.');
   expect(sayOfWorkers(1, { rejectedLately: 5 })).toBe(
@@ -90,11 +90,11 @@ test('the key, which is read aloud, does not change with the numbers', () => {
   expect(key({ failing: '429' })).not.toBe(key({ failing: '403' }));
 });
 
-test('nothing is called not lost while AMP rejects', () => {
+test('the page does not claim that nothing is lost while AMP rejects', () => {
   expect(say({ rejectedLately: 5 })[1]).not.toContain('nothing lost');
 });
 
-test('shutting down is said before all else', () => {
+test('shutting down takes precedence over every other state', () => {
   const state = stateOf({
     draining: true,
     workers: { running: 0, wanted: 2 },

@@ -16,7 +16,7 @@ const ROOMS: StatusDeps = {
 
 afterEach(() => vi.useRealTimers());
 
-test('it reads once a second, and nothing after it was stopped', async () => {
+test('the status is read once a second, and no longer after it was stopped', async () => {
   vi.useFakeTimers();
   const senders = vi.fn<StatusDeps['senders']>(() => []);
   const status = new Status({ ...ROOMS, senders });
@@ -44,7 +44,7 @@ test('a fault of it is logged once and ends the page, not the proxy', async () =
   expect(error.mock.calls[0]?.[0]).toMatchObject({ error: expect.stringContaining('a fault') });
 });
 
-test('what goes wrong beside the destinations is shown among the problems', () => {
+test('problems that belong to no destination are shown among the problems', () => {
   const problem = { destination: '', what: 'w', said: '', remedy: '', sender: '', count: 1, firstAtMs: 1, lastAtMs: 1 };
   const status = new Status({ ...ROOMS, problems: () => [problem, { ...problem, what: 'later', lastAtMs: 2 }] });
   expect(status.snapshot().problems.map(({ what }) => what)).toEqual(['later', 'w']);

@@ -5,7 +5,7 @@ import { MAX_PAGES, MAX_PAGES_OF_ADDRESS, Stream } from '../../../src/admin/stat
 import { until } from '../../support/processes.ts';
 import { startPair } from '../../support/proxy.ts';
 
-test('only so many pages look at once; the next is told to come back, and gets in when one has left', async () => {
+test('the number of connected pages is bounded; the next one is told to come back, and gets in when one has left', async () => {
   const { proxy } = await startPair();
   const url = `${proxy.adminUrl}/status/stream`;
   const pages = await Promise.all(
@@ -21,7 +21,7 @@ test('only so many pages look at once; the next is told to come back, and gets i
   });
 });
 
-test('of one address there may be half as many, so that others can look too', async () => {
+test('one address may have half of the pages, so that others can connect too', async () => {
   const { proxy } = await startPair();
   const url = `${proxy.adminUrl}/status/stream`;
   await Promise.all(Array.from({ length: MAX_PAGES_OF_ADDRESS }, async () => open(url)));

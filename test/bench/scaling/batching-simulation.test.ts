@@ -19,14 +19,14 @@ const TRAFFIC: Traffic = {
   seed: 7,
 };
 
-test('a request every 10 ms that waits 50 ms for company goes with the five that come meanwhile', () => {
+test('a request every 10 ms that waits 50 ms shares its batch with the five that come meanwhile', () => {
   const { parcelsPerBatch, addedMs } = simulate({ ...TRAFFIC, requestsPerSecond: 100.001 });
   expect(parcelsPerBatch).toBeCloseTo(6, 1);
   // They wait 50, 40, ... 0 ms.
   expect(addedMs.mean).toBeCloseTo(25, 0);
 });
 
-test.each([100, 200, 300, 500])('so it goes when the upstream takes %i ms, too', (upstreamLatencyMs) => {
+test.each([100, 200, 300, 500])('the batch is the same when the upstream takes %i ms', (upstreamLatencyMs) => {
   const { parcelsPerBatch } = simulate({ ...TRAFFIC, requestsPerSecond: 100.001, upstreamLatencyMs });
   expect(parcelsPerBatch).toBeCloseTo(6, 0);
 });
@@ -60,7 +60,7 @@ test('senders of merge keys of their own are never joined', () => {
   expect(simulate({ ...traffic, mergeKeys: 1 }).parcelsPerBatch).toBeGreaterThan(2);
 });
 
-test('in a closed loop requests per second are the connections by what a round takes, as Little has it', () => {
+test("requests per second in a closed loop are the connections divided by the time of a round, by Little's law", () => {
   const { requestsPerSecond, latencyMs } = simulate({
     ...TRAFFIC,
     arrivals: 'closed',

@@ -29,7 +29,7 @@ test('the costs that rows were made of are found again', () => {
   for (const row of ROWS) expect(predictCpuSeconds(fit, row)).toBeCloseTo(row.cpuSeconds, 8);
 });
 
-test('one row that is off is told by its name, and by how much', () => {
+test('a row that deviates is named, with its deviation', () => {
   const [first, ...others] = ROWS;
   if (first === undefined) throw new Error('no row');
   const fit = fitCosts([...others, ...others, ...others, { ...first, name: 'odd', cpuSeconds: first.cpuSeconds * 2 }]);

@@ -32,7 +32,7 @@ test('1000 M active series at 15 s are 66.7 M samples a second, and replicas hav
   expect(made.cores / (made.replicas - 1)).toBeGreaterThan(0.6);
 });
 
-test('what a process costs while it does nothing is counted for each, and leaves less of the target', () => {
+test('the idle cost of a process counts for each one, and leaves less of the target', () => {
   const big = { ...TEN_MILLION, activeSeries: 1e8 };
   const without = plan(big, DEPLOYMENT, COSTS, MEMORY);
   const withIt = plan(big, DEPLOYMENT, { ...COSTS, standingCores: 0.1 }, MEMORY);

@@ -33,7 +33,7 @@ describe('varints of a snappy block', () => {
     expect(readVarint(Buffer.from(hex, 'hex'))).toBe(undefined);
   });
 
-  test('throws for a number that it cannot write or has no room for', () => {
+  test('throws for a number that it cannot write or that does not fit', () => {
     for (const value of [-1, 0.5, 2 ** 32, Number.NaN]) expect(() => varintBytes(value)).toThrow(RangeError);
     expect(() => writeVarint(Buffer.alloc(2), 1, 128)).toThrow(RangeError);
   });

@@ -84,7 +84,7 @@ test('has one uid for ever, ids of its own for panels, and panels that neither o
   }
 });
 
-test('begins with the golden view, and has a row for each room', () => {
+test('begins with the golden view, and has a row for each stage', () => {
   expect(dashboard.panels.filter(({ type }) => type === 'row').map(({ title }) => title)).toEqual([
     'Is data arriving, is any of it lost, how far behind, and why?',
     'Senders',

@@ -61,7 +61,7 @@ test('the alerts for which somebody is woken are these', () => {
   ]);
 });
 
-test('each alert waits so long before it fires, or not at all for what is over when it is seen', () => {
+test('each alert waits before it fires, except for events that are over when they are seen', () => {
   expect(Object.fromEntries([...alerts].map(([name, { for: wait }]) => [name, wait]))).toEqual({
     AmpWriteProxyRejecting: undefined,
     AmpWriteProxySeriesQuota: undefined,

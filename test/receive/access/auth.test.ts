@@ -159,7 +159,7 @@ describe('names and passwords', () => {
     expect(await makeBasic(FILE).check(header, 0)).toBe('refused');
   });
 
-  test('what was right is known from then on without asking for time', async () => {
+  test('a correct password is remembered, and then allowed without a check', async () => {
     const auth = makeBasic(FILE);
     const header = basic('prom', PASSWORD);
     expect(auth.tryCheck(header, 0)).toBeUndefined();
@@ -167,7 +167,7 @@ describe('names and passwords', () => {
     expect(auth.tryCheck(header, 1e12)).toBe('allowed');
   });
 
-  test('what was wrong is known as well, for 10 s', async () => {
+  test('a wrong password is remembered as well, for 10 s', async () => {
     const auth = makeBasic(FILE);
     const header = basic('prom', 'wrong');
     await auth.check(header, 5000);
@@ -175,7 +175,7 @@ describe('names and passwords', () => {
     expect(auth.tryCheck(header, 15_000)).toBeUndefined();
   });
 
-  test('with 16 unknown passwords in the line the next is told that it is busy; who is known is not', async () => {
+  test('the next unknown password behind 16 in the line gets busy; a known one does not', async () => {
     const auth = makeBasic(`prom:${BCRYPT}`);
     await auth.check(basic('prom', PASSWORD), 0);
     const checks = Array.from({ length: 18 }, async (_, index) =>
@@ -186,7 +186,7 @@ describe('names and passwords', () => {
     expect(await auth.check(basic('prom', 'wrong 17'), 0)).toBe('refused');
   });
 
-  test('one address has two places in the line, so that it keeps nobody else from being checked', async () => {
+  test('an address has two places in the line, so that it keeps no other from being checked', async () => {
     const auth = makeBasic(`prom:${BCRYPT}`);
     const guesses = Array.from({ length: 5 }, async (_, index) =>
       auth.check(basic('prom', `wrong ${index}`), 0, '10.0.0.1'),
@@ -203,7 +203,7 @@ describe('names and passwords', () => {
     expect(await auth.check(basic('prom', `${long}more`), 0)).toBe('refused');
   });
 
-  test('one that waits in the line twice is checked once', async () => {
+  test('a login that waits in the line twice is checked once', async () => {
     const auth = makeBasic(`prom:${BCRYPT}`);
     const header = basic('prom', PASSWORD);
     const results = await Promise.all(Array.from({ length: 16 }, async () => auth.check(header, 0)));
@@ -212,7 +212,7 @@ describe('names and passwords', () => {
 });
 
 describe('a password file that changes', () => {
-  test('who is no longer in it is refused, though it was known; who is new is allowed', async () => {
+  test('a name that was removed from the file is refused, although it was known; a new name is allowed', async () => {
     const auth = makeBasic(`prom:${BCRYPT}`);
     const refusedAtFirst = basic('open', 'U*U');
     expect(await auth.check(basic('prom', PASSWORD), 0)).toBe('allowed');
@@ -230,7 +230,7 @@ describe('a password file that changes', () => {
     expect(await auth.check(basic('open', 'U*U'), 1)).toBe('allowed');
   });
 
-  test('when the new one is broken, the last good one stays in force', async () => {
+  test('the last good file stays in force when the new one is broken', async () => {
     const auth = makeBasic(`prom:${BCRYPT}`);
     await replace(`open:${OPENWALL}\nprom:pa55word-in-the-clear`);
     expect(await auth.check(basic('prom', PASSWORD), 0)).toBe('allowed');

@@ -59,7 +59,7 @@ test('the only request of a sender may be above its share, and its next one may 
   expect([budget.usedBytes, large.heldBytes]).toEqual([980, 880]);
 });
 
-test('however many flood, a sender that holds nothing may have what is left', () => {
+test('a sender that holds nothing may have the rest, however many senders flood', () => {
   const budget = new ByteBudget(10_000);
   for (let index = 0; index < 5; index += 1) {
     const flood = { heldBytes: 0 };

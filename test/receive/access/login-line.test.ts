@@ -30,7 +30,7 @@ function makeLine(failures: Record<string, number> = {}) {
   return { enter, asked, line, pass, order: () => asked.map(({ address }) => address) };
 }
 
-test('one is checked at a time, in the order of their coming', async () => {
+test('logins are checked one at a time, in order of arrival', async () => {
   const { enter, asked, order } = makeLine();
   const results = ['a', 'b', 'c'].map((address) => enter(address));
   expect(order()).toEqual(['a']);
@@ -48,7 +48,7 @@ test('an address without failures goes before those that have some, and fewer be
   expect(order()).toEqual(['first', 'clean', 'unlucky', 'guesser']);
 });
 
-test('when all places are taken, the one with the most failures gives way', async () => {
+test('the login with the most failures loses its place when all places are taken', async () => {
   const { enter } = makeLine(Object.fromEntries(Array.from({ length: 15 }, (_, index) => [`g${index}`, index + 1])));
   void enter('first');
   const guessers = Array.from({ length: 15 }, (_, index) => enter(`g${index}`));
@@ -60,7 +60,7 @@ test('when all places are taken, the one with the most failures gives way', asyn
   expect(await enter('g14')).toBe('busy');
 });
 
-test('after a guess the next one rests for four times as long; who has no failures does not wait', async () => {
+test('the next guess waits four times as long as the last one took; a login without failures does not wait', async () => {
   const { enter, asked, order, pass } = makeLine({ guesser: 3 });
   void enter('guesser');
   void enter('guesser');

@@ -42,7 +42,7 @@ test('a thread that crashes is told of in the log, and the next password has ano
   expect(logged).toHaveLength(1);
 });
 
-test('so is one that exits, and one that hangs', async () => {
+test('a thread that exits or hangs is replaced', async () => {
   const main = await threadThat(
     "if (password === 'exit') process.exit(3); if (password !== 'hang') parentPort.postMessage(true);",
   );

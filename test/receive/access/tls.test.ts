@@ -221,7 +221,7 @@ describe.skipIf(!hasOpenssl)('TLS for senders (skipped where there is no openssl
     expect(JSON.stringify(errors)).not.toContain('PRIVATE');
   });
 
-  test('nothing older than TLS 1.2 is spoken, with the new certificate neither', async () => {
+  test('no version older than TLS 1.2 is spoken, not even with a new certificate', async () => {
     install(pair('one'));
     const port = await start(makeTls());
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
@@ -234,7 +234,7 @@ describe.skipIf(!hasOpenssl)('TLS for senders (skipped where there is no openssl
 });
 
 describe.skipIf(!hasOpenssl)('client certificates (skipped where there is no openssl)', () => {
-  test('only who has one of the authority is served', async () => {
+  test('only a client with a certificate of the authority is served', async () => {
     install(pair('one'));
     const port = await start(makeTls(pair('alice').cert));
     expect(await post(port, makeAgent(pair('alice')))).toEqual([204, 'one']);
@@ -242,7 +242,7 @@ describe.skipIf(!hasOpenssl)('client certificates (skipped where there is no ope
     await expect(post(port, makeAgent(pair('bob')))).rejects.toThrow(TLS_FAILURE);
   });
 
-  test('one is still asked for when the certificate was replaced', async () => {
+  test("a client certificate is still required after the server's was replaced", async () => {
     install(pair('one'));
     const port = await start(makeTls(pair('alice').cert));
     install(pair('two'));

@@ -50,12 +50,12 @@ async function took(work: Promise<void>): Promise<number> {
 const noContent: RequestListener = (_request, response) => void response.writeHead(204).end();
 const NOTHING_PENDING = (): number => 0;
 
-test('without a connection it is over at once', async () => {
+test('a drain without connections ends immediately', async () => {
   const { server } = await start(noContent);
   expect(await took(drainServer(server, 30_000, NOTHING_PENDING))).toBeLessThan(SOON_MS);
 });
 
-test('nobody new is listened to from the first moment', async () => {
+test('no new connection is accepted from the start of a drain', async () => {
   const { server, port } = await start(noContent);
   const { socket } = await idleConnection(port);
   const drained = drainServer(server, 30_000, NOTHING_PENDING);
@@ -95,7 +95,7 @@ test('the time of idle connections ends, also where they stay', async () => {
   expect(ms).toBeLessThan(300 + SOON_MS);
 });
 
-test('what is pending is waited for, however long after that time', async () => {
+test('pending requests are waited for, however long after that time', async () => {
   const { server, port } = await start(noContent);
   await idleConnection(port);
   let pending = 2;

@@ -143,7 +143,7 @@ test('every answer that is well formed is read as by undici', { timeout: PROPERT
 });
 
 test(
-  'what is not well formed is no answer unless undici has it for the same',
+  'a malformed answer is a fault unless undici reads the same answer',
   { timeout: PROPERTY_TIMEOUT_MS },
   async () => {
     let script: Script = { pieces: [], ends: true };

@@ -215,7 +215,7 @@ describe('what is too long', () => {
     },
   );
 
-  test('of a message the beginning is kept', () => {
+  test('the beginning of a message is kept', () => {
     const text = Array.from({ length: 3000 }, (_, index) => String.fromCodePoint(97 + (index % 26))).join('');
     const message = text.slice(0, MESSAGE_BYTES);
     expect(MESSAGE_BYTES).toBe(1024);
@@ -261,7 +261,7 @@ describe('what is too long', () => {
   });
 });
 
-test('one answer after another, of each its own', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+test('reads one answer after another, each with its own status and body', { timeout: PROPERTY_TIMEOUT_MS }, () => {
   const answers: readonly [string, Partial<Told>][] = [
     [
       `${head('HTTP/1.1 429 Slow', 'Content-Length: 3', 'Retry-After: 7', 'x-amzn-ErrorType: T', `Date: ${DATE}`, 'Keep-Alive: timeout=9')}abc`,
@@ -293,7 +293,7 @@ test('one answer after another, of each its own', { timeout: PROPERTY_TIMEOUT_MS
   );
 });
 
-test('what is left of an answer that never became whole is not read as part of the next', () => {
+test('the rest of an answer that never became complete is not read as part of the next', () => {
   const reader = new AnswerReader();
   for (const text of ['HTTP/1.1 2', `${CHUNKED}5\r\nab`, `${head(OK, 'Content-Length: 9')}ab`, `${CHUNKED}0\r\nX: `]) {
     expect(read([Buffer.from(text)], reader)).toBe('unfinished');
@@ -305,7 +305,7 @@ test('what is left of an answer that never became whole is not read as part of t
 });
 
 test(
-  'whatever bytes come, they are read or they are a fault, and the same in pieces',
+  'any bytes are either an answer or a fault, and the result in pieces is the same',
   { timeout: PROPERTY_TIMEOUT_MS },
   () => {
     const bits = [

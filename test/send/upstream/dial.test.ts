@@ -101,7 +101,7 @@ describe.skipIf(named === undefined || addressed === undefined)('over TLS (skipp
     expect(tlsOf(server)[0]).toMatchObject({ servername: 'localhost', alpnProtocol: false });
   });
 
-  test('of two protocols HTTP/1.1 is chosen', async () => {
+  test('HTTP/1.1 is chosen of two protocols', async () => {
     const server = await startScript(echo, { tls: { ...named, ALPNProtocols: ['h2', 'http/1.1'] } });
     const client = openDirect(atLocalhost(server), { tls });
     expect(await client.post(HEADERS, Buffer.from('1'))).toMatchObject({ status: 200, message: '1' });

@@ -358,7 +358,7 @@ describe.skipIf(certificate === undefined)('TLS (skipped where there is no opens
     });
   });
 
-  test('insecure_skip_verify asks nobody', async () => {
+  test('insecure_skip_verify checks no certificate', async () => {
     await using server = await startTls();
     const tls = { insecureSkipVerify: true };
     expect(await makeUpstream(server.url, { tls }).post(HEADERS, Buffer.from('x'))).toMatchObject({ status: 200 });

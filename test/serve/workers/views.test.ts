@@ -77,7 +77,7 @@ test('the credentials that expire first are those of all; one that knows no end 
   expect(credentials).toMatchObject({ valid: true, expirationSeconds: 1_700_000_300, refreshes: 3 });
 });
 
-test('one that waits for credentials and does not listen tells why, and is not the whole: another signs', () => {
+test('a worker that waits for credentials tells why, and does not count as the state of all while another signs', () => {
   const waiting = { ...reportOf(withoutCredentials('no token')), listening: false };
   const both = viewOf([reportOf({}), waiting]);
   expect(both.working().credentials).toMatchObject({ valid: true, lastError: 'no token' });
@@ -145,7 +145,7 @@ test('a problem that several workers have is one, and the latest is first', () =
   ]);
 });
 
-test('what was pending in a worker that is gone is refused, and the ledger stays balanced', async () => {
+test('pending requests of a worker that is gone count as refused, and the ledger stays balanced', async () => {
   const place = { remote_name: 'default', url: URL };
   const destination = new DestinationMetrics(place.remote_name, place.url);
   Object.assign(destination, { received: 100, delivered: 60, pending: 33 });
@@ -196,7 +196,7 @@ test('a sender is one, whatever workers have its connections, and its counts nev
   expect(read({ 2: [{ requests: 1 }] })[0]).not.toBe(first);
 });
 
-test('when a sender was held apart is told in the clock of the reader', () => {
+test("the time of a sender's isolation is given in the clock of the reader", () => {
   const shown = new SendersView();
   const [never] = shown.read(sendersOf({ 1: [{}] }), 1_000);
   expect(never?.isolatedAtMs).toBe(-Infinity);

@@ -15,13 +15,13 @@ test('ends of one kind are one problem with its count, the latest worker and wha
   expect(ends.list()[0]?.remedy).toContain('memory');
 });
 
-test('one that hung is no matter of memory, though it ends by SIGKILL too', () => {
+test('a worker that hung is not reported as out of memory, though it ends by SIGKILL too', () => {
   const ends = new WorkerExits(() => 0);
   ends.add(1, 'said nothing for 30 s: signal SIGKILL');
   expect(ends.list()[0]?.remedy).not.toContain('memory');
 });
 
-test('however many ways to end there are, the latest are kept', () => {
+test('the latest ways to end are kept, however many there are', () => {
   const ends = new WorkerExits(() => 0);
   for (let status = 0; status < 100; status += 1) ends.add(1, `exit status ${status}`);
   expect([ends.list().length, ends.list().at(-1)?.said]).toEqual([20, 'worker 1: exit status 99']);

@@ -62,7 +62,7 @@ test.each([
   expect(workers).toHaveLength(1);
 });
 
-test('it is ready when all listen and can sign, and says which does not', async () => {
+test('the pool is ready when all workers listen and can sign, and names those that do not', async () => {
   const { fleet, worker } = makeFleet(2);
   const started = fleet.start();
   expect(fleet.readiness().ready).toBe(false);
@@ -75,7 +75,7 @@ test('it is ready when all listen and can sign, and says which does not', async 
   expect(fleet.readiness()).toEqual({ ready: true, reasons: [] });
 });
 
-test('one that is being replaced does not make it unready while another listens; none at all does', async () => {
+test('a worker that is being replaced does not make the pool unready while another listens', async () => {
   const { fleet, worker } = await startFleet(2);
   worker(1).end('signal SIGKILL');
   expect(fleet.readiness().ready).toBe(true);
@@ -93,7 +93,7 @@ test('one that is being replaced does not make it unready while another listens;
   expect(fleet.isAlive).toBe(false);
 });
 
-test('one that lived long is replaced at once; one that dies young after a wait that doubles up to 8 s', async () => {
+test('a long-lived worker is replaced immediately, a short-lived one after a wait that doubles up to 8 s', async () => {
   const { fleet, workers, worker, retire } = await startFleet(2);
   await vi.advanceTimersByTimeAsync(20_000);
   worker(0).report({});
@@ -137,7 +137,7 @@ test('a long life between short ones ends the doubling of the wait', async () =>
   }
 });
 
-test('one that says nothing for 30 s is killed and replaced', async () => {
+test('a worker that is silent for 30 s is killed and replaced', async () => {
   const { workers, worker, error, ended } = await startFleet(2);
   for (let second = 0; second < 32; second += 1) {
     worker(0).report({});
@@ -149,7 +149,7 @@ test('one that says nothing for 30 s is killed and replaced', async () => {
   expect(ended.mock.calls).toEqual([[2, 'said nothing for 30 s: signal SIGKILL']]);
 });
 
-test('one that says nothing for 5 s takes no requests: not ready, and no scrape waits for it', async () => {
+test('a worker that is silent for 5 s makes the pool unready, and no scrape waits for it', async () => {
   const { fleet, worker } = await startFleet(2);
   for (let second = 0; second < 5; second += 1) {
     expect(fleet.running).toBe(2);
@@ -168,7 +168,7 @@ test('one that says nothing for 5 s takes no requests: not ready, and no scrape 
   expect(fleet.readiness().ready).toBe(true);
 });
 
-test('none is killed after a time in which all processes stood still, until it says nothing for 30 s again', async () => {
+test('no worker is killed after all processes stood still, until it is silent for 30 s again', async () => {
   const { workers, worker } = await startFleet(1);
   await vi.advanceTimersByTimeAsync(1_000);
   vi.setSystemTime(Date.now() + 600_000);
@@ -196,7 +196,7 @@ test('a scrape takes a fresh report of each that answers, and the last of one th
   expect([...fleet.reports.values()].map(({ inflightBytes }) => inflightBytes)).toEqual([8, 5]);
 });
 
-test('at the end all are told to drain, none is replaced, and one that does not end is killed', async () => {
+test('all workers are told to drain at the end, none is replaced, and one that does not end is killed', async () => {
   const { fleet, workers, worker } = await startFleet(3);
   let ended = false;
   const drained = fleet.drain(5_000).then(() => (ended = true));

@@ -124,7 +124,7 @@ test('memory for a body is lent again after its sender has gone', async () => {
   expect(receiver.pool.idleBytes).toBe(65_536); // the next of the pool's sizes
 });
 
-test('one whose next request is kept already is forgotten with its answer at the latest', async () => {
+test('a sender whose next request is kept already is forgotten with its answer at the latest', async () => {
   await start();
   const sender = await connectSender(receiver.port);
   await submitted(sender, 1);
@@ -270,7 +270,7 @@ describe('a server that closes', () => {
     await expect.poll(leftovers, SOON).toEqual(NOTHING);
   });
 
-  test('at once cuts all there is', async () => {
+  test('closing immediately cuts every connection', async () => {
     await start();
     await connectSender(receiver.port);
     const early = await connectSender(receiver.port);

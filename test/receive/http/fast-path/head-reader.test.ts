@@ -180,7 +180,7 @@ describe('a head that differs otherwise is read as if there had been none before
     expect(connection.read(`${headOf('5', change)}abcde`)).toStrictEqual(expected);
   });
 
-  test('so is one behind it in the buffer', () => {
+  test('recalls a second identical head behind the first in the same buffer', () => {
     const connection = begun();
     expect(connection.read(headOf('8', ['YTpi', 'Yzpk']), 95)).toStrictEqual(
       read(185, { contentLength: 8, authorization: 'Basic Yzpk' }),
@@ -252,7 +252,7 @@ describe('what is remembered', () => {
 });
 
 test(
-  'whatever came before, a head is read as it is by a parser that remembers nothing',
+  'a head is read as by a parser that remembers nothing, whatever came before',
   { timeout: PROPERTY_TIMEOUT_MS },
   () => {
     const counts = { all: 0, unread: 0, recalled: 0 };
