@@ -96,8 +96,8 @@ export class BodyCutter {
 
   /**
    * Returns the next piece, within both limits; a field (a TimeSeries, a metadata entry) that exceeds one by itself is
-   * alone in its piece. Throws RequestError BODY_TOO_LARGE for a field whose encoding exceeds limits.max_body_bytes,
-   * and TOO_MANY_PIECES over MAX_PIECES, with the first piece where that can be told.
+   * alone in its piece. Throws RequestError BODY_TOO_LARGE for a field whose encoding exceeds limits.max_body_bytes
+   * (the next take starts behind it), and TOO_MANY_PIECES over MAX_PIECES, with the first piece where that can be told.
    *
    * @param allocate gives the memory of the piece, once its size is known. It is called at most once, and not for a
    * piece that is the whole request, which is the body itself. The caller gives the memory back when it was sent.
@@ -136,13 +136,18 @@ export class BodyCutter {
   }
 
   #took(piece: Piece): Piece {
+    this.#passed(piece);
+    return piece;
+  }
+
+  /** The next piece starts behind these bytes. */
+  #passed(piece: Pick<Piece, 'rawBytes' | 'samples' | 'histograms'>): void {
     this.#lastAt = this.#nextAt;
     this.#lastSamplesLeft = this.#samplesLeft;
     this.#nextAt += piece.rawBytes;
     this.#samplesLeft -= piece.samples + piece.histograms;
     this.#taken = true;
     this.#pieces += 1;
-    return piece;
   }
 
   /** Opens the window for a piece from `from`, and remembers how to open it there again. */
@@ -183,6 +188,7 @@ export class BodyCutter {
         }
       }
       if (bytes !== undefined) return pieceOf(yield* window.copyPiece(allocate), rawBytes, counts);
+      this.#passed({ rawBytes, ...counts });
       throw new RequestError(
         'BODY_TOO_LARGE',
         `one TimeSeries or metadata entry of ${rawBytes} bytes, encoded, exceeds limits.max_body_bytes ` +

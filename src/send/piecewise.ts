@@ -7,6 +7,7 @@ import type { BufferPool, Lease } from '../memory/buffer-pool.ts';
 import type { KernelCost, KernelTurns } from '../codec/kernel-turns.ts';
 import type { Allocate } from '../codec/snappy/join.ts';
 import type { Steps } from '../platform/steps.ts';
+import { RequestError } from '../outcome/errors.ts';
 import { DEDUPLICATED, DELIVERED, type Outcome, type Verdict } from '../outcome/outcome.ts';
 import type { HeldMemory, Payload } from './payload.ts';
 
@@ -15,7 +16,10 @@ export interface Cutter {
   readonly done: boolean;
   /** The bytes that it keeps between two pieces. */
   readonly heldBytes: number;
-  /** Throws when a single TimeSeries is too large to be sent at all. */
+  /**
+   * Throws RequestError BODY_TOO_LARGE when a single TimeSeries is too large to be sent at all, and passes it: the next
+   * piece starts behind it.
+   */
   takeInSteps(limits: BatchLimits, allocate: Allocate): Steps<Payload>;
   /** Puts the last piece back because it is not sent: the next one starts where it started. */
   putBack(): void;
@@ -100,8 +104,14 @@ export class Piecewise {
       try {
         piece = yield* this.#take();
       } catch (error) {
-        this.dispose();
-        return tooLarge(error instanceof Error ? error.message : String(error), 0);
+        const outcome = tooLarge(error instanceof Error ? error.message : String(error), 0);
+        if (!(error instanceof RequestError && error.code === 'BODY_TOO_LARGE')) {
+          this.dispose();
+          return outcome;
+        }
+        // The cutter has passed the series, and those behind it are sent all the same.
+        this.#rejected ??= outcome;
+        this.#giveBack();
       }
       if (piece !== undefined) return piece;
     }

@@ -386,4 +386,23 @@ describe('cutting a request', () => {
     expect(error.message).toMatch(/limits\.max_body_bytes.*cannot be cut.*raise it/);
     expect(small.memoryBytes).toBeLessThanOrEqual(small.maxMemoryBytes);
   });
+
+  test('passes a TimeSeries whose encoding exceeds max_body_bytes, and gives what is behind it', () => {
+    const part = noise(100_000);
+    const first = bytesField(1, bytesField(1, bytesField(2, Buffer.from(part))));
+    const value = Buffer.concat([part, part, part]);
+    const second = bytesField(1, bytesField(1, bytesField(2, value)));
+    const raw = Buffer.concat([first, second, SMALL]);
+    const headBytes = first.length + second.length - value.length;
+    const back = headBytes - (first.length - part.length);
+    const parts = [0, 1, 2].flatMap((round) => copies(part.length, back + round * part.length));
+    const body = Buffer.concat([preamble(raw.length), literal(raw.subarray(0, headBytes)), ...parts, literal(SMALL)]);
+    const small = new Kernel({ maxBodyBytes: body.length, maxDecodedBytes: 1 << 20 });
+    const cutter = new BodyCutter(small, body);
+    const limits = { maxSamples: 100, maxBytes: 1000 };
+    expect(rawOf([cutter.take(limits, allocateUnsafe)]).equals(first)).toBe(true);
+    expect(requestErrorOf(() => cutter.take(limits, allocateUnsafe)).code).toBe('BODY_TOO_LARGE');
+    expect(rawOf([cutter.take(limits, allocateUnsafe)]).equals(SMALL)).toBe(true);
+    expect(cutter.done).toBe(true);
+  });
 });

@@ -4,6 +4,7 @@ import type { BatchLimits } from '../../src/send/batch-limits.ts';
 import { Kernel } from '../../src/codec/kernel.ts';
 import { KernelTurns, NO_KERNEL_COST, type KernelCost } from '../../src/codec/kernel-turns.ts';
 import { BufferPool } from '../../src/memory/buffer-pool.ts';
+import { RequestError } from '../../src/outcome/errors.ts';
 import type { Outcome, Verdict } from '../../src/outcome/outcome.ts';
 import type { Steps } from '../../src/platform/steps.ts';
 import type { Payload } from '../../src/send/payload.ts';
@@ -45,8 +46,8 @@ class SeriesCutter implements Cutter {
       bytes += size;
       samples += 1;
     }
-    if (bytes > 50_000) throw new Error('one series is larger than can be encoded');
     this.#nextAt += samples;
+    if (bytes > 50_000) throw new RequestError('BODY_TOO_LARGE', 'one series is larger than can be encoded');
     this.taken.push({ from: this.#lastAt, samples });
     const body = allocate(bytes);
     return { body, samples, histograms: 0, exemplars: 0, metadata: 0, rawBytes: bytes, elementsAt: 1 };
@@ -172,7 +173,7 @@ test('a single series that is too large is rejected with 413, and what is after 
   expect(rig.held.bytes).toBe(HISTORY_BYTES);
 });
 
-test('a series that cannot be encoded ends it with 413 and holds nothing', () => {
+test('the rejection of a series that cannot be encoded says why', () => {
   const rig = cut([10, 60_000], 1);
   const outcome = sendAll(rig, TAKEN);
   expect(outcome).toMatchObject({ kind: 'rejected', status: 413 });
@@ -213,4 +214,13 @@ test('a piece that is not wanted any more is not made', async () => {
   piecewise.dispose();
   await turn();
   expect([made, cutter.taken, held.bytes]).toEqual([0, [], 0]);
+});
+
+test('a single series that cannot be encoded is rejected with 413, and what is around it is delivered', () => {
+  const rig = cut([10, 60_000, 10, 10], 2, 100);
+  expect(sendAll(rig, TAKEN)).toMatchObject({ kind: 'rejected', status: 413, reason: 'too_large' });
+  expect(rig.cutter.taken).toEqual([
+    { from: 0, samples: 1 },
+    { from: 2, samples: 2 },
+  ]);
 });
