@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ListenAddress } from '../config/listen-address.ts';
 import type { ServerConfig } from '../config/schema.ts';
 import { AdminHosts } from './hosts.ts';
+import { lastFailures } from './last-failures.ts';
 import { makeAdminServer, type Exposition } from './server.ts';
 import { addStatusRoutes } from './status-page/routes.ts';
 import { Status, type StatusDeps } from './status-page/status.ts';
@@ -32,7 +33,11 @@ export class AdminPort {
     this.#server = makeAdminServer(
       deps.exposition,
       deps.readiness,
-      { hosts: new AdminHosts(deps.config.admin_hosts, deps.config.admin_listen.host), log: deps.log },
+      {
+        hosts: new AdminHosts(deps.config.admin_hosts, deps.config.admin_listen.host),
+        log: deps.log,
+        failures: () => lastFailures(deps.destinations()),
+      },
       (server) => addStatusRoutes(server, this.#status),
       deps.isHealthy,
     );

@@ -34,6 +34,8 @@ export interface AdminAccess {
   /** Timeouts other than those of the write port, for tests. */
   readonly timing?: { readonly headersTimeout: number; readonly connectionsCheckingInterval: number };
   readonly maxOfAddress?: number;
+  /** The lines after the first of /-/ready: failures that do not make the process unready. */
+  readonly failures?: () => readonly string[];
 }
 
 /** The admin port needs few connections: scrapes, probes and pages. */
@@ -93,8 +95,9 @@ export function makeAdminServer(
   server.get('/-/ready', (_request, reply) => {
     const { ready, reasons } = readiness();
     void reply.type('text/plain');
-    if (ready) return reply.send('ready\n');
-    return reply.code(503).send(`not ready: ${reasons.join('; ')}\n`);
+    const failures = (access.failures?.() ?? []).map((line) => `${line}\n`).join('');
+    if (ready) return reply.send(`ready\n${failures}`);
+    return reply.code(503).send(`not ready: ${reasons.join('; ')}\n${failures}`);
   });
   if (addPage !== undefined) addPage(server);
   else server.get('/', (_request, reply) => reply.type('text/plain').send(INDEX));
