@@ -15,13 +15,14 @@ const PROBLEM = {
   lastAtMs: AT_MS,
 };
 
+const failuresOfTwo = (): string[] =>
+  lastFailures([
+    { name: 'a', failing: '403', problems: [PROBLEM] },
+    { name: 'b', failing: null, problems: [] },
+  ]);
+
 test('/-/ready stays ready while AMP refuses, and says on a second line what failed last, without words of AMP', async () => {
-  const failures = (): string[] =>
-    lastFailures([
-      { name: 'a', failing: '403', problems: [PROBLEM] },
-      { name: 'b', failing: null, problems: [] },
-    ]);
-  const access = { hosts: new AdminHosts([], ''), log: { warn: () => {} }, failures };
+  const access = { hosts: new AdminHosts([], ''), log: { warn: () => {} }, failures: failuresOfTwo };
   const server = makeAdminServer(new Registry(), () => ({ ready: true, reasons: [] }), access);
   try {
     const port = Number(new URL(await server.listen({ host: '127.0.0.1', port: 0 })).port);
