@@ -29,6 +29,7 @@ const NEEDS: readonly (readonly [string, Need])[] = [
   ['test/isolation/', PROMETHEUS],
   ['test/end-to-end/real-prometheus.test.ts', PROMETHEUS],
   ['test/end-to-end/observability.test.ts', PROMETHEUS],
+  ['test/end-to-end/reading.test.ts', PROMETHEUS],
   ['test/end-to-end/metrics.test.ts', PROMTOOL],
   ['test/monitoring/', PROMTOOL],
   ['test/chart/', HELM],
