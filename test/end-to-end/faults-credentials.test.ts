@@ -104,7 +104,7 @@ test('is live, not ready and says why when the further role is refused', async (
 
 const NO_TOKEN: readonly { readonly name: string; readonly prepare: RoleOptions['prepare']; readonly why: RegExp }[] = [
   { name: 'missing', prepare: async () => undefined, why: /no AWS credentials.*ENOENT/ },
-  { name: 'empty', prepare: async (_, token) => token.write(''), why: /no AWS credentials: (?!not asked for)/ },
+  { name: 'empty', prepare: async (_, token) => token.write(''), why: /no AWS credentials: (?!not asked for|waiting)/ },
   {
     name: 'expired',
     prepare: async (_, token) => token.issue({ exp: Math.floor(Date.now() / 1000) - 60 }),

@@ -14,30 +14,40 @@ interface Row {
   readonly name: string;
   readonly issue: (authority: Authority) => Promise<Certificate>;
   readonly says: RegExp;
+  /** The code of the failure, in the metric too. */
+  readonly code: string;
 }
 
 const ROWS: readonly Row[] = [
-  { name: 'has expired', issue: async (authority) => authority.issue(LOOPBACK, PAST), says: /tls.*expired/ },
+  {
+    name: 'has expired',
+    issue: async (authority) => authority.issue(LOOPBACK, PAST),
+    says: /tls.*expired/,
+    code: 'tls_expired',
+  },
   {
     name: 'is not valid yet',
     issue: async (authority) => authority.issue(LOOPBACK, FUTURE),
     says: /tls.*not yet valid/,
+    code: 'tls_expired',
   },
   {
     name: 'is for another name',
     issue: async (authority) => authority.issue('DNS:elsewhere.example'),
     says: /tls.*altnames/,
+    code: 'tls_wrong_name',
   },
   {
     name: 'is of another authority',
     issue: async () => (await makeAuthority()).issue(LOOPBACK),
     says: /tls.*(?:unable to verify|local issuer)/,
+    code: 'tls_untrusted',
   },
 ];
 
 test.skipIf(OPENSSL === undefined).each(ROWS)(
   'sends nothing to an upstream whose certificate $name; senders keep their samples until it is right',
-  async ({ issue, says }) => {
+  async ({ issue, says, code }) => {
     const authority = await makeAuthority();
     const port = await freePort();
     const wrong = await openSandbox(port, await issue(authority));
@@ -49,7 +59,7 @@ test.skipIf(OPENSSL === undefined).each(ROWS)(
     scene.load();
     await scene.answers(1, isRefused);
     expect(scene.senders[0]?.requests[0]?.answer?.text).toMatch(says);
-    expect(await scene.upstreamResponses('tls')).toBeGreaterThan(0);
+    expect(await scene.upstreamResponses(code)).toBeGreaterThan(0);
     expect(wrong.ledger.stats().requests).toBe(0);
     const { controlPort } = { controlPort: Number(new URL(wrong.controlUrl).port) };
     await wrong.close();

@@ -203,7 +203,7 @@ function required(form: URLSearchParams, name: string): string {
   const value = form.get(name);
   if (value !== null && value !== '') return value;
   const field = name.charAt(0).toLowerCase() + name.slice(1);
-  const message = `1 validation error detected: Value null at '${field}' failed to satisfy constraint: WorkerHandle must not be null`;
+  const message = `1 validation error detected: Value null at '${field}' failed to satisfy constraint: Member must not be null`;
   throw new StsError(400, 'ValidationError', message);
 }
 

@@ -61,7 +61,7 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       expect(await page.locator('#problems li').first().innerText()).toContain('User: x is not authorized');
       expect(await page.title()).toContain('AMP answers 403');
       await sandbox.client.replaceFaults({ action: { kind: 'down' } });
-      await sentence(page, /^AMP (cannot be reached|breaks connections off); senders are told to wait\.$/);
+      await sentence(page, /^AMP (refuses connections|breaks connections off); senders are told to wait\.$/);
       await sandbox.client.clearFaults();
       await sentence(page, /^Delivering [\d.]+k? samples\/s, nothing lost\.$/);
       expect(await page.locator('#announcement').textContent()).toContain('nothing lost');

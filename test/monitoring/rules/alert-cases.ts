@@ -97,7 +97,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
   {
     alert: 'AmpWriteProxyBehind',
     atMinutes: 20,
-    // An outage from the third minute on, as it was recorded: senders go on trying, and the newest timestamp received
+    // An outage from the third minute on, as it was described: senders go on trying, and the newest timestamp received
     // stands still 5 s ahead of the newest sent, since nothing new is taken.
     fires: {
       [newest]: '5+60x3 185x27',
