@@ -198,7 +198,7 @@ function factsOf(
     queueUsed: queueCapacity > 0 ? queuedSamples / queueCapacity : 0,
     deliveredLastMinute: history.meanOf('delivered', 60),
     rejectedLastMinute: history.growthOf('rejected', 60) / 60,
-    slowestMs: history.greatestOf('p99Ms', 30),
+    slowestMs: history.greatestOf('p99Ms', 15),
     troubledSinceMs,
   };
 }
