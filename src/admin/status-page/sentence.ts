@@ -25,7 +25,7 @@ export interface DestinationFacts {
   /** Samples a second over the last minute. */
   readonly deliveredLastMinute: number;
   readonly rejectedLastMinute: number;
-  /** The longest 99th percentile of the delivery time within the last half minute, ms; 0 where nothing was delivered. */
+  /** The longest 99th percentile of the delivery time within the last 15 seconds, ms; 0 where nothing was delivered. */
   readonly slowestMs: number;
   /** Since when it has not been well, ms since the epoch; undefined while it is. */
   readonly troubledSinceMs: number | undefined;
