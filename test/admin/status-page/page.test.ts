@@ -55,18 +55,13 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
       await sentence(page, /^Delivering/);
       const body = '{"message":"User: x is not authorized"}';
       await sandbox.client.replaceFaults({ action: { kind: 'status', status: 403, body } });
-      await sentence(page, /^AMP answers 403 \(forbidden\); senders are told to wait\.$/);
+      await sentence(page, waiting(String.raw`answers 403 \(forbidden\)`));
       expect(await page.locator('#remedy').innerText()).toMatch(/^Nothing is lost:.*aps:RemoteWrite/);
       expect(await page.locator('#announcement').textContent()).toContain('403');
       expect(await page.locator('#problems li').first().innerText()).toContain('User: x is not authorized');
       expect(await page.title()).toContain('AMP answers 403');
       await sandbox.client.replaceFaults({ action: { kind: 'down' } });
-      // The time counts from the first trouble, so that a slow machine sees it here.
-      const since = String.raw`(?:, since \d\d:\d\d UTC \([^)]+\))?`;
-      const down = new RegExp(
-        `^AMP (?:refuses connections|breaks connections off); senders are told to wait${since}\\.$`,
-      );
-      await sentence(page, down);
+      await sentence(page, waiting('refuses connections|breaks connections off'));
       await sandbox.client.clearFaults();
       await sentence(page, /^Delivering [\d.]+k? samples\/s, nothing lost\.$/);
       expect(await page.locator('#announcement').textContent()).toContain('nothing lost');
@@ -198,6 +193,12 @@ describe.skipIf(CHROMIUM_BIN === undefined)(
 );
 
 const FOCUSED = `document.activeElement.id || document.activeElement.textContent.trim()`;
+
+/** Trouble of some time has its beginning in the sentence, which a slow machine may see. */
+function waiting(what: string): RegExp {
+  const since = String.raw`(?:, since \d\d:\d\d UTC \([^)]+\))?`;
+  return new RegExp(String.raw`^AMP (?:${what}); senders are told to wait${since}\.$`);
+}
 
 async function sentence(page: Page, pattern: RegExp): Promise<void> {
   const shown = page.locator('#sentence');
