@@ -10,6 +10,10 @@ const OPENSSL: Need = { name: 'openssl', remedy: 'install openssl' };
 const BOTOCORE: Need = { name: 'botocore', remedy: 'install python3-botocore, or run `pip install botocore`' };
 const CHROMIUM: Need = { name: 'chromium', remedy: 'set CHROMIUM_BIN, or install chromium' };
 const PROMETHEUS: Need = { name: 'prometheus', remedy: 'set PROMETHEUS_BIN, or install prometheus' };
+const READERS: Need = {
+  name: 'readers',
+  remedy: 'set PEERS_DIR to a folder with vmalert, amtool and prometheus-alertmanager (with its templates installed)',
+};
 const PROMTOOL: Need = { name: 'promtool', remedy: 'set PROMTOOL_BIN, or install prometheus' };
 const HELM: Need = { name: 'helm', remedy: 'set HELM_BIN and KUBECTL_BIN, or install helm and kubectl' };
 const MEMORY_LIMIT: Need = { name: 'memory limit', remedy: 'run as root, where control groups can be made' };
@@ -29,7 +33,7 @@ const NEEDS: readonly (readonly [string, Need])[] = [
   ['test/isolation/', PROMETHEUS],
   ['test/end-to-end/real-prometheus.test.ts', PROMETHEUS],
   ['test/end-to-end/observability.test.ts', PROMETHEUS],
-  ['test/end-to-end/reading.test.ts', PROMETHEUS],
+  ['test/end-to-end/reading.test.ts', READERS],
   ['test/end-to-end/metrics.test.ts', PROMTOOL],
   ['test/monitoring/', PROMTOOL],
   ['test/chart/', HELM],
